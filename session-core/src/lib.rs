@@ -1,0 +1,3 @@
+//! The session, its rules, and the store contract.
+
+pub mod http;

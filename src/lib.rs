@@ -1,0 +1,3 @@
+//! Web sessions for axum and actix-web.
+
+pub use session_core::*;
