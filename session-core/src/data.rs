@@ -1,0 +1,383 @@
+//! Session data: a JSON object whose values stay raw until someone asks for one.
+//!
+//! [`Data`] is the object's text in one fixed spelling, `{"key":value,"key":value}` without white
+//! space between its parts, and the length of each key and value. Finding a key walks the
+//! lengths and compares; it parses nothing. The text is what stores keep and other languages
+//! read, so encoding it is a copy.
+//!
+//! What another language wrote may be spelled differently (white space, `\u00e9`, a key twice):
+//! [`Data::parse`] accepts all of JSON and brings it into this spelling; of a key that stands
+//! twice the last counts.
+//!
+//! ```
+//! use session_core::Data;
+//!
+//! let data = Data::parse(r#" { "count" : 3, "name": "Ada" } "#)?;
+//! assert_eq!(data.as_str(), r#"{"count":3,"name":"Ada"}"#);
+//! assert_eq!(data.raw("count"), Some("3"));
+//! assert_eq!(data.raw("missing"), None);
+//! # Ok::<(), session_core::Error>(())
+//! ```
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::{Error, ErrorKind};
+
+/// An immutable JSON object of raw values; cloning shares the text.
+#[derive(Clone, Default)]
+pub struct Data(Option<Arc<Inner>>);
+
+struct Inner {
+    text: String,
+    spans: Vec<Span>,
+}
+
+/// Lengths in bytes of one escaped key (without its quotes) and one value.
+#[derive(Clone, Copy)]
+struct Span {
+    key: u32,
+    value: u32,
+}
+
+impl Span {
+    /// Where the value starts, for an entry whose opening quote is at `start`: `"key":`.
+    fn value_at(self, start: usize) -> usize {
+        start + self.key as usize + 3
+    }
+
+    /// One past the value.
+    fn end(self, start: usize) -> usize {
+        self.value_at(start) + self.value as usize
+    }
+}
+
+impl Data {
+    /// The empty object; takes no allocation.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Reads a JSON object written by anyone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: not a JSON object, or longer than 4 GiB.
+    pub fn parse(json: &str) -> Result<Self, Error> {
+        let corrupt = |source: serde_json::Error| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("reading session data failed: {source}"),
+            )
+        };
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let entries = reader.deserialize_map(Entries).map_err(corrupt)?;
+        reader.end().map_err(corrupt)?;
+        Self::build(
+            entries
+                .iter()
+                .map(|(key, value)| (Cow::Borrowed(&**key), value.get())),
+        )
+    }
+
+    /// Takes text that is known by its checksum to be this library's own, with the lengths
+    /// that were stored beside it; `None` when they do not fit the text exactly.
+    pub(crate) fn with_lengths(text: &str, lengths: &[u32]) -> Option<Self> {
+        if lengths.is_empty() {
+            return (text == "{}").then(Self::new);
+        }
+        let (pairs, []) = lengths.as_chunks::<2>() else {
+            return None;
+        };
+        let bytes = text.as_bytes();
+        let mut spans = Vec::with_capacity(pairs.len());
+        let mut start = 0;
+        for &[key, value] in pairs {
+            let span = Span { key, value };
+            let opening = if start == 0 { b'{' } else { b',' };
+            let key_at = start + 1;
+            let value_at = span.value_at(key_at);
+            let end = span.end(key_at);
+            if value == 0
+                || bytes.get(start) != Some(&opening)
+                || bytes.get(key_at) != Some(&b'"')
+                || bytes.get(value_at - 2..value_at) != Some(b"\":")
+                || end >= bytes.len()
+                || !text.is_char_boundary(end)
+            {
+                return None;
+            }
+            spans.push(span);
+            start = end;
+        }
+        (bytes[start..] == *b"}").then(|| {
+            Self(Some(Arc::new(Inner {
+                text: text.to_owned(),
+                spans,
+            })))
+        })
+    }
+
+    /// The lengths to be stored beside the text: key, value, key, value and so on, in bytes.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = u32> {
+        self.spans().iter().flat_map(|span| [span.key, span.value])
+    }
+
+    /// Builds an object from keys and the JSON texts of their values; no key may come twice.
+    pub(crate) fn build<'a, I>(entries: I) -> Result<Self, Error>
+    where
+        I: Iterator<Item = (Cow<'a, str>, &'a str)> + Clone,
+    {
+        let (mut bytes, mut count) = (1, 0);
+        for (key, value) in entries.clone() {
+            bytes += key.len() + value.len() + 4;
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(Self::new());
+        }
+        let mut text = String::with_capacity(bytes + 1);
+        let mut spans = Vec::with_capacity(count);
+        for (key, value) in entries {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push('"');
+            let key_at = text.len();
+            text.push_str(&escaped(&key));
+            let key_bytes = text.len() - key_at;
+            text.push_str("\":");
+            text.push_str(value);
+            spans.push(Span {
+                key: length(key_bytes)?,
+                value: length(value.len())?,
+            });
+        }
+        text.push('}');
+        Ok(Self(Some(Arc::new(Inner { text, spans }))))
+    }
+
+    /// The object as JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("{}", |inner| &inner.text)
+    }
+
+    /// The JSON text of the value under `key`.
+    #[must_use]
+    pub fn raw(&self, key: &str) -> Option<&str> {
+        let key = escaped(key);
+        self.escaped_entries()
+            .find_map(|(name, value)| (name == &*key).then_some(value))
+    }
+
+    /// Keys and the JSON texts of their values, in the order they were first stored.
+    pub fn entries(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> + Clone {
+        self.escaped_entries()
+            .map(|(key, value)| (unescaped(key), value))
+    }
+
+    /// The number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans().len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans().is_empty()
+    }
+
+    fn spans(&self) -> &[Span] {
+        self.0.as_ref().map_or(&[], |inner| &inner.spans)
+    }
+
+    fn escaped_entries(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let text = self.as_str();
+        self.spans().iter().scan(1, move |start, span| {
+            let at = *start;
+            let end = span.end(at);
+            *start = end + 1;
+            let key = text.get(at + 1..span.value_at(at) - 2)?;
+            Some((key, text.get(span.value_at(at)..end)?))
+        })
+    }
+}
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Data {}
+
+impl fmt::Debug for Data {
+    /// Shows the size only: session data may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Data({} keys, {} bytes)",
+            self.len(),
+            self.as_str().len()
+        )
+    }
+}
+
+/// The key as it stands between quotes in JSON text: as `serde_json` escapes it.
+fn escaped(key: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if key.bytes().all(plain) {
+        return Cow::Borrowed(key);
+    }
+    let quoted = serde_json::to_string(key).expect("a string is always JSON");
+    Cow::Owned(quoted[1..quoted.len() - 1].to_owned())
+}
+
+fn unescaped(key: &str) -> Cow<'_, str> {
+    if !key.contains('\\') {
+        return Cow::Borrowed(key);
+    }
+    serde_json::from_str(&format!("\"{key}\"")).map_or(Cow::Borrowed(key), Cow::Owned)
+}
+
+fn length(bytes: usize) -> Result<u32, Error> {
+    u32::try_from(bytes)
+        .map_err(|_| Error::new(ErrorKind::TooLarge, "a session value is longer than 4 GiB"))
+}
+
+/// Collects an object's entries; of a key that stands twice the last value counts.
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries: Self::Value = Vec::new();
+        let mut positions: HashMap<Cow<'de, str>, usize> = HashMap::new();
+        while let Some(key) = map.next_key::<BorrowedKey<'de>>()? {
+            let value = map.next_value::<&'de RawValue>()?;
+            match positions.get(&key.0) {
+                Some(&at) => entries[at].1 = value,
+                None => {
+                    positions.insert(key.0.clone(), entries.len());
+                    entries.push((key.0, value));
+                }
+            }
+        }
+        Ok(entries)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct BorrowedKey<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    #[test]
+    fn what_another_language_wrote_is_brought_into_one_spelling() {
+        let data = Data::parse("{ \"a\\u0062\" : [ 1 , 2 ] ,\n \"x\":1, \"x\": 2}\t").unwrap();
+        assert_eq!(data.as_str(), r#"{"ab":[ 1 , 2 ],"x":2}"#);
+        assert_eq!(data.raw("ab"), Some("[ 1 , 2 ]"));
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "{\"a\":NaN}",
+            "{} {}",
+            "{\"a\":}",
+            "{a:1}",
+        ] {
+            assert_eq!(
+                Data::parse(bad).unwrap_err().kind(),
+                ErrorKind::Corrupt,
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_are_ignored() {
+        let text = r#"{"a":1,"bb":"x"}"#;
+        assert!(Data::with_lengths(text, &[1, 1, 2, 3]).is_some());
+        for wrong in [
+            &[][..],
+            &[1],
+            &[1, 1],
+            &[1, 2, 2, 3],
+            &[2, 3, 1, 1],
+            &[1, 1, 2, 4],
+            &[u32::MAX, 1],
+            &[1, 1, 2, u32::MAX],
+            &[1, 0, 2, 3],
+        ] {
+            assert!(Data::with_lengths(text, wrong).is_none(), "{wrong:?}");
+        }
+        assert!(Data::with_lengths("{}", &[]).is_some());
+        assert!(Data::with_lengths("", &[]).is_none());
+    }
+
+    fn object() -> impl Strategy<Value = Map<String, Value>> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        });
+        prop::collection::btree_map(any::<String>(), value, 0..8)
+            .prop_map(|map| map.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn every_object_round_trips(object in object()) {
+            let pretty = serde_json::to_string_pretty(&object).unwrap();
+            let data = Data::parse(&pretty).unwrap();
+            prop_assert_eq!(data.len(), object.len());
+            for (key, value) in &object {
+                let raw = data.raw(key).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Value>(raw).unwrap(), value);
+            }
+            let back: Map<String, Value> = serde_json::from_str(data.as_str()).unwrap();
+            prop_assert_eq!(&back, &object);
+            let lengths: Vec<u32> = data.lengths().collect();
+            prop_assert_eq!(Data::with_lengths(data.as_str(), &lengths).unwrap(), data);
+        }
+
+        #[test]
+        fn any_lengths_are_taken_or_ignored_without_a_panic(text in "\\{[\"a:,é1}]{0,12}", lengths in proptest::collection::vec(0_u32..6, 0..6)) {
+            if let Some(data) = Data::with_lengths(&text, &lengths) {
+                for (key, _) in data.entries() {
+                    let _ = data.raw(&key);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What can go wrong, as a caller would act on it.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// What a caller of a session can do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store did not answer in time or is down; a write may have happened. HTTP 503.
+    Unavailable,
+    /// The store has no room for another session. HTTP 503.
+    Full,
+    /// Too many writers of one session; the bounded retries ran out. HTTP 503.
+    Contended,
+    /// The session would exceed `max_size` or what the store can hold. HTTP 413.
+    TooLarge,
+    /// The session ended, or its secret was replaced, while the request was running: nothing
+    /// was stored. HTTP 409.
+    Gone,
+    /// A new cookie would be needed, but the response head has left. HTTP 500.
+    HeadSent,
+    /// The session had expired and the configuration asks for 401.
+    Expired,
+    /// The CSRF token is missing or wrong, or the request is cross-site. HTTP 403.
+    Csrf,
+    /// The stored value is not of the type that was asked for, or the given one cannot be
+    /// expressed as JSON. HTTP 500.
+    WrongType,
+    /// The stored record cannot be decoded. HTTP 500.
+    Corrupt,
+    /// The stored record is of a newer format than this version reads. HTTP 503.
+    NewerFormat,
+    /// An argument or option is not acceptable; the message says why. HTTP 500.
+    Invalid,
+    /// No session layer is installed on this route. HTTP 500.
+    NoLayer,
+    /// The application's own error, passed through [`Error::application`]. HTTP 500.
+    Application,
+}
+
+/// The error of every session operation.
+///
+/// The message names the operation and holds no secret and no token; the cause is kept as
+/// [`source`](StdError::source).
+///
+/// ```
+/// use session_core::{Error, ErrorKind};
+///
+/// let error = Error::application(std::io::Error::other("the basket is closed"));
+/// assert_eq!(error.kind(), ErrorKind::Application);
+/// assert_eq!(error.to_string(), "the basket is closed");
+/// ```
+pub struct Error {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// An error of `kind` whose message is lower-case, without a full stop, and names the
+    /// operation.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// An error of the application's own, to leave a `transact` closure with.
+    pub fn application(source: impl Into<Source>) -> Self {
+        let source = source.into();
+        Self {
+            kind: ErrorKind::Application,
+            message: source.to_string().into(),
+            source: Some(source),
+        }
+    }
+
+    /// What a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn gone(operation: &'static str) -> Self {
+        Self::new(
+            ErrorKind::Gone,
+            format!("{operation} failed: the session has ended or its secret was replaced"),
+        )
+    }
+
+    pub(crate) fn from_store(operation: &'static str, error: StoreError) -> Self {
+        let kind = match error.kind {
+            StoreErrorKind::Unavailable => ErrorKind::Unavailable,
+            StoreErrorKind::Full => ErrorKind::Full,
+            StoreErrorKind::TooLarge => ErrorKind::TooLarge,
+            StoreErrorKind::Corrupt => ErrorKind::Corrupt,
+            StoreErrorKind::NewerFormat => ErrorKind::NewerFormat,
+        };
+        Self::new(kind, format!("{operation} failed: {error}")).caused_by(error)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|s| s as _)
+    }
+}
+
+/// What the manager can do about a [`StoreError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The backend did not answer or refused; a write may nevertheless have happened.
+    Unavailable,
+    /// The backend has no room; nothing was written and what was stored is as it was.
+    Full,
+    /// The record is larger than the backend can hold; nothing was written.
+    TooLarge,
+    /// The stored bytes cannot be decoded; they are kept.
+    Corrupt,
+    /// The stored bytes are of a newer format; they are kept.
+    NewerFormat,
+}
+
+/// The error of a [`Store`](crate::Store) operation.
+///
+/// Absence and conflicts are answers, not errors.
+///
+/// ```
+/// use session_core::{StoreError, StoreErrorKind};
+///
+/// let error = StoreError::new(StoreErrorKind::Full, "creating the session: no space left on device");
+/// assert_eq!(error.kind(), StoreErrorKind::Full);
+/// ```
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Source>,
+}
+
+impl StoreError {
+    /// An error of `kind`; the message is lower-case, without a full stop, and holds no
+    /// password of a connection URL.
+    pub fn new(kind: StoreErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the manager can act on.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreError")
+            .field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|s| s as _)
+    }
+}

@@ -1,0 +1,190 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::id::{Secret, SessionId};
+
+pub(crate) fn sample() -> Record {
+    let id = SessionId::from_bytes([7; 16]);
+    let digest = Secret::random().unwrap().digest(&id);
+    let at = Timestamp::from_unix_ms(1_764_000_000_000);
+    Record {
+        version: Version::from_parts(3, 0x0123_4567_89ab_cdef),
+        generation: Generation(2),
+        created_at: at,
+        accessed_at: at.after(Duration::from_secs(5)),
+        expiry: Expiry::new(Some(Duration::from_secs(3600)), None),
+        own_timeout: false,
+        persistent: true,
+        secret: digest,
+        secret_at: at,
+        previous: Some(Box::new(Previous {
+            secret: digest,
+            until: Some(at),
+            valid: false,
+        })),
+        owner: Some(Owner::new("ada \"the\" first").unwrap()),
+        address: Some("2001:db8::1".parse().unwrap()),
+        agent: Some("Mozilla/5.0 \\ \u{1F980}".into()),
+        own: Data::parse(r#"{"csrf":"seed"}"#).unwrap(),
+        data: Data::parse(r#"{"count":1,"name":"Ada \"é\"","list":[1, 2]}"#).unwrap(),
+    }
+}
+
+#[test]
+fn the_touched_fields_stand_at_fixed_offsets() {
+    let record = sample();
+    let json = record.encode();
+    let at = |from: usize| {
+        json[from..from + Record::TIME_WIDTH]
+            .trim_start()
+            .parse::<i64>()
+            .unwrap()
+    };
+    assert_eq!(at(Record::ACCESSED_AT), record.accessed_at.as_unix_ms());
+    assert_eq!(
+        at(Record::EXPIRES_AT),
+        record.expires_at().unwrap().as_unix_ms()
+    );
+    let never = Record {
+        expiry: Expiry::NEVER,
+        ..record
+    }
+    .encode();
+    assert_eq!(
+        never[Record::EXPIRES_AT..Record::EXPIRES_AT + Record::TIME_WIDTH].trim_start(),
+        "null"
+    );
+}
+
+#[test]
+fn what_is_written_is_read_by_its_index() {
+    let record = sample();
+    let json = record.encode();
+    let (head, data) = own_layout(&json).unwrap();
+    let head: Head<'_> = serde_json::from_str(&head).unwrap();
+    assert_eq!(indexed(head.index, data).unwrap(), record.data);
+    assert_eq!(Record::decode(json.as_bytes()).unwrap(), record);
+}
+
+#[test]
+fn another_writer_need_not_know_the_index() {
+    let record = sample();
+    let mut value: serde_json::Value = serde_json::from_str(&record.encode()).unwrap();
+    let pretty = serde_json::to_string_pretty(&value).unwrap();
+    assert_eq!(
+        Record::decode(pretty.as_bytes()).unwrap().owner,
+        record.owner
+    );
+    for absent in [
+        "index", "data_at", "expires", "previous", "own", "agent", "address", "owner",
+    ] {
+        value.as_object_mut().unwrap().remove(absent);
+    }
+    let read = Record::decode(value.to_string().as_bytes()).unwrap();
+    assert_eq!(read.data.raw("name"), Some(r#""Ada \"é\"""#));
+}
+
+#[test]
+fn a_stale_index_is_ignored() {
+    let record = sample();
+    let json = record.encode();
+    let changed = json.replace(r#""count":1"#, r#""c":1,"x":2"#);
+    let read = Record::decode(changed.as_bytes()).unwrap();
+    assert_eq!(
+        (read.data.raw("c"), read.data.raw("x")),
+        (Some("1"), Some("2"))
+    );
+    let swapped = json.replace("\"count\"", "\"cnuot\"");
+    assert_eq!(
+        Record::decode(swapped.as_bytes())
+            .unwrap()
+            .data
+            .raw("cnuot"),
+        Some("1")
+    );
+}
+
+#[test]
+fn f2_a_newer_format_is_told_from_a_corrupt_record() {
+    let newer = sample().encode().replace("\"format\":1", "\"format\":2");
+    assert_eq!(
+        Record::decode(newer.as_bytes()).unwrap_err().kind(),
+        StoreErrorKind::NewerFormat
+    );
+    assert_eq!(
+        Record::decode(b"{\"format\":7}").unwrap_err().kind(),
+        StoreErrorKind::NewerFormat
+    );
+    for bad in [
+        &b""[..],
+        b"{}",
+        b"{\"format\":1}",
+        b"{\"format\":0}",
+        b"\xff\xfe",
+        b"null",
+        b"{\"format\":1",
+    ] {
+        assert_eq!(
+            Record::decode(bad).unwrap_err().kind(),
+            StoreErrorKind::Corrupt
+        );
+    }
+    let nan = sample().encode().replace("\"count\":1", "\"count\":NaN");
+    assert_eq!(
+        Record::decode(nan.as_bytes()).unwrap_err().kind(),
+        StoreErrorKind::Corrupt
+    );
+}
+
+#[test]
+fn every_truncation_is_corrupt_and_no_panic() {
+    let json = sample().encode();
+    for len in 0..json.len() {
+        let error = Record::decode(&json.as_bytes()[..len]).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{len}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn records_round_trip(
+        counter: u64, nonce: u64, generation: u32,
+        times in prop::array::uniform3(-1_000_000_000_000_i64..99_999_999_999_999),
+        timeout in prop::option::of(0_u64..10_000_000_000_000),
+        ends in prop::option::of(0_i64..99_999_999_999_999),
+        owner in prop::option::of("[^\0]{1,40}"),
+        agent in prop::option::of(".{0,60}"),
+        address: [u8; 16],
+        data in prop::collection::btree_map(".*", any::<i64>(), 0..6),
+    ) {
+        let data = serde_json::to_string(&data).unwrap();
+        let record = Record {
+            version: Version::from_parts(counter, nonce),
+            generation: Generation(generation),
+            created_at: Timestamp::from_unix_ms(times[0]),
+            accessed_at: Timestamp::from_unix_ms(times[1]),
+            secret_at: Timestamp::from_unix_ms(times[2]),
+            expiry: Expiry::new(timeout.map(Duration::from_millis), ends.map(Timestamp::from_unix_ms)),
+            owner: owner.map(|name| Owner::new(name).unwrap()),
+            agent: agent.map(Into::into),
+            address: Some(std::net::IpAddr::from(address)),
+            data: Data::parse(&data).unwrap(),
+            ..sample()
+        };
+        let json = record.encode();
+        prop_assert_eq!(Record::decode(json.as_bytes()).unwrap(), record.clone());
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(Record::decode(value.to_string().as_bytes()).unwrap().version, record.version);
+    }
+
+    #[test]
+    fn any_bytes_decode_or_are_refused_without_a_panic(at in 0_usize..700, with: u8) {
+        let mut json = sample().encode().into_bytes();
+        if let Some(byte) = json.get_mut(at) {
+            *byte = with;
+        }
+        let _ = Record::decode(&json);
+    }
+}

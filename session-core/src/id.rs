@@ -1,0 +1,433 @@
+//! Session ids, secrets and the tokens that carry them: the one file that makes them.
+//!
+//! A [`SessionId`] (128 random bits) names a record for its whole life and is public: safe in
+//! stores, logs and device lists. A [`Secret`] (256 random bits) is held by the client alone; a
+//! record keeps only its [`Digest`], so a leaked store or backup opens no session. What travels
+//! is a [`Token`]: `id.secret`, plus `.mac` when a secret key is set, in base64url without
+//! padding (RFC 4648 section 5).
+//!
+//! Sizes exceed the 64 bits of entropy that the OWASP Session Management Cheat Sheet asks for
+//! ("Session ID Entropy"). Everything random comes straight from the operating system.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use data_encoding::BASE64URL_NOPAD as BASE64URL;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::error::{Error, ErrorKind};
+use crate::keys::TokenKeys;
+
+/// The name of a record: 128 random bits, written as 22 characters of base64url.
+///
+/// It can only be drawn or parsed, so whatever holds one holds exactly 16 bytes; no path, key
+/// or statement is ever built from anything a client sent unparsed.
+///
+/// ```
+/// use session_core::SessionId;
+///
+/// let id = SessionId::random()?;
+/// let text = id.to_string();
+/// assert_eq!(text.len(), SessionId::TEXT_LEN);
+/// assert_eq!(text.parse::<SessionId>().unwrap(), id);
+/// assert!(format!("{text}\n").parse::<SessionId>().is_err());
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; Self::BYTES]);
+
+impl SessionId {
+    /// Length in bytes.
+    pub const BYTES: usize = 16;
+    /// Length of the text form in characters.
+    pub const TEXT_LEN: usize = 22;
+
+    /// A new id from the operating system's generator.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the operating system gave no random bytes.
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; Self::BYTES];
+        fill_random(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The id of these bytes, as a store kept them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The id as bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    /// The id as text, without an allocation.
+    ///
+    /// ```
+    /// # use session_core::SessionId;
+    /// let id = SessionId::from_bytes([0; 16]);
+    /// assert_eq!(id.encode().as_str(), "AAAAAAAAAAAAAAAAAAAAAA");
+    /// ```
+    #[must_use]
+    pub fn encode(&self) -> IdText {
+        let mut text = [0; Self::TEXT_LEN];
+        BASE64URL.encode_mut(&self.0, &mut text);
+        IdText(text)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.encode().as_str())
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = BadToken;
+
+    /// Parses exactly 22 characters of base64url whose unused trailing bits are zero.
+    fn from_str(text: &str) -> Result<Self, BadToken> {
+        decode_exact(text.as_bytes()).map(Self)
+    }
+}
+
+/// The text of a [`SessionId`]: 22 ASCII characters on the stack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IdText([u8; SessionId::TEXT_LEN]);
+
+impl IdText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("base64url is ASCII")
+    }
+}
+
+impl fmt::Debug for IdText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What only the client holds: 256 random bits, wiped from memory when dropped.
+///
+/// It has no text form of its own, its `Debug` shows nothing, and it cannot be compared except
+/// through its [`Digest`].
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Secret([u8; Self::BYTES]);
+
+impl Secret {
+    /// Length in bytes.
+    pub const BYTES: usize = 32;
+
+    /// A new secret from the operating system's generator.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the operating system gave no random bytes.
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; Self::BYTES];
+        fill_random(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// What a record keeps of this secret: BLAKE3 over the id and the secret.
+    ///
+    /// 256 uniformly random bits cannot be guessed, so a slow hash would add cost and no safety.
+    #[must_use]
+    pub fn digest(&self, id: &SessionId) -> Digest {
+        let mut input = [0; SessionId::BYTES + Self::BYTES];
+        input[..SessionId::BYTES].copy_from_slice(&id.0);
+        input[SessionId::BYTES..].copy_from_slice(&self.0);
+        let digest = Digest(*blake3::hash(&input).as_bytes());
+        input.zeroize();
+        digest
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The digest of a [`Secret`] under its id; equality takes constant time.
+///
+/// As text it carries the algorithm, `b3.` and 43 characters of base64url, so that another
+/// algorithm can be told apart.
+///
+/// ```
+/// use session_core::{Digest, Secret, SessionId};
+///
+/// let (id, secret) = (SessionId::random()?, Secret::random()?);
+/// let digest = secret.digest(&id);
+/// assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+/// assert_ne!(secret.digest(&SessionId::random()?), digest);
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    const TAG: &'static str = "b3.";
+    /// Length of the text form in characters.
+    pub const TEXT_LEN: usize = 46;
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Digest {}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; 43];
+        BASE64URL.encode_mut(&self.0, &mut text);
+        f.write_str(Self::TAG)?;
+        f.write_str(std::str::from_utf8(&text).expect("base64url is ASCII"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = BadToken;
+
+    fn from_str(text: &str) -> Result<Self, BadToken> {
+        let text = text.strip_prefix(Self::TAG).ok_or(BadToken)?;
+        decode_exact(text.as_bytes()).map(Self)
+    }
+}
+
+/// What travels between client and server.
+///
+/// ```
+/// use session_core::Token;
+///
+/// let token = Token::random()?;
+/// let text = token.expose(None);
+/// let (parsed, _) = Token::parse(text.as_bytes(), None).unwrap();
+/// assert_eq!(parsed.id(), token.id());
+/// assert_eq!(format!("{:?}", token), format!("Token({}..)", token.id()));
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Token {
+    id: SessionId,
+    secret: Secret,
+}
+
+/// Which key of the ring signed a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// The first one, or no key is configured.
+    Current,
+    /// An older one: the client should be sent the token anew.
+    Older,
+}
+
+impl Token {
+    /// Length of an unsigned token's text.
+    pub const TEXT_LEN: usize = SessionId::TEXT_LEN + 1 + 43;
+    /// Length of a signed token's text.
+    pub const SIGNED_TEXT_LEN: usize = Self::TEXT_LEN + 1 + MAC_TEXT_LEN;
+
+    /// A new id and secret, drawn together.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the operating system gave no random bytes.
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; SessionId::BYTES + Secret::BYTES];
+        fill_random(&mut bytes)?;
+        let token = Self::from_parts_bytes(&bytes);
+        bytes.zeroize();
+        Ok(token)
+    }
+
+    /// The token of this id and secret.
+    #[must_use]
+    pub fn new(id: SessionId, secret: Secret) -> Self {
+        Self { id, secret }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// What the record keeps of the secret.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.secret.digest(&self.id)
+    }
+
+    /// The text to send, signed by the first of `keys`: the only way a secret leaves.
+    #[must_use]
+    pub fn expose(&self, keys: Option<&TokenKeys>) -> String {
+        let mut text = String::with_capacity(Self::SIGNED_TEXT_LEN);
+        BASE64URL.encode_append(&self.id.0, &mut text);
+        text.push('.');
+        BASE64URL.encode_append(&self.secret.0, &mut text);
+        if let Some(keys) = keys {
+            let mut input = self.mac_input();
+            let mac = keys.sign(&input);
+            input.zeroize();
+            text.push('.');
+            text.push(MAC_TAG);
+            BASE64URL.encode_append(&mac, &mut text);
+        }
+        text
+    }
+
+    /// Parses exactly the text [`expose`](Self::expose) makes under one of `keys`.
+    ///
+    /// Length and alphabet must match to the character, trailing bits included; the MAC is
+    /// compared in constant time. With keys an unsigned token is refused, without keys a signed
+    /// one, so a setting that is lost fails closed.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`], which does not say what was wrong.
+    pub fn parse(text: &[u8], keys: Option<&TokenKeys>) -> Result<(Self, Signed), BadToken> {
+        let (plain, mac) = match keys {
+            None => (text, None),
+            Some(keys) => {
+                if text.len() != Self::SIGNED_TEXT_LEN {
+                    return Err(BadToken);
+                }
+                let (plain, mac) = text.split_at(Self::TEXT_LEN);
+                (plain, Some((keys, mac)))
+            }
+        };
+        if plain.len() != Self::TEXT_LEN || plain[SessionId::TEXT_LEN] != b'.' {
+            return Err(BadToken);
+        }
+        let token = Self {
+            id: SessionId(decode_exact(&plain[..SessionId::TEXT_LEN])?),
+            secret: Secret(decode_exact(&plain[SessionId::TEXT_LEN + 1..])?),
+        };
+        let Some((keys, mac)) = mac else {
+            return Ok((token, Signed::Current));
+        };
+        let encoded = match mac {
+            [b'.', tag, encoded @ ..] if *tag == MAC_TAG as u8 => encoded,
+            _ => return Err(BadToken),
+        };
+        let mut input = token.mac_input();
+        let signed = keys.verify(&input, &decode_exact(encoded)?);
+        input.zeroize();
+        Ok((token, signed.ok_or(BadToken)?))
+    }
+
+    fn mac_input(&self) -> [u8; SessionId::BYTES + Secret::BYTES] {
+        let mut bytes = [0; SessionId::BYTES + Secret::BYTES];
+        bytes[..SessionId::BYTES].copy_from_slice(&self.id.0);
+        bytes[SessionId::BYTES..].copy_from_slice(&self.secret.0);
+        bytes
+    }
+
+    fn from_parts_bytes(bytes: &[u8; SessionId::BYTES + Secret::BYTES]) -> Self {
+        let (mut id, mut secret) = ([0; SessionId::BYTES], [0; Secret::BYTES]);
+        id.copy_from_slice(&bytes[..SessionId::BYTES]);
+        secret.copy_from_slice(&bytes[SessionId::BYTES..]);
+        let token = Self {
+            id: SessionId(id),
+            secret: Secret(secret),
+        };
+        secret.zeroize();
+        token
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({}..)", self.id)
+    }
+}
+
+/// The text is not an id, digest or token of this system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadToken;
+
+impl fmt::Display for BadToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a session id, digest or token of this system")
+    }
+}
+
+impl std::error::Error for BadToken {}
+
+/// A MAC of a token: 128 bits of keyed BLAKE3.
+pub(crate) const MAC_BYTES: usize = 16;
+/// Names the MAC's algorithm in the token.
+const MAC_TAG: char = 'b';
+const MAC_TEXT_LEN: usize = 1 + 22;
+
+/// Fills `bytes` from the operating system's generator.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(bytes).map_err(|source| {
+        Error::new(
+            ErrorKind::Unavailable,
+            "drawing random bytes from the operating system failed",
+        )
+        .caused_by(source)
+    })
+}
+
+/// A number no other write of this process draws, nor, but for a chance of 2^-64 a pair, any
+/// other process: it tells one writer's version of a record from another's.
+///
+/// It guards against confusion, not against guessing, so it is a counter with a random start:
+/// a system call for each write would be a fifth of its cost.
+pub(crate) fn fresh_nonce() -> Result<u64, Error> {
+    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+    // The golden ratio's odd multiple walks all 2^64 values and keeps neighbours apart.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let next = match NEXT.get() {
+        Some(next) => next,
+        None => {
+            let mut start = [0; 8];
+            fill_random(&mut start)?;
+            NEXT.get_or_init(|| AtomicU64::new(u64::from_le_bytes(start)))
+        }
+    };
+    Ok(next.fetch_add(STEP, Ordering::Relaxed))
+}
+
+/// Decodes base64url without padding into exactly `N` bytes; trailing bits must be zero.
+fn decode_exact<const N: usize>(text: &[u8]) -> Result<[u8; N], BadToken> {
+    if text.len() != BASE64URL.encode_len(N) {
+        return Err(BadToken);
+    }
+    let mut bytes = [0; N];
+    match BASE64URL.decode_mut(text, &mut bytes) {
+        Ok(len) if len == N => Ok(bytes),
+        _ => Err(BadToken),
+    }
+}
+
+#[cfg(test)]
+#[path = "id_tests.rs"]
+mod tests;

@@ -1,0 +1,211 @@
+//! The key ring: secret keys, and what is derived from them per purpose and cookie name.
+//!
+//! The first key of a ring signs, all of them verify; a token under an older key is sent again
+//! under the first. A derived key is bound to its purpose and to the cookie's name, so a token
+//! made for one application's cookie is refused under another's even when both share a key.
+//!
+//! MACs are keyed BLAKE3 cut to 128 bits and keys are derived with BLAKE3's `derive_key`: on a
+//! processor without SHA instructions a MAC costs a twelfth of HMAC-SHA-256, one primitive
+//! serves digest, derivation and MAC, and the `b` before the MAC leaves room for another.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::error::{Error, ErrorKind};
+use crate::id::{MAC_BYTES, Signed, fill_random};
+
+/// Secret keys: the first signs, all verify.
+///
+/// ```
+/// use session_core::KeyRing;
+///
+/// let old = [7_u8; 31];
+/// assert!(KeyRing::new(&old).is_err(), "shorter than 32 bytes");
+/// let ring = KeyRing::generate()?;
+/// assert_eq!(format!("{ring:?}"), "KeyRing(1 key)");
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct KeyRing(Vec<Zeroizing<Vec<u8>>>);
+
+impl KeyRing {
+    /// The fewest bytes a key may have.
+    pub const KEY_BYTES_MIN: usize = 32;
+
+    /// A ring of one key, which signs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: under 32 bytes, or one byte repeated, which is no secret.
+    pub fn new(key: &[u8]) -> Result<Self, Error> {
+        Ok(Self(vec![checked(key)?]))
+    }
+
+    /// A ring of one key drawn from the operating system's generator.
+    ///
+    /// Tokens signed by it are worthless after a restart, unless it is written down with
+    /// [`expose_first`](Self::expose_first).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the operating system gave no random bytes.
+    pub fn generate() -> Result<Self, Error> {
+        let mut key = Zeroizing::new(vec![0; Self::KEY_BYTES_MIN]);
+        fill_random(&mut key)?;
+        Ok(Self(vec![key]))
+    }
+
+    /// The same ring with an older key, which only verifies.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: as for [`new`](Self::new).
+    pub fn and_older(mut self, key: &[u8]) -> Result<Self, Error> {
+        self.0.push(checked(key)?);
+        Ok(self)
+    }
+
+    /// The bytes of the key that signs, to be written to a file only its owner can read.
+    #[must_use]
+    pub fn expose_first(&self) -> &[u8] {
+        &self.0[0]
+    }
+
+    pub(crate) fn token_keys(&self, cookie_name: &str) -> TokenKeys {
+        let derive = |key: &Zeroizing<Vec<u8>>| {
+            let mut material =
+                Zeroizing::new(Vec::with_capacity(key.len() + cookie_name.len() + 8));
+            material.extend_from_slice(&(key.len() as u64).to_le_bytes());
+            material.extend_from_slice(key);
+            material.extend_from_slice(cookie_name.as_bytes());
+            blake3::derive_key(TOKEN_MAC_CONTEXT, &material)
+        };
+        TokenKeys(self.0.iter().map(derive).collect())
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        let plural = if count == 1 { "" } else { "s" };
+        write!(f, "KeyRing({count} key{plural})")
+    }
+}
+
+/// Keys that sign the tokens of one cookie name.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct TokenKeys(Vec<[u8; 32]>);
+
+impl TokenKeys {
+    pub(crate) fn sign(&self, input: &[u8]) -> [u8; MAC_BYTES] {
+        mac(&self.0[0], input)
+    }
+
+    /// Which key made `tag`, compared in constant time; `None` when no key did.
+    pub(crate) fn verify(&self, input: &[u8], tag: &[u8; MAC_BYTES]) -> Option<Signed> {
+        let position = self
+            .0
+            .iter()
+            .position(|key| bool::from(mac(key, input).ct_eq(tag)))?;
+        Some(if position == 0 {
+            Signed::Current
+        } else {
+            Signed::Older
+        })
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKeys(..)")
+    }
+}
+
+const TOKEN_MAC_CONTEXT: &str = "session-kit 2026-11-21 token mac v1";
+
+fn mac(key: &[u8; 32], input: &[u8]) -> [u8; MAC_BYTES] {
+    let full = blake3::keyed_hash(key, input);
+    let mut cut = [0; MAC_BYTES];
+    cut.copy_from_slice(&full.as_bytes()[..MAC_BYTES]);
+    cut
+}
+
+fn checked(key: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let least = KeyRing::KEY_BYTES_MIN;
+    if key.len() < least {
+        let got = key.len();
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "the secret key has {got} bytes and needs at least {least}: make one with `openssl rand -base64 32` and decode it"
+            ),
+        ));
+    }
+    if key.iter().all(|byte| *byte == key[0]) {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "the secret key is one byte repeated: draw a random one",
+        ));
+    }
+    Ok(Zeroizing::new(key.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Token;
+
+    fn ring() -> KeyRing {
+        KeyRing::new(b"0123456789abcdef0123456789abcdef").unwrap()
+    }
+
+    #[test]
+    fn i3_a_short_or_constant_key_is_refused() {
+        assert_eq!(
+            KeyRing::new(&[1, 2, 3]).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+        assert_eq!(
+            KeyRing::new(&[9; 64]).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+        let error = ring().and_older(b"short").unwrap_err();
+        assert!(error.to_string().contains("5 bytes"), "{error}");
+    }
+
+    #[test]
+    fn i3_the_first_key_signs_and_all_verify() {
+        let token = Token::random().unwrap();
+        let old = ring();
+        let new = KeyRing::generate()
+            .unwrap()
+            .and_older(old.expose_first())
+            .unwrap();
+        let under_old = token.expose(Some(&old.token_keys("sid")));
+        let (back, signed) =
+            Token::parse(under_old.as_bytes(), Some(&new.token_keys("sid"))).unwrap();
+        assert_eq!((back.id(), signed), (token.id(), Signed::Older));
+        let under_new = token.expose(Some(&new.token_keys("sid")));
+        let (_, signed) = Token::parse(under_new.as_bytes(), Some(&new.token_keys("sid"))).unwrap();
+        assert_eq!(signed, Signed::Current);
+        assert!(Token::parse(under_new.as_bytes(), Some(&old.token_keys("sid"))).is_err());
+    }
+
+    #[test]
+    fn i3_a_token_of_one_cookie_name_is_refused_under_another() {
+        let token = Token::random().unwrap();
+        let text = token.expose(Some(&ring().token_keys("app_a")));
+        assert!(Token::parse(text.as_bytes(), Some(&ring().token_keys("app_b"))).is_err());
+    }
+
+    #[test]
+    fn i1_no_key_shows_in_debug_output() {
+        let keys = ring().token_keys("sid");
+        assert_eq!(
+            format!("{keys:?} {:?}", ring()),
+            "TokenKeys(..) KeyRing(1 key)"
+        );
+    }
+}

@@ -1,0 +1,487 @@
+//! What was done to a session, as a list that can be done again.
+//!
+//! A save carries operations, not a snapshot (rule C1). [`Draft`] is the data as loaded plus the
+//! operations made on it; reading looks through the operations first. When a save meets a newer
+//! record, [`Draft::rebase`] puts the same operations on the newer data: inserts keep their
+//! value, appends append again, `update` closures run again.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::data::Data;
+use crate::error::{Error, ErrorKind};
+use crate::key::IntoKey;
+
+/// Session data with the changes made to it so far: what a `transact` closure works on.
+///
+/// ```
+/// use session_core::Draft;
+///
+/// let mut draft = Draft::default();
+/// draft.insert("count", 1)?;
+/// assert_eq!(draft.get::<u64>("count")?, Some(1));
+/// assert_eq!(draft.take::<u64>("count")?, Some(1));
+/// assert!(draft.is_empty());
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Draft {
+    user: Data,
+    own: Data,
+    operations: Vec<Operation>,
+    /// Operations before this one are being committed: they may no longer be merged into.
+    committing: usize,
+}
+
+/// Whose keys: the application's, or the library's own (flashes, CSRF seed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    User,
+    Own,
+}
+
+#[derive(Clone)]
+struct Operation {
+    space: Space,
+    key: Box<str>,
+    act: Act,
+    /// The JSON the key has after this operation, on the data it was last put on.
+    value: Option<String>,
+}
+
+#[derive(Clone)]
+enum Act {
+    /// Insert or remove: the value stands, whatever was there before.
+    Replace,
+    /// Every key of the space is gone.
+    Clear,
+    /// Adds one element, given as JSON, to an array.
+    Append(Box<str>),
+    Update(Closure),
+}
+
+/// Computes a key's JSON from its present JSON; run again on every conflict.
+type Closure = Arc<Mutex<dyn FnMut(Option<&str>) -> Result<String, Error> + Send>>;
+
+impl Draft {
+    /// Data as loaded, with nothing done to it.
+    pub(crate) fn new(user: Data, own: Data) -> Self {
+        Self {
+            user,
+            own,
+            ..Self::default()
+        }
+    }
+
+    /// The value under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`]: there is a value, but not of type `T`.
+    pub fn get<T: DeserializeOwned>(&self, key: impl IntoKey<T>) -> Result<Option<T>, Error> {
+        let key = key.name();
+        self.value(Space::User, key)
+            .map(|json| decode(key, json))
+            .transpose()
+    }
+
+    /// Stores `value` under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`]: the value cannot be expressed as JSON (NaN becomes `null`,
+    /// a map with keys that are no strings is refused).
+    pub fn insert<T: Serialize>(&mut self, key: impl IntoKey<T>, value: T) -> Result<(), Error> {
+        let json = encode(key.name(), &value)?;
+        self.replace(Space::User, key.name(), Some(json));
+        Ok(())
+    }
+
+    /// Removes `key` and says whether it was there.
+    pub fn remove(&mut self, key: impl AsRef<str>) -> bool {
+        self.remove_in(Space::User, key.as_ref())
+    }
+
+    /// Removes `key` and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`]: there is a value, but not of type `T`; it stays.
+    pub fn take<T: DeserializeOwned>(&mut self, key: impl IntoKey<T>) -> Result<Option<T>, Error> {
+        let name = key.name();
+        let value = self
+            .value(Space::User, name)
+            .map(|json| decode(name, json))
+            .transpose()?;
+        if value.is_some() {
+            self.replace(Space::User, name, None);
+        }
+        Ok(value)
+    }
+
+    /// Adds `item` to the end of the array under `key`, which is made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`]: what is there is no array, or the item cannot be expressed as
+    /// JSON.
+    pub fn append<T: Serialize>(&mut self, key: &str, item: T) -> Result<(), Error> {
+        let item = encode(key, &item)?;
+        self.append_in(Space::User, key, &item)
+    }
+
+    /// Whether there is a value under `key`.
+    #[must_use]
+    pub fn contains_key(&self, key: impl AsRef<str>) -> bool {
+        self.value(Space::User, key.as_ref()).is_some()
+    }
+
+    /// The JSON text under `key`.
+    #[must_use]
+    pub fn raw(&self, key: &str) -> Option<&str> {
+        self.value(Space::User, key)
+    }
+
+    /// All keys, in the order they were first stored.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let merged = self.merged(Space::User);
+        merged.entries().map(|(key, _)| key.into_owned()).collect()
+    }
+
+    /// The number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        if self.operations.is_empty() {
+            return self.user.len();
+        }
+        self.merged(Space::User).entries().count()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Removes every key; flashes and the CSRF token stay.
+    pub fn clear(&mut self) {
+        self.clear_in(Space::User);
+    }
+
+    pub(crate) fn clear_in(&mut self, space: Space) {
+        if self.merged(space).entries().next().is_none() {
+            return;
+        }
+        self.operations.push(Operation {
+            space,
+            key: Box::default(),
+            act: Act::Clear,
+            value: None,
+        });
+    }
+
+    pub(crate) fn value(&self, space: Space, key: &str) -> Option<&str> {
+        for operation in self.operations.iter().rev() {
+            if operation.space == space {
+                match operation.act {
+                    Act::Clear => return None,
+                    _ if *operation.key == *key => return operation.value.as_deref(),
+                    _ => {}
+                }
+            }
+        }
+        self.base(space).raw(key)
+    }
+
+    pub(crate) fn replace(&mut self, space: Space, key: &str, value: Option<String>) {
+        let (_, open) = self.operations.split_at_mut(self.committing);
+        for earlier in open.iter_mut().rev() {
+            if earlier.space == space && matches!(earlier.act, Act::Clear) {
+                break;
+            }
+            if earlier.space == space && *earlier.key == *key {
+                earlier.act = Act::Replace;
+                earlier.value = value;
+                return;
+            }
+        }
+        self.push(space, key, Act::Replace, value);
+    }
+
+    pub(crate) fn remove_in(&mut self, space: Space, key: &str) -> bool {
+        let there = self.value(space, key).is_some();
+        if there {
+            self.replace(space, key, None);
+        }
+        there
+    }
+
+    pub(crate) fn append_in(&mut self, space: Space, key: &str, item: &str) -> Result<(), Error> {
+        let value = appended(key, self.value(space, key), item)?;
+        self.push(space, key, Act::Append(item.into()), Some(value));
+        Ok(())
+    }
+
+    /// Records an update whose closure has just made `value`.
+    pub(crate) fn updated(&mut self, key: &str, closure: Closure, value: String) {
+        self.push(Space::User, key, Act::Update(closure), Some(value));
+    }
+
+    fn push(&mut self, space: Space, key: &str, act: Act, value: Option<String>) {
+        self.operations.push(Operation {
+            space,
+            key: key.into(),
+            act,
+            value,
+        });
+    }
+
+    /// The number of operations made: whether there is something to save.
+    pub(crate) fn changes(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Freezes the operations made so far and returns a copy to commit.
+    pub(crate) fn begin_commit(&mut self) -> Self {
+        self.committing = self.operations.len();
+        Self {
+            committing: 0,
+            ..self.clone()
+        }
+    }
+
+    /// The commit did not happen: its operations are open again.
+    pub(crate) fn abort_commit(&mut self) {
+        self.committing = 0;
+    }
+
+    /// The operations frozen by [`begin_commit`](Self::begin_commit) are in `user` and `own`
+    /// now; those made since stay.
+    pub(crate) fn committed(&mut self, user: Data, own: Data) {
+        self.operations.drain(..self.committing);
+        self.committing = 0;
+        self.user = user;
+        self.own = own;
+    }
+
+    /// Puts the same operations on other data.
+    pub(crate) fn rebase(&mut self, user: Data, own: Data) -> Result<(), Error> {
+        let operations = std::mem::take(&mut self.operations);
+        *self = Self::new(user, own);
+        for mut operation in operations {
+            let before = self.value(operation.space, &operation.key);
+            operation.value = match &operation.act {
+                Act::Replace | Act::Clear => operation.value,
+                Act::Append(item) => Some(appended(&operation.key, before, item)?),
+                Act::Update(closure) => Some(run(closure, before)?),
+            };
+            self.operations.push(operation);
+        }
+        Ok(())
+    }
+
+    /// Forgets every operation.
+    pub(crate) fn revert(&mut self) {
+        self.operations.truncate(self.committing);
+    }
+
+    /// The data with all operations applied.
+    pub(crate) fn apply(&self) -> Result<(Data, Data), Error> {
+        let of = |space| {
+            if self
+                .operations
+                .iter()
+                .any(|operation| operation.space == space)
+            {
+                Data::build(self.merged(space).entries())
+            } else {
+                Ok(self.base(space).clone())
+            }
+        };
+        Ok((of(Space::User)?, of(Space::Own)?))
+    }
+
+    fn base(&self, space: Space) -> &Data {
+        match space {
+            Space::User => &self.user,
+            Space::Own => &self.own,
+        }
+    }
+
+    fn merged(&self, space: Space) -> Merged<'_> {
+        Merged::new(self, space)
+    }
+}
+
+/// A space with all operations applied: the base's keys, then the new ones.
+///
+/// A few operations are looked up by walking them, which allocates nothing; many by a map, so
+/// that the work stays linear.
+struct Merged<'a> {
+    base: Option<&'a Data>,
+    space: Space,
+    /// The operations since the space was last cleared (other spaces' among them).
+    operations: &'a [Operation],
+    index: Option<Index<'a>>,
+}
+
+struct Index<'a> {
+    operations: HashMap<&'a str, (usize, Option<&'a str>)>,
+    base: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Merged<'a> {
+    const WALKED_MAX: usize = 32;
+
+    fn new(draft: &'a Draft, space: Space) -> Self {
+        let cleared = draft
+            .operations
+            .iter()
+            .rposition(|operation| operation.space == space && matches!(operation.act, Act::Clear));
+        let mut merged = Self {
+            base: cleared.is_none().then(|| draft.base(space)),
+            space,
+            operations: &draft.operations[cleared.map_or(0, |at| at + 1)..],
+            index: None,
+        };
+        if merged.operations.len() > Self::WALKED_MAX {
+            let mut operations = HashMap::new();
+            for (at, operation) in merged.mine() {
+                operations.entry(&*operation.key).or_insert((at, None)).1 =
+                    operation.value.as_deref();
+            }
+            let base = merged.base.iter().flat_map(|base| base.entries());
+            merged.index = Some(Index {
+                operations,
+                base: base.map(|(key, _)| key).collect(),
+            });
+        }
+        merged
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> + Clone {
+        let base = self.base.into_iter().flat_map(|base| base.entries());
+        let kept = base.filter_map(|(key, value)| match self.latest(&key) {
+            None => Some((key, value)),
+            Some((_, value)) => Some((key, value?)),
+        });
+        let new = self.mine().filter_map(|(at, operation)| {
+            let (first, value) = self.latest(&operation.key)?;
+            let value = value?;
+            (first == at && !self.in_base(&operation.key))
+                .then_some((Cow::Borrowed(&*operation.key), value))
+        });
+        kept.chain(new)
+    }
+
+    fn mine(&self) -> impl Iterator<Item = (usize, &'a Operation)> + Clone {
+        let space = self.space;
+        let all = self.operations.iter().enumerate();
+        all.filter(move |(_, operation)| operation.space == space)
+    }
+
+    /// Where the first operation on `key` stands, and the value after the last one.
+    fn latest(&self, key: &str) -> Option<(usize, Option<&'a str>)> {
+        if let Some(index) = &self.index {
+            return index.operations.get(key).copied();
+        }
+        let mut found = None;
+        for (at, operation) in self.mine() {
+            if *operation.key == *key {
+                let (first, _) = found.unwrap_or((at, None));
+                found = Some((first, operation.value.as_deref()));
+            }
+        }
+        found
+    }
+
+    fn in_base(&self, key: &str) -> bool {
+        match &self.index {
+            Some(index) => index.base.contains(key),
+            None => self.base.is_some_and(|base| base.raw(key).is_some()),
+        }
+    }
+}
+
+impl fmt::Debug for Draft {
+    /// Shows sizes only: session data may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft")
+            .field("user", &self.user)
+            .field("own", &self.own)
+            .field("operations", &self.operations.len())
+            .finish()
+    }
+}
+
+/// Wraps a typed closure so that it computes JSON from JSON.
+pub(crate) fn json_closure<T, F>(key: &str, mut compute: F) -> Closure
+where
+    T: Serialize + DeserializeOwned,
+    F: FnMut(Option<T>) -> T + Send + 'static,
+{
+    let key: Box<str> = key.into();
+    Arc::new(Mutex::new(move |before: Option<&str>| {
+        let before = before.map(|json| decode(&key, json)).transpose()?;
+        encode(&key, &compute(before))
+    }))
+}
+
+/// Runs an update's closure on a key's present JSON.
+pub(crate) fn run(closure: &Closure, before: Option<&str>) -> Result<String, Error> {
+    // A closure that panicked earlier holds no state of ours: run it again and see.
+    let mut compute = closure.lock().unwrap_or_else(PoisonError::into_inner);
+    compute(before)
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(key: &str, json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|source| {
+        let wanted = std::any::type_name::<T>();
+        Error::new(
+            ErrorKind::WrongType,
+            format!("reading the session key {key:?} as {wanted} failed"),
+        )
+        .caused_by(source)
+    })
+}
+
+pub(crate) fn encode<T: Serialize>(key: &str, value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|source| {
+        let given = std::any::type_name::<T>();
+        Error::new(
+            ErrorKind::WrongType,
+            format!("writing a {given} under the session key {key:?} failed"),
+        )
+        .caused_by(source)
+    })
+}
+
+fn appended(key: &str, array: Option<&str>, item: &str) -> Result<String, Error> {
+    let Some(array) = array else {
+        return Ok(format!("[{item}]"));
+    };
+    let inner = array
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::WrongType,
+                format!("appending to the session key {key:?} failed: its value is no array"),
+            )
+        })?;
+    Ok(if inner.trim().is_empty() {
+        format!("[{item}]")
+    } else {
+        format!("[{inner},{item}]")
+    })
+}
+
+#[cfg(test)]
+#[path = "operations_tests.rs"]
+mod tests;
