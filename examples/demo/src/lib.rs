@@ -1,0 +1,5 @@
+//! A small web app that shows sessions at work: the parts its program and its tests share.
+//!
+//! Nothing here holds a session or answers a request. The [`options`] say what to start.
+
+pub mod options;
