@@ -341,6 +341,14 @@ impl Token {
         Ok((token, signed.ok_or(BadToken)?))
     }
 
+    /// A key of its own that only who holds the token can compute.
+    pub(crate) fn derive_key(&self, context: &str) -> [u8; 32] {
+        let mut input = self.mac_input();
+        let key = blake3::derive_key(context, &input);
+        input.zeroize();
+        key
+    }
+
     fn mac_input(&self) -> [u8; SessionId::BYTES + Secret::BYTES] {
         let mut bytes = [0; SessionId::BYTES + Secret::BYTES];
         bytes[..SessionId::BYTES].copy_from_slice(&self.id.0);

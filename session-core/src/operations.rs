@@ -33,7 +33,8 @@ use crate::key::IntoKey;
 pub struct Draft {
     user: Data,
     own: Data,
-    operations: Vec<Operation>,
+    /// Shared with the copy that a commit works on; copied only if one of them changes.
+    operations: Option<Arc<Vec<Operation>>>,
     /// Operations before this one are being committed: they may no longer be merged into.
     committing: usize,
 }
@@ -62,6 +63,8 @@ enum Act {
     Clear,
     /// Adds one element, given as JSON, to an array.
     Append(Box<str>),
+    /// Stands only where there is no value yet.
+    Default(Box<str>),
     Update(Closure),
 }
 
@@ -157,7 +160,7 @@ impl Draft {
     /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        if self.operations.is_empty() {
+        if self.changes() == 0 {
             return self.user.len();
         }
         self.merged(Space::User).entries().count()
@@ -178,16 +181,11 @@ impl Draft {
         if self.merged(space).entries().next().is_none() {
             return;
         }
-        self.operations.push(Operation {
-            space,
-            key: Box::default(),
-            act: Act::Clear,
-            value: None,
-        });
+        self.push(space, "", Act::Clear, None);
     }
 
     pub(crate) fn value(&self, space: Space, key: &str) -> Option<&str> {
-        for operation in self.operations.iter().rev() {
+        for operation in self.operations().iter().rev() {
             if operation.space == space {
                 match operation.act {
                     Act::Clear => return None,
@@ -200,18 +198,19 @@ impl Draft {
     }
 
     pub(crate) fn replace(&mut self, space: Space, key: &str, value: Option<String>) {
-        let (_, open) = self.operations.split_at_mut(self.committing);
-        for earlier in open.iter_mut().rev() {
-            if earlier.space == space && matches!(earlier.act, Act::Clear) {
-                break;
+        let open = self.operations().iter().enumerate().skip(self.committing).rev();
+        let earlier = open
+            .filter(|(_, operation)| operation.space == space)
+            .take_while(|(_, operation)| !matches!(operation.act, Act::Clear))
+            .find_map(|(at, operation)| (*operation.key == *key).then_some(at));
+        match earlier {
+            Some(at) => {
+                let operation = &mut self.operations_mut()[at];
+                operation.act = Act::Replace;
+                operation.value = value;
             }
-            if earlier.space == space && *earlier.key == *key {
-                earlier.act = Act::Replace;
-                earlier.value = value;
-                return;
-            }
+            None => self.push(space, key, Act::Replace, value),
         }
-        self.push(space, key, Act::Replace, value);
     }
 
     pub(crate) fn remove_in(&mut self, space: Space, key: &str) -> bool {
@@ -228,13 +227,26 @@ impl Draft {
         Ok(())
     }
 
+    /// Gives `key` a value unless it has one by then.
+    pub(crate) fn default_in(&mut self, space: Space, key: &str, value: String) {
+        self.push(space, key, Act::Default(value.as_str().into()), Some(value));
+    }
+
     /// Records an update whose closure has just made `value`.
     pub(crate) fn updated(&mut self, key: &str, closure: Closure, value: String) {
         self.push(Space::User, key, Act::Update(closure), Some(value));
     }
 
+    fn operations(&self) -> &[Operation] {
+        self.operations.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn operations_mut(&mut self) -> &mut Vec<Operation> {
+        Arc::make_mut(self.operations.get_or_insert_default())
+    }
+
     fn push(&mut self, space: Space, key: &str, act: Act, value: Option<String>) {
-        self.operations.push(Operation {
+        self.operations_mut().push(Operation {
             space,
             key: key.into(),
             act,
@@ -244,16 +256,21 @@ impl Draft {
 
     /// The number of operations made: whether there is something to save.
     pub(crate) fn changes(&self) -> usize {
-        self.operations.len()
+        self.operations().len()
     }
 
     /// Freezes the operations made so far and returns a copy to commit.
     pub(crate) fn begin_commit(&mut self) -> Self {
-        self.committing = self.operations.len();
+        self.committing = self.changes();
         Self {
             committing: 0,
             ..self.clone()
         }
+    }
+
+    /// Whether a commit of this draft is at work.
+    pub(crate) fn is_committing(&self) -> bool {
+        self.committing > 0
     }
 
     /// The commit did not happen: its operations are open again.
@@ -264,7 +281,12 @@ impl Draft {
     /// The operations frozen by [`begin_commit`](Self::begin_commit) are in `user` and `own`
     /// now; those made since stay.
     pub(crate) fn committed(&mut self, user: Data, own: Data) {
-        self.operations.drain(..self.committing);
+        if self.committing == self.changes() {
+            self.operations = None;
+        } else {
+            let committed = self.committing;
+            self.operations_mut().drain(..committed);
+        }
         self.committing = 0;
         self.user = user;
         self.own = own;
@@ -272,30 +294,37 @@ impl Draft {
 
     /// Puts the same operations on other data.
     pub(crate) fn rebase(&mut self, user: Data, own: Data) -> Result<(), Error> {
-        let operations = std::mem::take(&mut self.operations);
+        let operations = self.operations().to_vec();
+        let committing = self.committing;
         *self = Self::new(user, own);
+        self.committing = committing;
         for mut operation in operations {
             let before = self.value(operation.space, &operation.key);
             operation.value = match &operation.act {
                 Act::Replace | Act::Clear => operation.value,
                 Act::Append(item) => Some(appended(&operation.key, before, item)?),
+                Act::Default(value) => Some(before.map_or_else(|| value.to_string(), str::to_owned)),
                 Act::Update(closure) => Some(run(closure, before)?),
             };
-            self.operations.push(operation);
+            self.operations_mut().push(operation);
         }
         Ok(())
     }
 
     /// Forgets every operation.
     pub(crate) fn revert(&mut self) {
-        self.operations.truncate(self.committing);
+        let committing = self.committing;
+        if self.changes() > committing {
+            self.operations_mut().truncate(committing);
+        }
     }
 
     /// The data with all operations applied.
     pub(crate) fn apply(&self) -> Result<(Data, Data), Error> {
         let of = |space| {
             if self
-                .operations
+                
+                .operations()
                 .iter()
                 .any(|operation| operation.space == space)
             {
@@ -341,13 +370,13 @@ impl<'a> Merged<'a> {
 
     fn new(draft: &'a Draft, space: Space) -> Self {
         let cleared = draft
-            .operations
+            .operations()
             .iter()
             .rposition(|operation| operation.space == space && matches!(operation.act, Act::Clear));
         let mut merged = Self {
             base: cleared.is_none().then(|| draft.base(space)),
             space,
-            operations: &draft.operations[cleared.map_or(0, |at| at + 1)..],
+            operations: &draft.operations()[cleared.map_or(0, |at| at + 1)..],
             index: None,
         };
         if merged.operations.len() > Self::WALKED_MAX {
@@ -415,7 +444,7 @@ impl fmt::Debug for Draft {
         f.debug_struct("Draft")
             .field("user", &self.user)
             .field("own", &self.own)
-            .field("operations", &self.operations.len())
+            .field("operations", &self.changes())
             .finish()
     }
 }

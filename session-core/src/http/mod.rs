@@ -1,18 +1,25 @@
 //! Header text in, header text out.
 //!
-//! Nothing here knows a web framework or does I/O: bytes of a request's headers come in, answers
-//! and the text of a `Set-Cookie` field go out.
+//! Nothing here knows a web framework: bytes of a request's headers come in, answers and the
+//! text of a `Set-Cookie` field go out.
 
-pub mod attributes;
-pub mod check;
-pub mod client_addr;
+mod attributes;
+mod check;
+mod client_addr;
 pub mod cookie;
-pub mod net;
-pub mod policy;
+mod exchange;
+mod finished;
+mod net;
+mod policy;
+mod reply;
+mod transport;
 
 pub use attributes::{CookieAttributes, Lifetime, SameSite};
 pub use check::PolicyError;
 pub use client_addr::client_address;
-pub use cookie::{Values, values};
+pub use exchange::{Exchange, LazySession};
+pub use finished::{Finished, ResponseHead};
 pub use net::{IpNet, IpNetError, IpPrefix, TrustedProxies};
 pub use policy::CookiePolicy;
+pub use reply::Reply;
+pub use transport::{RequestHead, TokenTransport, Transport};

@@ -1,0 +1,573 @@
+//! Every option of a session, checked when it is built.
+//!
+//! ```
+//! use session_core::{KeyRing, SessionConfig};
+//! use std::time::Duration;
+//!
+//! let config = SessionConfig::builder()
+//!     .timeout(Duration::from_secs(30 * 60))
+//!     .absolute_timeout(Duration::from_secs(12 * 60 * 60))
+//!     .secret_key(KeyRing::generate()?)
+//!     .build()?;
+//! assert_eq!(config.cookie_name(), "__Host-sid");
+//!
+//! let wrong = SessionConfig::builder().cookie_name("__Host-sid").secure(false).build();
+//! assert!(wrong.is_err(), "a browser would drop this cookie");
+//! # Ok::<(), session_core::Error>(())
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, ErrorKind};
+use crate::expiry::Expiry;
+use crate::http::{
+    CookieAttributes, CookiePolicy, IpNet, IpPrefix, Lifetime, SameSite, Transport, TrustedProxies,
+};
+use crate::keys::{KeyRing, TokenKeys};
+use crate::operations::Draft;
+
+/// What a manager does, decided once: made by [`SessionConfig::builder`].
+#[derive(Clone)]
+pub struct SessionConfig {
+    pub(crate) cookie: CookiePolicy,
+    pub(crate) transport: Transport,
+    pub(crate) token_keys: Option<TokenKeys>,
+    pub(crate) options: SessionConfigBuilder,
+}
+
+impl SessionConfig {
+    /// Starts from the defaults, which are the safe choice for each option.
+    #[must_use]
+    pub fn builder() -> SessionConfigBuilder {
+        SessionConfigBuilder::default()
+    }
+
+    /// The name of the session cookie.
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        self.cookie.name()
+    }
+
+    /// The limits of a session that began at `created` and has none of its own.
+    pub(crate) fn expiry(&self, created: Timestamp) -> Expiry {
+        self.expiry_with(self.options.timeout, created)
+    }
+
+    /// The limits of a session with this time-out of its own.
+    pub(crate) fn expiry_with(&self, timeout: Duration, created: Timestamp) -> Expiry {
+        if self.options.ignore_expiry {
+            return Expiry::NEVER;
+        }
+        let ends_at = self.options.absolute_timeout.map(|age| created.after(age));
+        Expiry::new(Some(timeout), ends_at)
+    }
+
+    pub(crate) fn touch_interval(&self) -> Duration {
+        let tenth = self.options.timeout / 10;
+        let default = tenth.min(Duration::from_secs(60));
+        self.options.touch_interval.unwrap_or(default)
+    }
+
+    /// How long the cookie of a session is to be kept; `None`: until the browser closes.
+    pub(crate) fn cookie_life(&self, persistent: bool, timeout: Option<Duration>) -> Option<Duration> {
+        match self.cookie.lifetime() {
+            Lifetime::Persistent(life) if !persistent => Some(life),
+            _ if persistent => Some(timeout.unwrap_or(Lifetime::MAX).min(Lifetime::MAX)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for SessionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.options.fmt(f)
+    }
+}
+
+/// What a request does when the time it was let in for is over (rule E5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExpired {
+    /// It reads a new, empty session.
+    #[default]
+    Fresh,
+    /// It is answered 401 with the `expired_message`, and the cookie is removed.
+    Unauthorized,
+}
+
+/// What becomes of a request when the store is down or hangs (rule F1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnOutage {
+    /// It is answered 503 with `Retry-After`.
+    #[default]
+    Fail,
+    /// Reading: the session is empty for this request, writing to it is still an error.
+    /// Touching: the session lives a little shorter.
+    Continue,
+}
+
+/// What becomes of a session whose record cannot be decoded (rule F2); the record is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCorrupt {
+    /// The client gets a new session; the incident is logged as an error.
+    #[default]
+    Fresh,
+    /// The request is answered 500.
+    Fail,
+}
+
+/// What becomes of a response whose changes could not be stored because the session ended
+/// meanwhile (rule C3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnGone {
+    /// 409 for methods that change something; after GET, HEAD, OPTIONS and TRACE the response
+    /// stands.
+    #[default]
+    ConflictIfUnsafe,
+    /// 409 for every method.
+    Conflict,
+    /// The response stands; the loss is logged.
+    Ignore,
+}
+
+type Initializer = Arc<dyn Fn(&mut Draft) -> Result<(), Error> + Send + Sync>;
+
+/// Collects options; [`build`](Self::build) checks them together.
+#[derive(Clone)]
+pub struct SessionConfigBuilder {
+    cookie: CookieAttributes,
+    transport: Transport,
+    pub(crate) timeout: Duration,
+    pub(crate) absolute_timeout: Option<Duration>,
+    pub(crate) touch_interval: Option<Duration>,
+    pub(crate) renew_every: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) clock_skew: Duration,
+    pub(crate) ignore_expiry: bool,
+    pub(crate) ignore_change_ip: bool,
+    pub(crate) ip_prefix: IpPrefix,
+    pub(crate) trusted_proxies: TrustedProxies,
+    secret_key: Option<KeyRing>,
+    pub(crate) on_expired: OnExpired,
+    pub(crate) expired_message: Arc<str>,
+    pub(crate) initializer: Option<Initializer>,
+    pub(crate) max_size: usize,
+    pub(crate) store_timeout: Duration,
+    pub(crate) on_load_outage: OnOutage,
+    pub(crate) on_touch_outage: OnOutage,
+    pub(crate) on_corrupt: OnCorrupt,
+    pub(crate) on_gone: OnGone,
+    pub(crate) save_on_server_error: bool,
+    pub(crate) clear_site_data: bool,
+    pub(crate) clock: Clock,
+}
+
+impl Default for SessionConfigBuilder {
+    fn default() -> Self {
+        Self {
+            cookie: CookieAttributes::default(),
+            transport: Transport::Cookie,
+            timeout: Duration::from_secs(24 * 60 * 60),
+            absolute_timeout: None,
+            touch_interval: None,
+            renew_every: None,
+            grace: Duration::from_secs(10),
+            clock_skew: Duration::from_secs(30),
+            ignore_expiry: false,
+            ignore_change_ip: true,
+            ip_prefix: IpPrefix::default(),
+            trusted_proxies: TrustedProxies::default(),
+            secret_key: None,
+            on_expired: OnExpired::default(),
+            expired_message: "your session has expired, please sign in again".into(),
+            initializer: None,
+            max_size: 1024 * 1024,
+            store_timeout: Duration::from_secs(2),
+            on_load_outage: OnOutage::default(),
+            on_touch_outage: OnOutage::default(),
+            on_corrupt: OnCorrupt::default(),
+            on_gone: OnGone::default(),
+            save_on_server_error: false,
+            clear_site_data: false,
+            clock: Clock::default(),
+        }
+    }
+}
+
+/// One setter an option, named after it.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.$name = $name;
+                self
+            }
+        )*
+    };
+}
+
+impl SessionConfigBuilder {
+    setters! {
+        /// How long a session may lie idle.
+        ///
+        /// # Default
+        ///
+        /// 24 hours. OWASP recommends 15 to 30 minutes for most applications and 2 to 5 for
+        /// those of high value (Session Management Cheat Sheet, "Session Expiration").
+        timeout: Duration;
+        /// How long a superseded token is remembered, so that requests in flight are told from
+        /// strangers (rule I6).
+        ///
+        /// # Default
+        ///
+        /// 10 seconds.
+        grace: Duration;
+        /// How far the clocks of the application's nodes may be apart: the sweep and a store's
+        /// own expiry wait that much longer.
+        ///
+        /// # Default
+        ///
+        /// 30 seconds.
+        clock_skew: Duration;
+        /// Turns off both time-outs; records stored so are never swept.
+        ///
+        /// # Default
+        ///
+        /// `false`.
+        ignore_expiry: bool;
+        /// Whether a session works from every client address; if not, only from the one that
+        /// created it (see [`ip_prefix`](Self::ip_prefix)).
+        ///
+        /// # Default
+        ///
+        /// `true`: addresses of phones change all the time.
+        ignore_change_ip: bool;
+        /// How much of the address must stay the same, with `ignore_change_ip(false)`.
+        ///
+        /// # Default
+        ///
+        /// All of it.
+        ip_prefix: IpPrefix;
+        /// What becomes of a request whose session expired.
+        ///
+        /// # Default
+        ///
+        /// [`OnExpired::Fresh`].
+        on_expired: OnExpired;
+        /// The largest session in bytes of JSON, the library's own values included.
+        ///
+        /// # Default
+        ///
+        /// 1 MiB.
+        max_size: usize;
+        /// How long an operation on the store may take, retries and queueing included.
+        ///
+        /// # Default
+        ///
+        /// 2 seconds.
+        store_timeout: Duration;
+        /// What a request does that cannot load its session.
+        ///
+        /// # Default
+        ///
+        /// [`OnOutage::Fail`].
+        on_load_outage: OnOutage;
+        /// What a request does that cannot extend its session's life.
+        ///
+        /// # Default
+        ///
+        /// [`OnOutage::Fail`].
+        on_touch_outage: OnOutage;
+        /// What becomes of a session whose record cannot be decoded.
+        ///
+        /// # Default
+        ///
+        /// [`OnCorrupt::Fresh`].
+        on_corrupt: OnCorrupt;
+        /// What becomes of changes to a session that ended meanwhile.
+        ///
+        /// # Default
+        ///
+        /// [`OnGone::ConflictIfUnsafe`].
+        on_gone: OnGone;
+        /// Whether a response of 500 or above still stores the changes.
+        ///
+        /// # Default
+        ///
+        /// `false`: a request that failed changed nothing.
+        save_on_server_error: bool;
+        /// Whether a logout asks the browser to forget what it keeps of the site
+        /// (`Clear-Site-Data: "cookies", "storage"`).
+        ///
+        /// # Default
+        ///
+        /// `false`.
+        ///
+        /// # Source
+        ///
+        /// W3C Clear Site Data.
+        clear_site_data: bool;
+        /// The clock of every decision; tests give one they can move.
+        clock: Clock;
+        /// How tokens travel.
+        ///
+        /// # Default
+        ///
+        /// [`Transport::Cookie`].
+        transport: Transport;
+    }
+
+    /// The cookie's name.
+    ///
+    /// # Default
+    ///
+    /// `__Host-sid`. Without a `__Host-` name another site under the same domain can plant a
+    /// cookie of its own; building then logs a warning.
+    #[must_use]
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie.name = name.into();
+        self
+    }
+
+    /// The domain whose hosts all get the cookie.
+    ///
+    /// # Default
+    ///
+    /// None: the host alone.
+    #[must_use]
+    pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
+        self.cookie.domain = Some(domain.into());
+        self
+    }
+
+    /// The path below which the cookie is sent.
+    ///
+    /// # Default
+    ///
+    /// `/`.
+    #[must_use]
+    pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
+        self.cookie.path = path.into();
+        self
+    }
+
+    /// Whether the cookie travels over HTTPS alone; turning it off is for development, and is
+    /// logged.
+    ///
+    /// # Default
+    ///
+    /// `true`.
+    #[must_use]
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.cookie.secure = secure;
+        self
+    }
+
+    /// Whether scripts in the page are kept from reading the cookie.
+    ///
+    /// # Default
+    ///
+    /// `true`.
+    #[must_use]
+    pub fn http_only(mut self, http_only: bool) -> Self {
+        self.cookie.http_only = http_only;
+        self
+    }
+
+    /// Which requests from other sites carry the cookie.
+    ///
+    /// # Default
+    ///
+    /// [`SameSite::Lax`].
+    #[must_use]
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.cookie.same_site = same_site;
+        self
+    }
+
+    /// Whether the cookie is kept apart for each site that embeds this one (CHIPS).
+    ///
+    /// # Default
+    ///
+    /// `false`.
+    #[must_use]
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.cookie.partitioned = partitioned;
+        self
+    }
+
+    /// How long the browser keeps the cookie.
+    ///
+    /// # Default
+    ///
+    /// [`Lifetime::BrowserSession`]; one session can be made persistent with `remember`.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.cookie.lifetime = lifetime;
+        self
+    }
+
+    /// How long a session may live, however busy it is.
+    ///
+    /// # Default
+    ///
+    /// No limit.
+    #[must_use]
+    pub fn absolute_timeout(mut self, age: Duration) -> Self {
+        self.absolute_timeout = Some(age);
+        self
+    }
+
+    /// How often at most a session's last access is written down.
+    ///
+    /// # Default
+    ///
+    /// A tenth of [`timeout`](Self::timeout), at most 60 seconds.
+    ///
+    /// # Cost
+    ///
+    /// One store call for each session and interval in which it is read.
+    #[must_use]
+    pub fn touch_interval(mut self, interval: Duration) -> Self {
+        self.touch_interval = Some(interval);
+        self
+    }
+
+    /// How old a secret may become before a new one is given out (rule I7).
+    ///
+    /// # Default
+    ///
+    /// Never: secrets change with `login` and `renew`.
+    #[must_use]
+    pub fn renew_every(mut self, age: Duration) -> Self {
+        self.renew_every = Some(age);
+        self
+    }
+
+    /// The proxies whose `X-Forwarded-For` and `Forwarded` headers are believed.
+    ///
+    /// # Default
+    ///
+    /// None: the address is the peer's.
+    #[must_use]
+    pub fn trusted_proxies(mut self, nets: impl IntoIterator<Item = IpNet>) -> Self {
+        self.trusted_proxies = nets.into_iter().collect();
+        self
+    }
+
+    /// The keys that sign tokens, so that a forged one is refused without a store access.
+    ///
+    /// # Default
+    ///
+    /// None: a token is then told by its 256-bit secret alone, which is safe, and a forged one
+    /// costs one load.
+    #[must_use]
+    pub fn secret_key(mut self, keys: KeyRing) -> Self {
+        self.secret_key = Some(keys);
+        self
+    }
+
+    /// The body of the 401 that [`OnExpired::Unauthorized`] answers, as plain text.
+    #[must_use]
+    pub fn expired_message(mut self, message: impl Into<Arc<str>>) -> Self {
+        self.expired_message = message.into();
+        self
+    }
+
+    /// Fills each new session; its values do not count as stored until something else is.
+    ///
+    /// # Errors
+    ///
+    /// What the closure returns fails the request that asked for the session.
+    #[must_use]
+    pub fn initializer<F>(mut self, fill: F) -> Self
+    where
+        F: Fn(&mut Draft) -> Result<(), Error> + Send + Sync + 'static,
+    {
+        self.initializer = Some(Arc::new(fill));
+        self
+    }
+
+    /// Checks all options together.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`], with what to change: a cookie that browsers would drop, a
+    /// time-out of zero, an absolute time-out below the idle one, a touch interval not below
+    /// the time-out, a grace or skew that is no fraction of it, an unusable header name.
+    pub fn build(self) -> Result<SessionConfig, Error> {
+        let cookie = CookiePolicy::new(self.cookie.clone())
+            .map_err(|source| invalid(source.to_string()).caused_by(source))?;
+        let transport = self.transport.checked()?;
+        self.check_times()?;
+        if transport.is_cookie() {
+            for warning in cookie.warnings() {
+                tracing::warn!(target: "session", cookie = cookie.name(), "{warning}");
+            }
+        }
+        Ok(SessionConfig {
+            token_keys: self
+                .secret_key
+                .as_ref()
+                .map(|ring| ring.token_keys(cookie.name())),
+            cookie,
+            transport,
+            options: self,
+        })
+    }
+
+    fn check_times(&self) -> Result<(), Error> {
+        let least = Duration::from_millis(1);
+        if self.timeout < least {
+            return Err(invalid("timeout is zero: no session would live to be read"));
+        }
+        if self.store_timeout < least {
+            return Err(invalid("store_timeout is zero: no store could answer"));
+        }
+        if self.absolute_timeout.is_some_and(|age| age < self.timeout) {
+            return Err(invalid(
+                "absolute_timeout is shorter than timeout, which then never applies: shorten timeout",
+            ));
+        }
+        if self.touch_interval.is_some_and(|every| every >= self.timeout) {
+            return Err(invalid(
+                "touch_interval is not below timeout: a session in use would expire",
+            ));
+        }
+        if self.renew_every.is_some_and(|every| every < self.grace.max(least)) {
+            return Err(invalid(
+                "renew_every is below grace: a superseded secret would outlive the next one",
+            ));
+        }
+        if self.ignore_expiry && self.absolute_timeout.is_some() {
+            return Err(invalid(
+                "ignore_expiry turns off the absolute_timeout that is set: choose one",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SessionConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionConfig")
+            .field("cookie", &self.cookie)
+            .field("transport", &self.transport)
+            .field("timeout", &self.timeout)
+            .field("absolute_timeout", &self.absolute_timeout)
+            .field("ignore_expiry", &self.ignore_expiry)
+            .field("ignore_change_ip", &self.ignore_change_ip)
+            .field("secret_key", &self.secret_key)
+            .field("max_size", &self.max_size)
+            .field("store_timeout", &self.store_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Invalid, message)
+}

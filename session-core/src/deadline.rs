@@ -1,0 +1,69 @@
+//! The time an operation on the store may take, its retries and queueing included.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+/// The moment at which an operation gives up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Instant);
+
+/// The deadline passed; the operation may nevertheless happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Elapsed;
+
+impl Deadline {
+    pub(crate) fn after(span: Duration) -> Self {
+        let now = Instant::now();
+        // Beyond what the clock can express is as good as for ever.
+        let far = || now + Duration::from_secs(365 * 24 * 60 * 60);
+        Self(now.checked_add(span).unwrap_or_else(far))
+    }
+
+    /// The same end, but for `part` of the time that is left: what follows gets the rest.
+    pub(crate) fn leaving_a_quarter(self) -> Self {
+        let left = self.0.saturating_duration_since(Instant::now());
+        Self(self.0 - left / 4)
+    }
+
+    pub(crate) fn has_passed(self) -> bool {
+        Instant::now() >= self.0
+    }
+
+    /// Runs `operation` until it ends or the deadline passes.
+    ///
+    /// A first poll that answers at once, as an in-memory store's does, costs no timer.
+    pub(crate) async fn bound<F>(self, mut operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
+    where
+        F: Future + ?Sized,
+    {
+        let first = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await;
+        match first {
+            Poll::Ready(answer) => Ok(answer),
+            Poll::Pending => timeout_at(self.0, operation).await.map_err(|_| Elapsed),
+        }
+    }
+
+    /// Sleeps for `span`, at most until the deadline.
+    pub(crate) async fn sleep(self, span: Duration) {
+        let until = (Instant::now() + span).min(self.0);
+        tokio::time::sleep_until(until).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn f1_a_hung_operation_ends_at_the_deadline() {
+        let deadline = Deadline::after(Duration::from_secs(2));
+        let hung = Box::pin(std::future::pending::<()>());
+        assert_eq!(deadline.bound(hung).await, Err(Elapsed));
+        assert!(deadline.has_passed());
+        assert_eq!(deadline.bound(Box::pin(async { 7 })).await, Ok(7));
+    }
+}

@@ -1,0 +1,95 @@
+//! What a finished exchange does to the response's head.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::reply::Reply;
+use crate::config::SessionConfig;
+use crate::error::Error;
+
+/// A response's header fields, as an adapter's framework holds them.
+pub trait ResponseHead {
+    /// Hands `visit` the value of each field called `name` (lower case), in order.
+    fn each_header(&self, name: &str, visit: &mut dyn FnMut(&[u8]));
+
+    /// Adds a field; those of the same name stay.
+    fn append(&mut self, name: &str, value: Cow<'static, str>);
+
+    /// Removes all fields of this name and adds one.
+    fn replace(&mut self, name: &str, value: Cow<'static, str>);
+}
+
+/// The outcome of an exchange: perhaps another response, and header fields for whichever goes
+/// out.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// The response to send in place of the handler's.
+    pub reply: Option<Reply>,
+    vary: Option<Cow<'static, str>>,
+    token: Option<(String, String)>,
+    clear_site_data: bool,
+}
+
+impl Finished {
+    /// Nothing asked for the session.
+    pub(crate) fn untouched() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn new(config: &SessionConfig) -> Self {
+        let vary = config.transport.vary().map(|name| match name {
+            Cow::Borrowed("Cookie") => Cow::Borrowed("Cookie"),
+            other => Cow::Owned(other.into_owned()),
+        });
+        Self {
+            vary,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn reply_with(&mut self, error: &Error) {
+        self.reply = Some(error.reply());
+    }
+
+    pub(crate) fn set(&mut self, config: &SessionConfig, token: &str, life: Option<Duration>) {
+        self.token = config.transport.write(&config.cookie, token, life);
+    }
+
+    pub(crate) fn remove(&mut self, config: &SessionConfig) {
+        self.token = config.transport.remove(&config.cookie);
+    }
+
+    pub(crate) fn clear_site_data(&mut self) {
+        self.clear_site_data = true;
+    }
+
+    /// Writes the header fields: to the handler's response, or to the one made of
+    /// [`reply`](Self::reply).
+    pub fn apply(self, head: &mut dyn ResponseHead) {
+        if let Some(name) = self.vary {
+            if !lists(head, "vary", &name) && !lists(head, "vary", "*") {
+                head.append("vary", name);
+            }
+        }
+        if let Some((name, value)) = self.token {
+            head.append(&name, Cow::Owned(value));
+            // A shared cache must not hand one visitor's session to another (RFC 9111).
+            if !lists(head, "cache-control", "no-store") {
+                head.replace("cache-control", Cow::Borrowed("no-store"));
+            }
+        }
+        if self.clear_site_data {
+            head.replace("clear-site-data", Cow::Borrowed("\"cookies\", \"storage\""));
+        }
+    }
+}
+
+/// Whether a comma-separated field lists `item`, in any case.
+fn lists(head: &dyn ResponseHead, field: &str, item: &str) -> bool {
+    let mut found = false;
+    head.each_header(field, &mut |line| {
+        let mut items = line.split(|byte| *byte == b',');
+        found |= items.any(|one| one.trim_ascii().eq_ignore_ascii_case(item.as_bytes()));
+    });
+    found
+}

@@ -1,0 +1,130 @@
+//! How a token travels: in a cookie, in a header, or as the application says (rule H5).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::cookie;
+use super::policy::CookiePolicy;
+use crate::error::{Error, ErrorKind};
+
+/// The parts of a request that a session looks at; an adapter implements it in a few lines.
+pub trait RequestHead {
+    /// Hands `visit` the value of each header line called `name` (lower case), in order.
+    fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8]));
+
+    /// The address of the connection's other end, if it is known.
+    fn peer(&self) -> Option<IpAddr>;
+}
+
+/// How tokens travel between client and server.
+#[derive(Clone, Debug, Default)]
+pub enum Transport {
+    /// In the session cookie.
+    #[default]
+    Cookie,
+    /// In a header of this name, both ways; a removal is an empty value.
+    Header(String),
+    /// `Authorization: Bearer` from the client, a header of this name to it (RFC 6750 section
+    /// 2.1).
+    Bearer(String),
+    /// As the application says.
+    Custom(Arc<dyn TokenTransport>),
+}
+
+/// A transport of the application's own.
+pub trait TokenTransport: fmt::Debug + Send + Sync {
+    /// Hands `found` each candidate token of a request, best first.
+    fn read<'a>(&self, head: &'a dyn RequestHead, found: &mut dyn FnMut(&'a [u8]));
+
+    /// The header line that gives the client its `token`; `None` if it travels in the body, or
+    /// the application takes it from `Session::token`.
+    fn write(&self, token: &str) -> Option<(String, String)>;
+
+    /// The header line that takes the token away.
+    fn remove(&self) -> Option<(String, String)>;
+
+    /// The request headers that decide which session a request gets, for `Vary`.
+    fn vary(&self) -> Option<String>;
+}
+
+impl Transport {
+    pub(crate) fn is_cookie(&self) -> bool {
+        matches!(self, Self::Cookie)
+    }
+
+    pub(crate) fn checked(&self) -> Result<Self, Error> {
+        let checked = |name: &String| {
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let reserved = ["cookie", "set-cookie", "vary", "cache-control", "content-length"];
+            let lower = name.to_ascii_lowercase();
+            if lower.is_empty() || !lower.bytes().all(token) || reserved.contains(&&*lower) {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!("{name:?} cannot be the session's header: choose a name like x-session-id"),
+                ));
+            }
+            Ok(lower)
+        };
+        Ok(match self {
+            Self::Header(name) => Self::Header(checked(name)?),
+            Self::Bearer(name) => Self::Bearer(checked(name)?),
+            other => other.clone(),
+        })
+    }
+
+    /// Hands `found` every candidate token of the request, in order.
+    pub(crate) fn read<'a>(
+        &self,
+        policy: &'a CookiePolicy,
+        head: &'a dyn RequestHead,
+        found: &mut dyn FnMut(&'a [u8]),
+    ) {
+        match self {
+            Self::Cookie => head.each_header("cookie", &mut |line| {
+                cookie::values(line, policy.name().as_bytes()).for_each(&mut *found);
+            }),
+            Self::Header(name) => head.each_header(name, &mut |line| found(line)),
+            Self::Bearer(_) => head.each_header("authorization", &mut |line| {
+                let scheme = line.get(..7);
+                if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer ")) {
+                    found(&line[7..]);
+                }
+            }),
+            Self::Custom(custom) => custom.read(head, found),
+        }
+    }
+
+    /// The header line that gives the client its token, to be kept for `life`.
+    pub(crate) fn write(
+        &self,
+        policy: &CookiePolicy,
+        token: &str,
+        life: Option<std::time::Duration>,
+    ) -> Option<(String, String)> {
+        match self {
+            Self::Cookie => Some(("set-cookie".to_owned(), policy.set(token, life))),
+            Self::Header(name) | Self::Bearer(name) => Some((name.clone(), token.to_owned())),
+            Self::Custom(custom) => custom.write(token),
+        }
+    }
+
+    /// The header line that takes the token away.
+    pub(crate) fn remove(&self, policy: &CookiePolicy) -> Option<(String, String)> {
+        match self {
+            Self::Cookie => Some(("set-cookie".to_owned(), policy.removal())),
+            Self::Header(name) | Self::Bearer(name) => Some((name.clone(), String::new())),
+            Self::Custom(custom) => custom.remove(),
+        }
+    }
+
+    /// The request header that `Vary` must name.
+    pub(crate) fn vary(&self) -> Option<std::borrow::Cow<'_, str>> {
+        match self {
+            Self::Cookie => Some("Cookie".into()),
+            Self::Header(name) => Some(name.as_str().into()),
+            Self::Bearer(_) => Some("Authorization".into()),
+            Self::Custom(custom) => custom.vary().map(Into::into),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The one object an application makes: configuration and store together.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::config::SessionConfig;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
+use crate::id::SessionId;
+use crate::queue::Queues;
+use crate::record::{Generation, Owner, Record};
+use crate::store::{Cursor, IntoStore, Only, Page, Store, Written};
+
+/// Configuration and store; cheap to clone.
+///
+/// ```
+/// use session_core::{MemoryStore, SessionConfig, SessionManager};
+///
+/// let config = SessionConfig::builder().build()?;
+/// let sessions = SessionManager::new(MemoryStore::new(), config);
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SessionManager(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn Store>,
+    config: SessionConfig,
+    queues: Arc<Queues>,
+    sweeping: tokio::sync::Mutex<()>,
+}
+
+/// What a device list shows of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Names the session in [`SessionManager::revoke`]; public, and no way in.
+    pub id: SessionId,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to within the touch interval.
+    pub accessed_at: Timestamp,
+    /// When it ends if it is not used; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// The client's address at creation or login.
+    pub address: Option<IpAddr>,
+    /// The client's user agent at creation or login, cut at 256 bytes.
+    pub agent: Option<Arc<str>>,
+}
+
+impl SessionManager {
+    /// A manager of `store`, which may be an `Arc<dyn Store>`.
+    pub fn new(store: impl IntoStore, config: SessionConfig) -> Self {
+        Self(Arc::new(Shared {
+            store: store.into_store(),
+            config,
+            queues: Arc::default(),
+            sweeping: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &SessionConfig {
+        &self.0.config
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Whether both are clones of one manager.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Asks the store whether it is there and accepts writes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        const OPERATION: &str = "asking the store";
+        let answer = self.deadline().bound(self.0.store.ping()).await;
+        settle(OPERATION, answer)
+    }
+
+    /// The live sessions of `owner`, the latest used first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the store did not answer; a partial list is never given.
+    pub async fn sessions_of(&self, owner: &Owner) -> Result<Vec<SessionInfo>, Error> {
+        const OPERATION: &str = "listing an owner's sessions";
+        let now = self.now();
+        let mut sessions = Vec::new();
+        for id in self.owned_by(OPERATION, owner).await? {
+            let record = match self.load(OPERATION, &id, self.deadline()).await {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+                Err(error) => return Err(error),
+            };
+            let live = self.0.config.options.ignore_expiry || !record.is_expired(now);
+            if record.owner.as_ref() == Some(owner) && live {
+                sessions.push(SessionInfo::of(id, &record));
+            }
+        }
+        sessions.sort_by_key(|session| (std::cmp::Reverse(session.accessed_at), session.id));
+        Ok(sessions)
+    }
+
+    /// Ends one session, of whatever generation; says whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the session may still be there.
+    pub async fn revoke(&self, id: &SessionId) -> Result<bool, Error> {
+        let written = self
+            .delete("revoking the session", id, Only::Any, self.deadline())
+            .await?;
+        if written == Written::Done {
+            tracing::info!(target: "session", session = %id, "revoked");
+        }
+        Ok(written == Written::Done)
+    }
+
+    /// Ends one session of `owner`; says whether it was one of theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the session may still be there.
+    /// [`ErrorKind::Contended`]: it changed hands time and again.
+    pub async fn revoke_owned(&self, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+        const OPERATION: &str = "revoking an owner's session";
+        let deadline = self.deadline();
+        for _ in 0..REVOKE_TRIES_MAX {
+            let only = match self.load(OPERATION, id, deadline).await {
+                Ok(None) => return Ok(false),
+                Ok(Some(record)) if record.owner.as_ref() != Some(owner) => return Ok(false),
+                Ok(Some(record)) => Only::Generation(record.generation),
+                // Whose it is cannot be read, but the index says theirs: end it (rule F2).
+                Err(error) if error.kind() == ErrorKind::Corrupt => Only::Any,
+                Err(error) => return Err(error),
+            };
+            match self.delete(OPERATION, id, only, deadline).await? {
+                Written::Done => {
+                    tracing::info!(target: "session", session = %id, "revoked");
+                    return Ok(true);
+                }
+                Written::Gone => return Ok(false),
+                // Renewed or signed in meanwhile: whose it is now is to be seen again.
+                Written::Conflict => {}
+            }
+        }
+        Err(contended(OPERATION))
+    }
+
+    /// Signs `owner` out everywhere, but for the session `except`; returns how many ended.
+    ///
+    /// Every login acknowledged before the call is ended: it repeats until only `except`
+    /// remains (rule O2).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: some sessions may remain; call again.
+    /// [`ErrorKind::Contended`]: new logins arrived faster than they were ended.
+    pub async fn revoke_owner(
+        &self,
+        owner: &Owner,
+        except: Option<&SessionId>,
+    ) -> Result<u64, Error> {
+        const OPERATION: &str = "signing an owner out everywhere";
+        let mut ended = 0;
+        for _ in 0..REVOKE_TRIES_MAX {
+            let mut found = false;
+            for id in self.owned_by(OPERATION, owner).await? {
+                if Some(&id) != except && self.revoke_owned(owner, &id).await? {
+                    found = true;
+                    ended += 1;
+                }
+            }
+            if !found {
+                return Ok(ended);
+            }
+        }
+        Err(contended(OPERATION))
+    }
+
+    /// Up to about `limit` ids from where `cursor` stands: every session of the store, expired
+    /// ones included. See [`Store::scan`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`].
+    pub async fn scan(&self, cursor: Cursor, limit: usize) -> Result<Page, Error> {
+        let answer = self.deadline().bound(self.0.store.scan(cursor, limit)).await;
+        settle("scanning the store", answer)
+    }
+
+    /// Removes every expired record now, in batches; returns how many. Waits for a sweep that
+    /// is already running.
+    ///
+    /// With `ignore_expiry` it removes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: the store did not answer within a minute for one batch.
+    pub async fn sweep(&self) -> Result<u64, Error> {
+        let _one_at_a_time = self.0.sweeping.lock().await;
+        let mut removed = 0;
+        loop {
+            let batch = self.sweep_batch(SWEEP_BATCH).await?;
+            removed += batch;
+            if batch < SWEEP_BATCH as u64 {
+                return Ok(removed);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn sweep_batch(&self, limit: usize) -> Result<u64, Error> {
+        let options = &self.0.config.options;
+        if options.ignore_expiry {
+            return Ok(0);
+        }
+        let before = self.now().before(options.clock_skew);
+        // A batch of a large store may take longer than a request can wait.
+        let deadline = Deadline::after(options.store_timeout.max(Duration::from_secs(60)));
+        let answer = deadline.bound(self.0.store.sweep(before, limit)).await;
+        settle("sweeping expired sessions", answer)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.config.options.clock.now()
+    }
+
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.0.config.options.store_timeout)
+    }
+
+    pub(crate) fn queues(&self) -> &Arc<Queues> {
+        &self.0.queues
+    }
+
+    pub(crate) async fn load(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        deadline: Deadline,
+    ) -> Result<Option<Record>, Error> {
+        settle(operation, deadline.bound(self.0.store.load(id)).await)
+    }
+
+    /// Deletes; a lost answer is resolved by looking whether the record is gone (rule C5).
+    pub(crate) async fn delete(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        only: Only,
+        deadline: Deadline,
+    ) -> Result<Written, Error> {
+        let attempt = deadline.leaving_a_quarter();
+        let answer = attempt.bound(self.0.store.delete(id, only)).await;
+        match settle(operation, answer) {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                match self.load(operation, id, deadline).await {
+                    Ok(None) => Ok(Written::Done),
+                    _ => Err(error),
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    async fn owned_by(&self, operation: &'static str, owner: &Owner) -> Result<Vec<SessionId>, Error> {
+        let answer = self.deadline().bound(self.0.store.owned_by(owner)).await;
+        settle(operation, answer)
+    }
+}
+
+impl fmt::Debug for SessionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("store", &self.0.store)
+            .field("config", &self.0.config)
+            .finish()
+    }
+}
+
+impl SessionInfo {
+    pub(crate) fn of(id: SessionId, record: &Record) -> Self {
+        Self {
+            id,
+            owner: record.owner.clone(),
+            created_at: record.created_at,
+            accessed_at: record.accessed_at,
+            expires_at: record.expires_at(),
+            address: record.address,
+            agent: record.agent.clone(),
+        }
+    }
+}
+
+/// Records removed by one call to the store.
+pub(crate) const SWEEP_BATCH: usize = 1_000;
+/// How often a revocation looks again before it says that it cannot keep up.
+const REVOKE_TRIES_MAX: usize = 100;
+
+/// Turns a store's answer, or its silence, into the caller's.
+pub(crate) fn settle<T>(
+    operation: &'static str,
+    answer: Result<Result<T, StoreError>, crate::deadline::Elapsed>,
+) -> Result<T, Error> {
+    match answer {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Error::from_store(operation, error)),
+        Err(_) => Err(Error::from_store(
+            operation,
+            StoreError::new(
+                StoreErrorKind::Unavailable,
+                "the store did not answer within store_timeout",
+            ),
+        )),
+    }
+}
+
+fn contended(operation: &'static str) -> Error {
+    Error::new(
+        ErrorKind::Contended,
+        format!("{operation} failed: the session kept changing"),
+    )
+}
+
+/// The generation a request acts under.
+pub(crate) fn only(generation: Generation) -> Only {
+    Only::Generation(generation)
+}
