@@ -45,7 +45,9 @@ impl Session {
         let plan = {
             let mut state = self.state();
             state.note_due(self.0.manager.now(), &self.0.manager);
-            let plan = state.plan(Scope::Everything).map_err(|no| refused(OPERATION, no))?;
+            let plan = state
+                .plan(Scope::Everything)
+                .map_err(|no| refused(OPERATION, no))?;
             if plan.write == Write::Nothing && !plan.delete {
                 state.conclude(plan.cookie);
                 return Ok(());
@@ -111,7 +113,10 @@ impl Session {
                 Some(record) => {
                     self.check(operation, &record, frame.base.as_ref())?;
                     draft.rebase(record.data.clone(), record.own.clone())?;
-                    Frame { base: Some(record), ..frame }
+                    Frame {
+                        base: Some(record),
+                        ..frame
+                    }
                 }
                 None => frame,
             };
@@ -136,12 +141,15 @@ impl Session {
                 cookie: plan.cookie,
                 scope,
             });
-            let written = self.write(operation, &frame, &record, &token, deadline).await;
+            let written = self
+                .write(operation, &frame, &record, &token, deadline)
+                .await;
             let open = CommitGuard(self);
             match written {
                 Ok(Written::Done) => {
                     open.keep();
-                    self.state().committed(scope, record.clone(), token, plan.cookie);
+                    self.state()
+                        .committed(scope, record.clone(), token, plan.cookie);
                     ticket.leave_with(&record);
                     return Ok(answer);
                 }
@@ -219,7 +227,11 @@ impl Session {
     ) -> Result<Option<Record>, Error> {
         let (doubt, id, base) = {
             let state = self.state();
-            (state.doubt.clone(), state.token.as_ref().map(Token::id), state.base.clone())
+            (
+                state.doubt.clone(),
+                state.token.as_ref().map(Token::id),
+                state.base.clone(),
+            )
         };
         let latest = ticket.take_latest();
         let (Some(doubt), Some(id)) = (doubt, id) else {
@@ -234,14 +246,19 @@ impl Session {
                 state.committed(doubt.scope, record, doubt.token, doubt.cookie);
                 Ok(None)
             }
-            stored if stored.as_ref().map(|record| record.version) == base.map(|base| base.version) => {
+            stored
+                if stored.as_ref().map(|record| record.version)
+                    == base.map(|base| base.version) =>
+            {
                 // Not applied; should it still arrive, its version conflicts with the next write.
                 state.draft.abort_commit();
                 Ok(None)
             }
             _ => Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("{operation} failed: whether an earlier write happened cannot be known; revert the session or begin a new request"),
+                format!(
+                    "{operation} failed: whether an earlier write happened cannot be known; revert the session or begin a new request"
+                ),
             )),
         }
     }
@@ -260,11 +277,17 @@ impl Session {
     }
 
     /// Repeats the checks of the first reading (rule C3).
-    fn check(&self, operation: &'static str, record: &Record, base: Option<&Record>) -> Result<(), Error> {
+    fn check(
+        &self,
+        operation: &'static str,
+        record: &Record,
+        base: Option<&Record>,
+    ) -> Result<(), Error> {
         let manager = &self.0.manager;
         let address = self.0.visitor.address;
-        let admitted = base
-            .is_some_and(|base| still_admits(record, base, address, manager.now(), manager.config()));
+        let admitted = base.is_some_and(|base| {
+            still_admits(record, base, address, manager.now(), manager.config())
+        });
         if admitted {
             Ok(())
         } else {
@@ -283,7 +306,9 @@ impl Session {
             return Ok(());
         };
         let manager = &self.0.manager;
-        let deleted = manager.delete(operation, &id, only(generation), manager.deadline()).await?;
+        let deleted = manager
+            .delete(operation, &id, only(generation), manager.deadline())
+            .await?;
         match deleted {
             // Already gone is as good: someone else ended it.
             Written::Done | Written::Gone => {
@@ -301,13 +326,23 @@ impl Session {
         let manager = &self.0.manager;
         let found = {
             let state = self.state();
-            state.token.as_ref().map(Token::id).zip(state.base.as_ref().map(|base| base.generation))
+            state
+                .token
+                .as_ref()
+                .map(Token::id)
+                .zip(state.base.as_ref().map(|base| base.generation))
         };
         let Some((id, generation)) = found else {
             return Ok(());
         };
-        let touch = Touch { generation, accessed_at: manager.now() };
-        let answer = manager.deadline().bound(manager.store().touch(&id, &touch)).await;
+        let touch = Touch {
+            generation,
+            accessed_at: manager.now(),
+        };
+        let answer = manager
+            .deadline()
+            .bound(manager.store().touch(&id, &touch))
+            .await;
         match settle(operation, answer) {
             // Ended or renewed meanwhile: this request only read, and its cookie is not the
             // newest one.
@@ -431,14 +466,25 @@ impl Frame {
         let until = now.after(config.options.grace);
         if asked {
             record.generation = base.generation.next();
-            record.previous = Some(Box::new(Previous { secret: base.secret, until: Some(until), valid: false }));
+            record.previous = Some(Box::new(Previous {
+                secret: base.secret,
+                until: Some(until),
+                valid: false,
+            }));
             if let Some(owner) = &self.login {
                 record.owner = Some(owner.clone());
             }
         } else if timed {
             // Presented under the secret before the last one: the last was never received.
-            let kept = record.previous.take().filter(|previous| previous.valid && previous.until.is_none());
-            let superseded = Previous { secret: base.secret, until: None, valid: true };
+            let kept = record
+                .previous
+                .take()
+                .filter(|previous| previous.valid && previous.until.is_none());
+            let superseded = Previous {
+                secret: base.secret,
+                until: None,
+                valid: true,
+            };
             record.previous = Some(kept.unwrap_or_else(|| Box::new(superseded)));
         } else if self.due.confirm {
             if let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid) {
@@ -479,7 +525,8 @@ impl State {
         self.due.persistent = config
             .cookie_life(base.persistent, base.expiry.timeout())
             .is_some();
-        self.due.touch = !self.intent.keep_expiry && now.since(base.accessed_at) >= config.touch_interval();
+        self.due.touch =
+            !self.intent.keep_expiry && now.since(base.accessed_at) >= config.touch_interval();
         self.due.renewal &= !self.head_sent;
     }
 
@@ -491,7 +538,10 @@ impl State {
         let done = self.done();
         match scope {
             Scope::Everything => done,
-            Scope::Data => Done { changed: done.changed, ..Done::default() },
+            Scope::Data => Done {
+                changed: done.changed,
+                ..Done::default()
+            },
         }
     }
 
@@ -514,7 +564,10 @@ impl State {
             due: self.due_in(scope),
             loaded_secret: self.base.as_ref().map(|base| base.secret),
             login: self.intent.login.clone().filter(|_| everything),
-            limits: self.intent.limits.filter(|_| everything || self.base.is_none()),
+            limits: self
+                .intent
+                .limits
+                .filter(|_| everything || self.base.is_none()),
             keep_expiry: self.intent.keep_expiry,
             head_sent: self.head_sent,
         };
@@ -523,7 +576,8 @@ impl State {
 
     /// The record is stored; what was asked for is done.
     fn committed(&mut self, scope: Scope, record: Record, token: Token, cookie: CookieMove) {
-        self.draft.committed(record.data.clone(), record.own.clone());
+        self.draft
+            .committed(record.data.clone(), record.own.clone());
         self.doubt = None;
         self.standing = Standing::Live;
         self.base = Some(record);

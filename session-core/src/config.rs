@@ -72,7 +72,11 @@ impl SessionConfig {
     }
 
     /// How long the cookie of a session is to be kept; `None`: until the browser closes.
-    pub(crate) fn cookie_life(&self, persistent: bool, timeout: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn cookie_life(
+        &self,
+        persistent: bool,
+        timeout: Option<Duration>,
+    ) -> Option<Duration> {
         match self.cookie.lifetime() {
             Lifetime::Persistent(life) if !persistent => Some(life),
             _ if persistent => Some(timeout.unwrap_or(Lifetime::MAX).min(Lifetime::MAX)),
@@ -533,12 +537,18 @@ impl SessionConfigBuilder {
                 "absolute_timeout is shorter than timeout, which then never applies: shorten timeout",
             ));
         }
-        if self.touch_interval.is_some_and(|every| every >= self.timeout) {
+        if self
+            .touch_interval
+            .is_some_and(|every| every >= self.timeout)
+        {
             return Err(invalid(
                 "touch_interval is not below timeout: a session in use would expire",
             ));
         }
-        if self.renew_every.is_some_and(|every| every < self.grace.max(least)) {
+        if self
+            .renew_every
+            .is_some_and(|every| every < self.grace.max(least))
+        {
             return Err(invalid(
                 "renew_every is below grace: a superseded secret would outlive the next one",
             ));

@@ -64,7 +64,8 @@ impl Session {
     ///
     /// As for [`take_flashes`](Self::take_flashes).
     pub async fn take_flashes_of(&self, category: &str) -> Result<Vec<Flash>, Error> {
-        self.take_flashes_if(|flash| flash.category == category).await
+        self.take_flashes_if(|flash| flash.category == category)
+            .await
     }
 
     async fn take_flashes_if(&self, wanted: impl Fn(&Flash) -> bool) -> Result<Vec<Flash>, Error> {
@@ -72,8 +73,13 @@ impl Session {
             return Ok(Vec::new());
         }
         self.commit("taking the session's flashes", |draft| {
-            let (taken, left): (Vec<Flash>, Vec<Flash>) = flashes(draft)?.into_iter().partition(&wanted);
-            let left = if left.is_empty() { None } else { Some(encode(FLASHES, &left)?) };
+            let (taken, left): (Vec<Flash>, Vec<Flash>) =
+                flashes(draft)?.into_iter().partition(&wanted);
+            let left = if left.is_empty() {
+                None
+            } else {
+                Some(encode(FLASHES, &left)?)
+            };
             if !taken.is_empty() {
                 draft.replace(Space::Own, FLASHES, left);
             }

@@ -1,31 +1,29 @@
 //! The session, its rules, and the store contract.
 
-mod session;
-mod commit;
-mod plan;
-mod data;
-mod operations;
-mod key;
-mod record;
-mod format;
-mod id;
-mod keys;
-mod expiry;
 mod clock;
+mod commit;
 mod config;
-mod store;
-mod manager;
-mod queue;
-mod deadline;
 mod csrf;
-mod flash;
+mod data;
+mod deadline;
 mod error;
+mod expiry;
+mod flash;
+mod format;
 pub mod http;
+mod id;
+mod key;
+mod keys;
+mod manager;
+mod operations;
+mod plan;
+mod queue;
+mod record;
+mod session;
+mod store;
 
 pub use clock::{Clock, ManualClock, Timestamp};
-pub use config::{
-    OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder,
-};
+pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
 pub use data::Data;
 pub use error::{Error, ErrorKind, StoreError, StoreErrorKind};
 pub use expiry::Expiry;

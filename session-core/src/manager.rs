@@ -201,7 +201,10 @@ impl SessionManager {
     ///
     /// [`ErrorKind::Unavailable`].
     pub async fn scan(&self, cursor: Cursor, limit: usize) -> Result<Page, Error> {
-        let answer = self.deadline().bound(self.0.store.scan(cursor, limit)).await;
+        let answer = self
+            .deadline()
+            .bound(self.0.store.scan(cursor, limit))
+            .await;
         settle("scanning the store", answer)
     }
 
@@ -280,7 +283,11 @@ impl SessionManager {
         }
     }
 
-    async fn owned_by(&self, operation: &'static str, owner: &Owner) -> Result<Vec<SessionId>, Error> {
+    async fn owned_by(
+        &self,
+        operation: &'static str,
+        owner: &Owner,
+    ) -> Result<Vec<SessionId>, Error> {
         let answer = self.deadline().bound(self.0.store.owned_by(owner)).await;
         settle(operation, answer)
     }

@@ -198,7 +198,12 @@ impl Draft {
     }
 
     pub(crate) fn replace(&mut self, space: Space, key: &str, value: Option<String>) {
-        let open = self.operations().iter().enumerate().skip(self.committing).rev();
+        let open = self
+            .operations()
+            .iter()
+            .enumerate()
+            .skip(self.committing)
+            .rev();
         let earlier = open
             .filter(|(_, operation)| operation.space == space)
             .take_while(|(_, operation)| !matches!(operation.act, Act::Clear))
@@ -303,7 +308,9 @@ impl Draft {
             operation.value = match &operation.act {
                 Act::Replace | Act::Clear => operation.value,
                 Act::Append(item) => Some(appended(&operation.key, before, item)?),
-                Act::Default(value) => Some(before.map_or_else(|| value.to_string(), str::to_owned)),
+                Act::Default(value) => {
+                    Some(before.map_or_else(|| value.to_string(), str::to_owned))
+                }
                 Act::Update(closure) => Some(run(closure, before)?),
             };
             self.operations_mut().push(operation);
@@ -323,7 +330,6 @@ impl Draft {
     pub(crate) fn apply(&self) -> Result<(Data, Data), Error> {
         let of = |space| {
             if self
-                
                 .operations()
                 .iter()
                 .any(|operation| operation.space == space)

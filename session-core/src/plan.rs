@@ -174,7 +174,14 @@ pub(crate) enum Refusal {
 
 /// Decides what the end of a request, or a save, does.
 pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Refusal> {
-    let Done { changed, renewed, logged_in, limits, ended, ended_nothing } = done;
+    let Done {
+        changed,
+        renewed,
+        logged_in,
+        limits,
+        ended,
+        ended_nothing,
+    } = done;
     let anything = changed || renewed || logged_in || limits || ended || ended_nothing;
     let nothing = Plan {
         delete: false,
@@ -211,7 +218,11 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
             let send = new_secret || limits || due.resign || slides;
             Ok(Plan {
                 write,
-                cookie: if send { CookieMove::Set } else { CookieMove::Keep },
+                cookie: if send {
+                    CookieMove::Set
+                } else {
+                    CookieMove::Keep
+                },
                 cookie_needed: new_secret,
                 ..nothing
             })

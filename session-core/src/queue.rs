@@ -81,7 +81,11 @@ impl Ticket {
 
     /// Leaves with the record that is stored now.
     pub(crate) fn leave_with(mut self, record: &Record) {
-        let waited_for = self.queues.shard(&self.id).get(&self.id).is_some_and(|w| !w.is_empty());
+        let waited_for = self
+            .queues
+            .shard(&self.id)
+            .get(&self.id)
+            .is_some_and(|w| !w.is_empty());
         self.latest = waited_for.then(|| record.clone());
     }
 }
@@ -141,13 +145,13 @@ mod tests {
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for n in 0..5 {
-            let (queues, order) = (Arc::clone(&queues), Arc::clone(&order));
+            let (waiter, order) = (Arc::clone(&queues), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let ticket = queues.enter(id, soon()).await.unwrap();
+                let ticket = waiter.enter(id, soon()).await.unwrap();
                 order.lock().unwrap().push(n);
                 drop(ticket);
             }));
-            while waiting(&queues, &id) != Some(n + 1) && n < 5 {
+            while waiting(&queues, &id) != Some(n + 1) {
                 tokio::task::yield_now().await;
             }
         }
@@ -156,7 +160,10 @@ mod tests {
             task.await.unwrap();
         }
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
-        assert_eq!((waiting(&queues, &id), waiting(&queues, &other)), (None, None));
+        assert_eq!(
+            (waiting(&queues, &id), waiting(&queues, &other)),
+            (None, None)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,7 +171,9 @@ mod tests {
         let queues = Arc::new(Queues::default());
         let id = SessionId::random().unwrap();
         let first = queues.enter(id, soon()).await.unwrap();
-        let hasty = queues.enter(id, Deadline::after(Duration::from_millis(1))).await;
+        let hasty = queues
+            .enter(id, Deadline::after(Duration::from_millis(1)))
+            .await;
         assert!(hasty.is_err());
         let patient = tokio::spawn({
             let queues = Arc::clone(&queues);

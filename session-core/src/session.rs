@@ -146,7 +146,9 @@ impl Session {
     pub fn insert<T: Serialize>(&self, key: impl IntoKey<T>, value: T) -> Result<(), Error> {
         let json = operations::encode(key.name(), &value)?;
         let mut state = self.state();
-        state.draft.replace(operations::Space::User, key.name(), Some(json));
+        state
+            .draft
+            .replace(operations::Space::User, key.name(), Some(json));
         Ok(())
     }
 
@@ -267,7 +269,9 @@ impl Session {
             state.draft.clear_in(operations::Space::User);
             state.draft.clear_in(operations::Space::Own);
         }
-        state.draft.replace(operations::Space::Own, crate::csrf::SEED, None);
+        state
+            .draft
+            .replace(operations::Space::Own, crate::csrf::SEED, None);
         state.intent.login = Some(owner);
     }
 
@@ -285,7 +289,10 @@ impl Session {
         };
         let mut draft = std::mem::take(&mut state.draft);
         draft.abort_commit();
-        state.intent = Intent { end: Some(Ending { live, draft }), ..Intent::default() };
+        state.intent = Intent {
+            end: Some(Ending { live, draft }),
+            ..Intent::default()
+        };
         if matches!(state.standing, Standing::Live | Standing::New) {
             self.begin_anew(&mut state);
         }
@@ -345,7 +352,10 @@ impl Session {
                 "a session's time-out is at least a millisecond",
             ));
         }
-        self.state().intent.limits = Some(Limits { timeout, persistent });
+        self.state().intent.limits = Some(Limits {
+            timeout,
+            persistent,
+        });
         Ok(())
     }
 
@@ -411,7 +421,8 @@ impl Session {
     /// [`ErrorKind::TooLarge`], [`ErrorKind::Contended`]; [`ErrorKind::HeadSent`] if this would
     /// begin a session after the response head has left.
     pub async fn save(&self) -> Result<(), Error> {
-        self.commit("saving the session", |_| Ok::<_, Error>(())).await
+        self.commit("saving the session", |_| Ok::<_, Error>(()))
+            .await
     }
 
     /// Changes the session as one step that no other request comes between, and stores it now.

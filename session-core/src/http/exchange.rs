@@ -109,10 +109,13 @@ impl Exchange {
 
     async fn open(&self, opening: &Opening) -> Result<Session, Error> {
         let open = || async {
-            opening.open(&self.0.manager).await.map_err(|error| Failure {
-                kind: error.kind(),
-                message: error.to_string().into(),
-            })
+            opening
+                .open(&self.0.manager)
+                .await
+                .map_err(|error| Failure {
+                    kind: error.kind(),
+                    message: error.to_string().into(),
+                })
         };
         remembered(self.0.opened.get_or_init(open).await)
     }

@@ -40,15 +40,24 @@ impl Error {
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self.kind() {
-            ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::Contended | ErrorKind::NewerFormat => {
-                Reply {
-                    retry_after: Some(1),
-                    ..Reply::text(503, "sessions are unavailable at the moment, please try again")
-                }
-            }
+            ErrorKind::Unavailable
+            | ErrorKind::Full
+            | ErrorKind::Contended
+            | ErrorKind::NewerFormat => Reply {
+                retry_after: Some(1),
+                ..Reply::text(
+                    503,
+                    "sessions are unavailable at the moment, please try again",
+                )
+            },
             ErrorKind::TooLarge => Reply::text(413, "the session has become too large"),
-            ErrorKind::Gone => Reply::text(409, "the session has ended meanwhile, nothing was changed"),
-            ErrorKind::Csrf => Reply::text(403, "the request was refused: its CSRF token is missing or wrong"),
+            ErrorKind::Gone => {
+                Reply::text(409, "the session has ended meanwhile, nothing was changed")
+            }
+            ErrorKind::Csrf => Reply::text(
+                403,
+                "the request was refused: its CSRF token is missing or wrong",
+            ),
             ErrorKind::Expired => Reply::text(401, self.to_string()),
             ErrorKind::HeadSent
             | ErrorKind::WrongType

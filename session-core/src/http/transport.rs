@@ -55,13 +55,22 @@ impl Transport {
 
     pub(crate) fn checked(&self) -> Result<Self, Error> {
         let checked = |name: &String| {
-            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            let reserved = ["cookie", "set-cookie", "vary", "cache-control", "content-length"];
+            let token =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let reserved = [
+                "cookie",
+                "set-cookie",
+                "vary",
+                "cache-control",
+                "content-length",
+            ];
             let lower = name.to_ascii_lowercase();
             if lower.is_empty() || !lower.bytes().all(token) || reserved.contains(&&*lower) {
                 return Err(Error::new(
                     ErrorKind::Invalid,
-                    format!("{name:?} cannot be the session's header: choose a name like x-session-id"),
+                    format!(
+                        "{name:?} cannot be the session's header: choose a name like x-session-id"
+                    ),
                 ));
             }
             Ok(lower)
