@@ -128,6 +128,10 @@ fn forwarded_elements_are_read_to_the_letter() {
             &["for=192.0.2.7;host=\"a,for=6.6.6.6;\\\"b\\\\\""],
             "192.0.2.7",
         ),
+        (
+            &["for=192.0.2.7;host=\"\\\",for=6.6.6.6;x=\\\"\""],
+            "192.0.2.7",
+        ),
         // Not addresses.
         (&["for=192.0.2.7, for=unknown"], PEER),
         (&["for=192.0.2.7, for=_hidden, for=10.0.0.2"], "10.0.0.2"),
@@ -151,6 +155,7 @@ fn forwarded_elements_are_read_to_the_letter() {
         (&["=192.0.2.7"], PEER),
         (&["192.0.2.7"], PEER),
         (&["for=192.0.2.7;x"], PEER),
+        (&["for=192.0.2.7;x y=z"], PEER),
         (&["for=192.0.2.7;x=\"a\"b\""], PEER),
         (&["for=192.0.2.7;x=\"\u{7f}\""], PEER),
         (&["for=\""], PEER),

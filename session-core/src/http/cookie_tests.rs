@@ -18,6 +18,7 @@ fn values_are_read_byte_for_byte() {
         // `;` alone separates, the first `=` alone ends the name.
         (b"sid=a,sid=b", &[b"a,sid=b"]),
         (b"sid=a&sid=b", &[b"a&sid=b"]),
+        (b"sid,x=a; sid:y=b", none),
         (b"sid=a=b==", &[b"a=b=="]),
         (b"x=sid=a", none),
         (b"=sid=a", none),
@@ -39,6 +40,7 @@ fn values_are_read_byte_for_byte() {
         (b"\xc2\xa0sid=a", none),
         (b"sid\0=a", none),
         (b"sid=\x0ba\xa0", &[b"\x0ba\xa0"]),
+        (b"sid=\x0ca\r\n", &[b"\x0ca\r\n"]),
         // Names are what they are.
         (b"SID=a; Sid=b; s%69d=c; %73id=d; \"sid\"=e", none),
         (b"sids=a; xsid=b; si=c; $sid=d", none),
