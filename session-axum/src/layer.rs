@@ -15,6 +15,9 @@ use tower_service::Service;
 use crate::head;
 
 /// Gives the services it wraps their sessions.
+///
+/// A request's changes are stored after the inner service has answered and before the response
+/// head leaves; if that fails, the client gets the error and not the answer.
 #[derive(Clone, Debug)]
 pub struct SessionLayer {
     manager: SessionManager,
@@ -46,14 +49,31 @@ pub struct SessionService<S> {
     manager: SessionManager,
 }
 
+/// A response body that can be made of an error's text: axum's own, and whatever is
+/// `From<String>`.
+#[diagnostic::on_unimplemented(
+    message = "the session layer cannot answer errors with a body of type `{Self}`",
+    note = "put the session layer outside of layers that change the body, or use a body that is `From<String>`"
+)]
+pub trait ReplyBody {
+    /// A body of this text.
+    fn of_text(text: String) -> Self;
+}
+
+impl<B: From<String>> ReplyBody for B {
+    fn of_text(text: String) -> Self {
+        Self::from(text)
+    }
+}
+
 impl<S, B, R> Service<Request<B>> for SessionService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    R: From<String>,
+    R: ReplyBody,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -77,14 +97,53 @@ where
     }
 }
 
-type Finishing = Pin<Box<dyn Future<Output = (Finished, http::response::Parts)> + Send>>;
+type Finishing = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
 pin_project! {
     /// The response of a [`SessionService`].
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, R> {
         #[pin]
         inner: F,
         exchange: Option<Exchange>,
-        finishing: Option<(Finishing, Option<Box<dyn std::any::Any + Send>>)>,
+        finishing: Option<(Finishing, Response<R>)>,
+    }
+}
+
+impl<F, R, E> Future for ResponseFuture<F, R>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: ReplyBody,
+{
+    type Output = Result<Response<R>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.finishing.is_none() {
+            let response = ready!(this.inner.poll(cx))?;
+            let touched = this
+                .exchange
+                .take()
+                .filter(|exchange| !exchange.is_untouched());
+            let Some(exchange) = touched else {
+                return Poll::Ready(Ok(response));
+            };
+            let status = response.status().as_u16();
+            let finish = Box::pin(async move { exchange.finish(status).await });
+            *this.finishing = Some((finish, response));
+        }
+        let Some((finish, _)) = this.finishing else {
+            return Poll::Pending;
+        };
+        let finished = ready!(finish.as_mut().poll(cx));
+        match this.finishing.take() {
+            Some((_, response)) => Poll::Ready(Ok(head::dress(response, finished))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F, R> std::fmt::Debug for ResponseFuture<F, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -30,4 +30,4 @@ mod head;
 mod layer;
 
 pub use extract::{Error, LazySession, Session};
-pub use layer::{ResponseFuture, SessionLayer, SessionService};
+pub use layer::{ReplyBody, ResponseFuture, SessionLayer, SessionService};

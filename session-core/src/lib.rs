@@ -21,6 +21,7 @@ mod queue;
 mod record;
 mod session;
 mod store;
+mod sweeper;
 
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
@@ -36,3 +37,4 @@ pub use operations::Draft;
 pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;
 pub use store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};
+pub use sweeper::Sweeper;

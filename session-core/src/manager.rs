@@ -217,16 +217,27 @@ impl SessionManager {
     ///
     /// [`ErrorKind::Unavailable`]: the store did not answer within a minute for one batch.
     pub async fn sweep(&self) -> Result<u64, Error> {
+        self.sweep_while(|| true, |_| {}).await
+    }
+
+    /// Sweeps batch by batch as long as `go_on` says so, and reports each batch.
+    pub(crate) async fn sweep_while(
+        &self,
+        go_on: impl Fn() -> bool,
+        report: impl Fn(u64),
+    ) -> Result<u64, Error> {
         let _one_at_a_time = self.0.sweeping.lock().await;
         let mut removed = 0;
-        loop {
+        while go_on() {
             let batch = self.sweep_batch(SWEEP_BATCH).await?;
+            report(batch);
             removed += batch;
             if batch < SWEEP_BATCH as u64 {
-                return Ok(removed);
+                break;
             }
             tokio::task::yield_now().await;
         }
+        Ok(removed)
     }
 
     async fn sweep_batch(&self, limit: usize) -> Result<u64, Error> {

@@ -1,0 +1,87 @@
+//! Request and response heads as core sees them.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use session_core::http::{Finished, Reply, RequestHead, ResponseHead};
+
+use crate::layer::ReplyBody;
+
+/// A request's head.
+pub(crate) struct Head<'a>(pub(crate) &'a Parts);
+
+impl RequestHead for Head<'_> {
+    fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        for value in self.0.headers.get_all(name) {
+            visit(value.as_bytes());
+        }
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        let info = self.0.extensions.get::<ConnectInfo<SocketAddr>>()?;
+        Some(info.0.ip())
+    }
+}
+
+/// A response's header fields.
+struct Fields<'a>(&'a mut HeaderMap);
+
+impl ResponseHead for Fields<'_> {
+    fn each_header(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        for value in self.0.get_all(name) {
+            visit(value.as_bytes());
+        }
+    }
+
+    fn append(&mut self, name: &str, value: Cow<'static, str>) {
+        if let Some((name, value)) = field(name, value) {
+            self.0.append(name, value);
+        }
+    }
+
+    fn replace(&mut self, name: &str, value: Cow<'static, str>) {
+        if let Some((name, value)) = field(name, value) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+/// A field core has made; its names and values are checked there when the configuration is
+/// built, so only a custom transport's can be refused.
+fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let value = match value {
+        Cow::Borrowed(text) => HeaderValue::from_static(text),
+        Cow::Owned(text) => HeaderValue::try_from(text).ok()?,
+    };
+    Some((name, value))
+}
+
+/// The response that goes out: the handler's or the reply in its place, with its header fields.
+pub(crate) fn dress<R: ReplyBody>(
+    mut response: Response<R>,
+    mut finished: Finished,
+) -> Response<R> {
+    if let Some(reply) = finished.reply.take() {
+        response = reply_response(reply);
+    }
+    finished.apply(&mut Fields(response.headers_mut()));
+    response
+}
+
+/// A reply as a response.
+pub(crate) fn reply_response<R: ReplyBody>(reply: Reply) -> Response<R> {
+    let mut response = Response::new(R::of_text(reply.body.into_owned()));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    if let Some(seconds) = reply.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
