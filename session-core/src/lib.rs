@@ -3,6 +3,8 @@
 mod clock;
 mod commit;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod csrf;
 mod data;
 mod deadline;
@@ -15,6 +17,7 @@ mod id;
 mod key;
 mod keys;
 mod manager;
+mod memory;
 mod operations;
 mod plan;
 mod queue;
@@ -33,6 +36,7 @@ pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
 pub use key::{IntoKey, Key};
 pub use keys::{KeyRing, TokenKeys};
 pub use manager::{SessionInfo, SessionManager};
+pub use memory::MemoryStore;
 pub use operations::Draft;
 pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;
