@@ -36,7 +36,7 @@ pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
 pub use key::{IntoKey, Key};
 pub use keys::{KeyRing, TokenKeys};
 pub use manager::{SessionInfo, SessionManager};
-pub use memory::MemoryStore;
+pub use memory::{MemoryLimits, MemoryStore};
 pub use operations::Draft;
 pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;

@@ -98,9 +98,9 @@ async fn run(
 ) {
     loop {
         let pause = with_jitter(every);
-        tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(pause) => {}
+        let stop = stopped.wait_for(|stop| *stop);
+        if tokio::time::timeout(pause, stop).await.is_ok() {
+            return;
         }
         let sweep = manager.sweep_while(
             || !*stopped.borrow(),

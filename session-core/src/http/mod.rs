@@ -6,7 +6,7 @@
 mod attributes;
 mod check;
 mod client_addr;
-pub mod cookie;
+mod cookie;
 mod exchange;
 mod finished;
 mod net;
@@ -17,6 +17,7 @@ mod transport;
 pub use attributes::{CookieAttributes, Lifetime, SameSite};
 pub use check::PolicyError;
 pub use client_addr::client_address;
+pub use cookie::{Values, values};
 pub use exchange::{Exchange, LazySession};
 pub use finished::{Finished, ResponseHead};
 pub use net::{IpNet, IpNetError, IpPrefix, TrustedProxies};
