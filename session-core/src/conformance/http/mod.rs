@@ -115,3 +115,34 @@ macro_rules! suite {
         }
     };
 }
+
+suite! {
+    $
+    identity {
+        i2_an_unknown_token_is_never_adopted
+        i2_nothing_found_in_a_store_works_as_a_cookie
+        i3_a_bad_mac_costs_no_store_access
+        i3_a_token_under_an_older_key_is_sent_again
+        i3_a_token_of_another_cookie_is_refused
+        i4_renew_replaces_the_secret_in_one_write
+        i4_login_always_renews_and_keeps_the_visitors_data
+        i4_login_over_another_owner_clears_the_session
+        i4_what_ran_under_the_old_secret_writes_nothing
+        i4_what_ran_under_the_old_secret_does_not_touch
+        i5_the_first_live_session_of_several_cookies_wins
+        i5_at_most_eight_tokens_are_loaded
+        i6_a_superseded_token_reads_as_empty_and_is_told
+        i6_after_the_grace_nothing_is_removed_either
+        i6_a_dead_token_causes_no_removal
+    }
+    renewal {
+        i7_a_due_renewal_is_one_write_at_the_next_request
+        i7_parallel_requests_renew_once
+        i7_who_finds_the_secret_replaced_keeps_its_changes
+        i7_the_old_secret_is_good_until_the_new_one_comes
+        i7_presenting_the_new_secret_is_noted_once
+        i7_a_lost_answer_costs_no_session
+        i7_open_handles_stay_bound
+        i7_login_has_none_of_this
+    }
+}
