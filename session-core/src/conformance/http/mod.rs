@@ -145,4 +145,99 @@ suite! {
         i7_open_handles_stay_bound
         i7_login_has_none_of_this
     }
+    touching {
+        t1_no_cookie_and_nothing_stored_touches_nothing
+        t2_a_handler_that_does_not_ask_costs_nothing
+        t3_reading_costs_one_load
+        t3_writing_costs_one_load_and_one_conditional_write
+        t3_a_first_store_costs_one_create
+        t4_a_touch_is_written_once_per_interval
+        t4_a_write_can_decline_to_extend_life
+        t4_an_unverified_token_touches_nothing
+        t5_the_session_is_saved_before_the_head_leaves
+        t5_a_server_error_discards_the_changes
+        t5_saving_on_a_server_error_can_be_asked_for
+        t5_a_failed_load_is_remembered
+        t5_an_optional_session_is_none_only_without_a_layer
+        t5_a_layer_added_twice_works_once
+        t5_a_handler_that_panics_stores_nothing
+        t5_a_client_that_goes_away_leaves_the_session_whole
+    }
+    committing {
+        t6_transact_and_save_commit_at_once
+        t6_renew_login_and_logout_wait_for_the_end
+        t6_what_was_committed_sends_its_cookie_whatever_the_status
+        t6_an_answer_that_fails_still_sends_what_was_committed
+        t6_initial_values_do_not_count_as_stored
+        t6_revert_forgets_changes_and_intentions
+        t6_what_follows_a_destroy_is_a_new_session
+        t7_a_live_session_is_saved_after_the_head
+        t7_a_session_begun_before_the_head_is_saved_after_it
+        t7_a_new_session_after_the_head_is_an_error
+        t7_what_needs_a_new_cookie_after_the_head_is_an_error
+        t7_a_session_that_ends_meanwhile_is_gone_after_the_head
+    }
+    concurrency {
+        c1_a_save_carries_operations_and_no_snapshot
+        c1_what_was_only_read_does_not_come_back
+        c1_reload_keeps_the_changes_of_this_request
+        c2_sixty_four_clients_add_to_exactly_6_400
+        c2_two_hundred_writers_of_different_keys_all_survive
+        c2_a_transaction_that_fails_writes_nothing
+    }
+    races {
+        c3_nothing_comes_back_after_a_logout
+        c3_nothing_comes_back_after_a_revocation
+        c3_a_logout_that_loses_to_another_is_still_a_logout
+        c3_what_becomes_of_lost_changes_is_configurable
+        c3_a_login_by_another_tab_keeps_the_slow_one_out
+        c4_endless_conflicts_end_as_an_error
+        c4_the_deadline_covers_the_queue
+        c4_within_a_process_savers_do_not_collide
+    }
+    doubt {
+        c5_an_update_whose_answer_is_lost_counts_once
+        c5_a_create_whose_answer_is_lost_makes_one_session
+        c5_a_login_whose_answer_is_lost_gives_its_cookie
+        c5_a_logout_whose_answer_is_lost_is_done
+        c5_what_is_still_unknown_is_503_and_never_repeated
+        c5_saving_again_on_the_same_handle_does_not_count_twice
+        c5_a_doubt_that_others_wrote_over_stays_an_error
+        c6_each_flash_is_shown_exactly_once
+        c6_flashes_and_seed_are_beside_the_data
+        c6_flashes_that_cannot_be_committed_are_not_shown
+    }
+    time {
+        e1_timeout_is_inactivity
+        e1_absolute_timeout_counts_from_creation
+        e1_ignore_expiry_turns_both_off
+        e1_a_session_has_a_timeout_of_its_own
+        e2_an_expired_record_is_never_handed_out
+        e2_what_expired_while_a_request_ran_is_not_written_back
+        e3_a_clock_that_steps_back_ends_nothing
+        e4_the_sweep_waits_for_the_clock_skew
+        e4_the_sweeper_survives_a_store_error_and_stops
+        e5_an_expired_session_can_be_401
+        e5_a_token_without_a_live_record_counts_as_expired
+    }
+    address {
+        a1_by_default_a_session_works_from_everywhere
+        a1_another_address_gets_what_an_expired_session_gets
+        a1_a_prefix_may_stay_the_same
+        a1_a_login_binds_to_the_address_it_comes_from
+        a2_headers_count_only_from_a_trusted_proxy
+        a2_a_session_behind_a_proxy_is_bound_to_the_client
+    }
+    outage {
+        f1_a_store_that_is_down_or_hangs_is_503
+        f1_a_session_that_cannot_begin_is_503
+        f1_a_logout_that_failed_keeps_the_cookie
+        f1_reading_as_empty_in_an_outage_is_a_choice
+        f1_a_touch_that_failed_may_be_passed_over
+        f1_the_deadline_is_the_configured_one
+        f2_a_record_that_cannot_be_decoded_is_kept
+        f2_a_newer_format_is_503_and_stays
+        f2_a_damaged_record_can_be_revoked
+        f3_a_session_that_is_too_large_is_refused
+    }
 }
