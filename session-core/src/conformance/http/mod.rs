@@ -240,4 +240,45 @@ suite! {
         f2_a_damaged_record_can_be_revoked
         f3_a_session_that_is_too_large_is_refused
     }
+    headers {
+        h2_the_default_cookie_is_this_text
+        h2_a_configured_cookie_is_this_text
+        h2_remember_is_at_most_400_days
+        h3_no_cookie_when_there_is_nothing_to_learn
+        h3_a_persistent_cookie_slides_with_the_session
+        h3_never_two_cookies_of_one_name
+        h4_a_response_that_consulted_the_session_varies
+        h4_a_response_with_the_cookie_is_never_stored
+        h4_a_logout_can_clear_site_data
+        h4_the_handlers_own_cookies_stay
+        h1_a_neighbours_bad_bytes_hide_nothing
+    }
+    transport {
+        h5_a_header_carries_the_token_both_ways
+        h5_a_bearer_token_comes_in_authorization
+        h5_one_transport_reads_no_other
+        h5_a_401_takes_the_header_token_away
+    }
+    owners {
+        o1_sessions_of_lists_the_live_ones_latest_first
+        o1_a_logout_leaves_the_list
+        o1_a_list_is_whole_or_an_error
+        o2_a_revoked_session_is_dead_at_once
+        o2_an_owner_ends_only_sessions_of_their_own
+        o2_sign_out_everywhere_spares_one
+        o2_a_session_renewed_while_it_is_revoked_is_ended
+        o2_a_login_that_raced_the_first_list_is_ended
+        o2_logins_acknowledged_before_the_call_are_ended
+        o2_a_revocation_that_failed_says_so
+    }
+    csrf {
+        x1_each_response_shows_another_token_and_all_are_good
+        x1_asking_counts_as_storing_and_checking_does_not
+        x1_a_wrong_token_is_403
+        x1_two_first_askers_at_once_are_both_good
+        x1_login_replaces_the_seed
+        x1_a_token_asked_for_with_the_login_is_of_the_new_seed
+        x1_timed_renewal_keeps_the_seed
+        x1_a_logout_ends_the_seed
+    }
 }

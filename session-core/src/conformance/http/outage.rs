@@ -193,7 +193,7 @@ pub(super) async fn f3_a_session_that_is_too_large_is_refused(harness: &dyn Http
         .post([large.clone(), attempt(Step::Save), Step::Revert])
         .await;
     let message = response.outcome(1)["message"].to_string();
-    assert!(message.contains("2019 bytes"), "{message}");
+    assert!(message.contains("2021 bytes"), "{message}");
     assert!(message.contains("1000"), "{message}");
     assert_eq!(world.records().await, before, "it stays as it was");
     let mut stranger = world.stranger();
