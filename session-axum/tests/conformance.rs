@@ -32,7 +32,7 @@ impl App for Router {
             .method(request.method.as_str())
             .uri(request.path);
         for (name, value) in &request.headers {
-            built = built.header(name, value);
+            built = built.header(name, value.as_bytes());
         }
         let mut built = built.body(Body::from(request.body)).unwrap();
         if let Some(peer) = request.peer {

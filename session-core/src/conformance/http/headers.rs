@@ -224,7 +224,7 @@ pub(super) async fn h1_a_neighbours_bad_bytes_hide_nothing(harness: &dyn HttpHar
     for line in [
         format!("a=\"x; y\"; __Host-sid={token}"),
         format!("=; ;;; a; __Host-sid={token}; %zz"),
-        format!("b=\u{7f}\u{e4}; \t__Host-sid={token}\t"),
+        format!("b=\u{e4}\u{1f36a}; \t__Host-sid={token}\t"),
         format!("__host-sid=x; __Host-sidx=y; x__Host-sid=z; __Host-sid={token}"),
         format!("__Host-sid; __Host-sid={token}"),
     ] {
