@@ -20,6 +20,8 @@ use crate::record::{Previous, Record};
 use crate::session::{Doubt, Intent, Scope, Session, State};
 use crate::store::{Created, Touch, Written};
 
+/// The operation of a request's end, for messages.
+const CONCLUDING: &str = "saving the session";
 /// Write attempts before a commit says that it cannot get through.
 const ATTEMPTS_MAX: u32 = 64;
 
@@ -33,38 +35,32 @@ impl Session {
         self.run(operation, Scope::Data, work).await
     }
 
-    /// Carries out everything that was asked for: the end of a request.
-    ///
-    /// A response that reports a server error (`discard`) stores nothing.
-    pub(crate) async fn conclude(&self, discard: bool) -> Result<(), Error> {
-        const OPERATION: &str = "saving the session";
-        if discard {
-            self.revert();
-            return Ok(());
+    /// What the end of a request has to do; `None` when nothing is left to be stored.
+    pub(crate) fn conclusion(&self) -> Result<Option<Plan>, Error> {
+        let mut state = self.state();
+        state.note_due(self.0.manager.now(), &self.0.manager);
+        let plan = state.plan(Scope::Everything);
+        let plan = plan.map_err(|no| refused(CONCLUDING, no))?;
+        if plan.write == Write::Nothing && !plan.delete {
+            state.conclude(plan.cookie);
+            return Ok(None);
         }
-        let plan = {
-            let mut state = self.state();
-            state.note_due(self.0.manager.now(), &self.0.manager);
-            let plan = state
-                .plan(Scope::Everything)
-                .map_err(|no| refused(OPERATION, no))?;
-            if plan.write == Write::Nothing && !plan.delete {
-                state.conclude(plan.cookie);
-                return Ok(());
-            }
-            plan
-        };
+        Ok(Some(plan))
+    }
+
+    /// Carries out everything that was asked for.
+    pub(crate) async fn conclude(&self, plan: Plan) -> Result<(), Error> {
         if plan.delete {
-            self.delete_ended(OPERATION).await?;
+            self.delete_ended(CONCLUDING).await?;
         }
         match plan.write {
-            Write::Touch => self.touch(OPERATION, plan.cookie).await,
+            Write::Touch => self.touch(CONCLUDING, plan.cookie).await,
             Write::Nothing => {
                 self.state().conclude(plan.cookie);
                 Ok(())
             }
             Write::Create | Write::Update => {
-                self.run(OPERATION, Scope::Everything, |_| Ok(())).await
+                self.run(CONCLUDING, Scope::Everything, |_| Ok(())).await
             }
         }
     }
@@ -192,14 +188,13 @@ impl Session {
     ) -> Result<Written, Error> {
         let manager = &self.0.manager;
         let (store, id) = (manager.store(), token.id());
-        let attempt = deadline.leaving_a_quarter();
         let answer = match &frame.base {
             Some(base) => {
                 let update = store.update(&id, record, base.version);
-                settle(operation, attempt.bound(update).await)
+                settle(operation, deadline.bound_in_part(update).await)
             }
             None => {
-                let created = attempt.bound(store.create(&id, record)).await;
+                let created = deadline.bound_in_part(store.create(&id, record)).await;
                 settle(operation, created).map(|created| match created {
                     Created::Done => Written::Done,
                     Created::Taken => Written::Conflict,

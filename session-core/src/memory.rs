@@ -17,7 +17,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +24,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::id::SessionId;
+use crate::id::{IdMap, SessionId};
 use crate::record::{Owner, Record, Version};
 use crate::store::{Created, Cursor, Only, Page, Store, Touch, Written};
 
@@ -59,7 +58,7 @@ impl Default for MemoryLimits {
 
 #[derive(Default)]
 struct Shard {
-    records: HashMap<SessionId, Slot, BuildHasherDefault<IdHasher>>,
+    records: IdMap<Slot>,
     /// When each expiring record is to be looked at, at the latest moment that is surely early
     /// enough.
     due: BTreeSet<(Timestamp, SessionId)>,
@@ -363,20 +362,4 @@ fn reserve(used: &AtomicUsize, more: usize, most: usize, what: &str) -> Result<(
                 format!("the memory store is full: its limit is {most} {what}"),
             )
         })
-}
-
-/// Ids are uniformly random and drawn by the library: eight of their bytes are a hash.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk() {
-            self.0 = u64::from_le_bytes(*last);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
