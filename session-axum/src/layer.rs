@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finished};
+use session_core::http::{Exchange, Finish, Finished};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -49,20 +49,26 @@ pub struct SessionService<S> {
     manager: SessionManager,
 }
 
-/// A response body that can be made of an error's text: axum's own, and whatever is
-/// `From<String>`.
+/// A response body that can be made of an error's text.
 #[diagnostic::on_unimplemented(
     message = "the session layer cannot answer errors with a body of type `{Self}`",
-    note = "put the session layer outside of layers that change the body, or use a body that is `From<String>`"
+    label = "cannot be made of an error's text",
+    note = "put the session layer outside of layers that change the body, map the body to `axum::body::Body`, or implement `session_axum::ReplyBody` for it"
 )]
 pub trait ReplyBody {
     /// A body of this text.
     fn of_text(text: String) -> Self;
 }
 
-impl<B: From<String>> ReplyBody for B {
+impl ReplyBody for axum::body::Body {
     fn of_text(text: String) -> Self {
         Self::from(text)
+    }
+}
+
+impl ReplyBody for String {
+    fn of_text(text: String) -> Self {
+        text
     }
 }
 
@@ -120,16 +126,15 @@ where
         let this = self.project();
         if this.finishing.is_none() {
             let response = ready!(this.inner.poll(cx))?;
-            let touched = this
-                .exchange
-                .take()
-                .filter(|exchange| !exchange.is_untouched());
-            let Some(exchange) = touched else {
+            let Some(exchange) = this.exchange.take() else {
                 return Poll::Ready(Ok(response));
             };
-            let status = response.status().as_u16();
-            let finish = Box::pin(async move { exchange.finish(status).await });
-            *this.finishing = Some((finish, response));
+            match exchange.finish(response.status().as_u16()) {
+                Finish::Done(finished) => return Poll::Ready(Ok(head::dress(response, finished))),
+                Finish::Pending(pending) => {
+                    *this.finishing = Some((Box::pin(pending.complete()), response));
+                }
+            }
         }
         let Some((finish, _)) = this.finishing else {
             return Poll::Pending;
