@@ -25,7 +25,7 @@ pub(super) async fn t6_renew_login_and_logout_wait_for_the_end(harness: &dyn Htt
         let world = World::new(harness).await;
         let visitor = world.visitor().await;
         let before = world.records().await;
-        let running = visitor.start_post([end.clone(), Step::Save, wait("go")]);
+        let running = visitor.start_post([end.clone(), wait("go")]);
         world.reached("go").await;
         assert_eq!(world.records().await, before, "{end:?}");
         world.release("go", 1).await;

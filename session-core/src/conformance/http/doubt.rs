@@ -91,6 +91,25 @@ pub(super) async fn c5_what_is_still_unknown_is_503_and_never_repeated(harness: 
     }
 }
 
+pub(super) async fn c5_after_a_503_nothing_is_written_late(harness: &dyn HttpHarness) {
+    for steps in [
+        vec![Step::UpdateAdd("n".into()), Step::Save],
+        vec![Step::UpdateAdd("n".into()), add("m")],
+    ] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        let running = visitor.start_post([vec![wait("go")], steps].concat());
+        world.reached("go").await;
+        // The store is back by the time the response is made.
+        world.spy.once(Operation::Update, DOWN);
+        world.spy.once(Operation::Load, DOWN);
+        world.release("go", 1).await;
+        assert_eq!(running.answer().await.status, 503);
+        assert_eq!(world.data().await, r#"{"seen":1}"#, "a retry would count twice");
+        assert_eq!(visitor.post([add("n")]).await.outcome(0), 1);
+    }
+}
+
 pub(super) async fn c5_saving_again_on_the_same_handle_does_not_count_twice(
     harness: &dyn HttpHarness,
 ) {

@@ -139,6 +139,8 @@ suite! {
         i7_a_due_renewal_is_one_write_at_the_next_request
         i7_parallel_requests_renew_once
         i7_who_finds_the_secret_replaced_keeps_its_changes
+        i7_newer_data_bring_no_second_renewal
+        i7_an_outgrown_secret_is_not_sent_again
         i7_the_old_secret_is_good_until_the_new_one_comes
         i7_presenting_the_new_secret_is_noted_once
         i7_a_lost_answer_costs_no_session
@@ -201,6 +203,7 @@ suite! {
         c5_a_login_whose_answer_is_lost_gives_its_cookie
         c5_a_logout_whose_answer_is_lost_is_done
         c5_what_is_still_unknown_is_503_and_never_repeated
+        c5_after_a_503_nothing_is_written_late
         c5_saving_again_on_the_same_handle_does_not_count_twice
         c5_a_doubt_that_others_wrote_over_stays_an_error
         c6_each_flash_is_shown_exactly_once

@@ -81,6 +81,36 @@ pub(super) async fn i7_who_finds_the_secret_replaced_keeps_its_changes(harness: 
     assert_eq!(response.body, "[1,2]");
 }
 
+pub(super) async fn i7_newer_data_bring_no_second_renewal(harness: &dyn HttpHarness) {
+    for commit in [add("n"), Step::Reload] {
+        let world = hourly(harness).await;
+        let mut visitor = world.visitor().await;
+        world.advance(HOUR);
+        let slow = visitor.start_post([wait("go"), commit.clone(), insert("slow", 1)]);
+        world.reached("go").await;
+        seen(&mut visitor).await;
+        world.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert_eq!((slow.status, slow.set_cookie()), (200, None), "{commit:?}");
+        let response = visitor.get([get("slow")]).await;
+        assert_eq!(response.outcome(0), 1, "the one given out is good");
+    }
+}
+
+pub(super) async fn i7_an_outgrown_secret_is_not_sent_again(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    world.advance(HOUR);
+    let slow = visitor.start_post([wait("go"), Step::Remember(86_400)]);
+    world.reached("go").await;
+    seen(&mut visitor).await;
+    seen(&mut visitor).await;
+    world.release("go", 1).await;
+    visitor.keep(&slow.answer().await);
+    world.advance(60);
+    assert_eq!(seen(&mut visitor).await, 1);
+}
+
 pub(super) async fn i7_the_old_secret_is_good_until_the_new_one_comes(harness: &dyn HttpHarness) {
     let world = hourly(harness).await;
     let mut visitor = world.visitor().await;
