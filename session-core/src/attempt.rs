@@ -16,7 +16,7 @@ pub(crate) struct Attempt {
     pub(crate) token: Token,
     pub(crate) done: Done,
     pub(crate) due: Due,
-    /// The secret that was loaded, to see whether a timed renewal is still due.
+    /// The secret that was loaded: a timed renewal is due only while it is in force.
     pub(crate) loaded_secret: Option<Digest>,
     pub(crate) login: Option<Owner>,
     pub(crate) limits: Option<Limits>,
@@ -25,6 +25,14 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// The same attempt on a newer record.
+    pub(crate) fn on(mut self, record: Record) -> Self {
+        // Who finds the secret already replaced drops its own renewal (rule I7).
+        self.due.renewal &= self.loaded_secret == Some(record.secret);
+        self.base = Some(record);
+        self
+    }
+
     pub(crate) fn plan(&self) -> Result<Plan, Refusal> {
         plan(self.standing, self.done, self.due)
     }
@@ -88,7 +96,7 @@ impl Attempt {
             return Ok(());
         };
         let asked = self.done.renewed || self.done.logged_in;
-        let timed = self.due.renewal && self.loaded_secret == Some(base.secret);
+        let timed = self.due.renewal;
         let until = now.after(config.options.grace);
         if asked {
             record.generation = base.generation.next();

@@ -87,7 +87,7 @@ impl Session {
         let mut draft = state.draft.clone();
         draft.rebase(record.data.clone(), record.own.clone())?;
         state.draft = draft;
-        state.base = Some(record);
+        state.rebase(record);
         Ok(())
     }
 
@@ -110,10 +110,7 @@ impl Session {
                 Some(record) => {
                     self.check(operation, &record, attempt.base.as_ref())?;
                     draft.rebase(record.data.clone(), record.own.clone())?;
-                    Attempt {
-                        base: Some(record),
-                        ..attempt
-                    }
+                    attempt.on(record)
                 }
                 None => attempt,
             };
@@ -471,12 +468,20 @@ impl State {
             .committed(record.data.clone(), record.own.clone());
         self.doubt = None;
         self.standing = Standing::Live;
-        self.base = Some(record);
+        self.rebase(record);
         self.token = Some(token);
         match scope {
             Scope::Everything => self.conclude(cookie),
             Scope::Data => self.note(cookie),
         }
+    }
+
+    /// Goes on from a newer record of the same session.
+    fn rebase(&mut self, record: Record) {
+        let before = self.base.as_ref().map(|base| base.secret);
+        // Another request was first to renew: a second new secret would kill the one it gave.
+        self.due.renewal &= before == Some(record.secret);
+        self.base = Some(record);
     }
 
     /// Everything that was asked for is done.

@@ -51,7 +51,7 @@ impl Session {
         if let Some(record) = newer {
             self.check(OPERATION, &record, attempt.base.as_ref())?;
             draft.rebase(record.data.clone(), record.own.clone())?;
-            attempt.base = Some(record);
+            attempt = attempt.on(record);
         }
         let plan = attempt.plan().map_err(|no| refused(OPERATION, no))?;
         if matches!(plan.write, Write::Nothing | Write::Touch) {
