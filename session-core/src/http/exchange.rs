@@ -349,7 +349,7 @@ impl Opening {
             cookie: CookieMove::Keep,
             due: Due::default(),
             doubt: None,
-            presented_nothing: dead.is_some(),
+            presented_nothing: dead.is_some() || standing != Standing::New,
             head_sent: false,
         };
         if let Some((candidate, record, due)) = live {
