@@ -437,6 +437,9 @@ impl State {
         operation: &'static str,
     ) -> Result<(Draft, Attempt), Error> {
         let everything = scope == Scope::Everything;
+        if self.head_sent && self.intent.needs_head() {
+            return Err(head_sent(operation));
+        }
         let token = self.identity(operation)?;
         let attempt = Attempt {
             standing: self.standing,
