@@ -5,7 +5,8 @@ use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Digest, Secret, Token};
 use crate::operations::Draft;
-use crate::plan::{Done, Due, Plan, Refusal, Standing, plan};
+use crate::manager::SessionManager;
+use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
 use crate::session::{Limits, Session};
 
@@ -31,6 +32,12 @@ impl Attempt {
         self.due.renewal &= self.loaded_secret == Some(record.secret);
         self.base = Some(record);
         self
+    }
+
+    /// Whether the record it builds on has expired since it was loaded (rule E2).
+    pub(crate) fn has_expired(&self, manager: &SessionManager) -> bool {
+        let base = self.base.as_ref();
+        base.is_some_and(|base| is_expired(base, manager.now(), manager.config()))
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, Refusal> {

@@ -15,7 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{Token, fresh_nonce};
 use crate::manager::{only, settle};
 use crate::operations::Draft;
-use crate::plan::{CookieMove, Done, Due, Plan, Refusal, Standing, Write, plan, still_admits};
+use crate::plan::{
+    CookieMove, Done, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
+};
 use crate::queue::Ticket;
 use crate::record::Record;
 use crate::session::{Doubt, Intent, Scope, Session, State};
@@ -111,6 +113,13 @@ impl Session {
                     self.check(operation, &record, attempt.base.as_ref())?;
                     draft.rebase(record.data.clone(), record.own.clone())?;
                     attempt.on(record)
+                }
+                None if attempt.has_expired(&self.0.manager) => {
+                    // Another request may have kept it alive: only the store knows.
+                    let base = attempt.base.as_ref();
+                    let base = base.ok_or_else(|| Error::gone(operation))?;
+                    newer = Some(self.reread(operation, &id, base, deadline).await?);
+                    continue;
                 }
                 None => attempt,
             };
@@ -259,7 +268,8 @@ impl Session {
         }
     }
 
-    async fn reread(
+    /// The record as it is now, if the session may still act on it.
+    pub(crate) async fn reread(
         &self,
         operation: &'static str,
         id: &crate::id::SessionId,
@@ -322,17 +332,17 @@ impl Session {
         let manager = &self.0.manager;
         let found = {
             let state = self.state();
-            state
-                .token
-                .as_ref()
-                .map(Token::id)
-                .zip(state.base.as_ref().map(|base| base.generation))
+            state.token.as_ref().map(Token::id).zip(state.base.clone())
         };
-        let Some((id, generation)) = found else {
+        let Some((id, base)) = found else {
             return Ok(());
         };
+        if is_expired(&base, manager.now(), manager.config()) {
+            // It ended while the request ran: a touch would bring it back (rule E2).
+            return Ok(());
+        }
         let touch = Touch {
-            generation,
+            generation: base.generation,
             accessed_at: manager.now(),
         };
         let answer = manager

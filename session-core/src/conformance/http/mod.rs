@@ -217,6 +217,7 @@ suite! {
         e1_a_session_has_a_timeout_of_its_own
         e2_an_expired_record_is_never_handed_out
         e2_what_expired_while_a_request_ran_is_not_written_back
+        e2_what_others_keep_alive_can_still_be_written
         e3_a_clock_that_steps_back_ends_nothing
         e4_the_sweep_waits_for_the_clock_skew
         e4_the_sweeper_survives_a_store_error_and_stops

@@ -114,6 +114,21 @@ pub(super) async fn e2_what_expired_while_a_request_ran_is_not_written_back(
     }
 }
 
+pub(super) async fn e2_what_others_keep_alive_can_still_be_written(harness: &dyn HttpHarness) {
+    let world = World::with(harness, ten_minutes).await;
+    let mut visitor = world.visitor().await;
+    let slow = visitor.start_post([wait("go"), add("n"), insert("late", 1)]);
+    world.reached("go").await;
+    for _ in 0..3 {
+        world.advance(500);
+        assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+    }
+    world.release("go", 1).await;
+    assert_eq!(slow.answer().await.status, 200);
+    let response = visitor.get([get("n"), get("late")]).await;
+    assert_eq!(response.body, "[1,1]");
+}
+
 pub(super) async fn e3_a_clock_that_steps_back_ends_nothing(harness: &dyn HttpHarness) {
     let world = World::with(harness, ten_minutes).await;
     let mut visitor = world.visitor().await;
