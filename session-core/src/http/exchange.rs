@@ -147,6 +147,7 @@ impl Exchange {
         };
         if status >= 500 && !config.options.save_on_server_error {
             session.revert();
+            return Finish::Done(self.head(session, Ok(())));
         }
         match session.conclusion() {
             Ok(None) => Finish::Done(self.head(session, Ok(()))),
