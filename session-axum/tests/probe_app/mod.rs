@@ -9,7 +9,7 @@ use session_axum::{Error, LazySession, Session, SessionLayer};
 use session_core::conformance::http::{Answer, Probe};
 
 /// The routes that the suite asks for.
-pub fn router(probe: Probe) -> Router {
+pub(crate) fn router(probe: Probe) -> Router {
     let layer = || SessionLayer::new(probe.manager().clone());
     let twice = Router::new().route("/twice", any(eager)).layer(layer());
     let bare = Router::new()

@@ -184,7 +184,8 @@ impl Exchange {
             CookieMove::Remove => finished.remove(config),
             CookieMove::Set => {
                 let current = state.token.as_ref().zip(state.base.as_ref());
-                if let Some((token, base)) = current.filter(|(token, base)| !outgrown(token, base)) {
+                if let Some((token, base)) = current.filter(|(token, base)| !outgrown(token, base))
+                {
                     let life = config.cookie_life(base.persistent, base.expiry.timeout());
                     finished.set(config, &token.expose(config.token_keys.as_ref()), life);
                 }

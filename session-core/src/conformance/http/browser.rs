@@ -78,17 +78,15 @@ impl Browser {
     }
 
     /// Sends a request and does not wait for it.
-    pub(super) fn start(
-        &self,
-        method: &str,
-        path: &str,
-        steps: impl Into<Vec<Step>>,
-    ) -> Running {
+    pub(super) fn start(&self, method: &str, path: &str, steps: impl Into<Vec<Step>>) -> Running {
         let steps: Vec<Step> = steps.into();
         let mut request = Request::new(method, path);
         request.headers.clone_from(&self.headers);
         if !self.jar.is_empty() {
-            let pairs = self.jar.iter().map(|(name, value)| format!("{name}={value}"));
+            let pairs = self
+                .jar
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
             let line = pairs.collect::<Vec<_>>().join("; ");
             request = request.header("cookie", &line);
         }
