@@ -262,3 +262,38 @@ async fn an_operation_that_nobody_waits_for_is_done_wholly() {
         stored = update;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
+    let (dir, store) = folder();
+    let (id, first) = (id(1), record());
+    assert_eq!(store.create(&id, &first).await.unwrap(), Created::Done);
+    let (place, away) = (path_of(dir.path(), &id), dir.path().join("away"));
+    let held = std::fs::File::open(&place).unwrap();
+    held.lock().unwrap();
+    let update = next(&first, "x");
+    let writer = {
+        let (store, update) = (store.clone(), update.clone());
+        tokio::spawn(async move { store.update(&id, &update, first.version).await.unwrap() })
+    };
+    // The kernel lists who waits for a lock, with an arrow.
+    let inode = format!(
+        ":{} ",
+        std::os::unix::fs::MetadataExt::ino(&held.metadata().unwrap())
+    );
+    let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+    while !std::fs::read_to_string("/proc/locks")
+        .unwrap()
+        .lines()
+        .any(waits)
+    {
+        tokio::task::yield_now().await;
+    }
+    std::fs::rename(&place, &away).unwrap();
+    std::fs::copy(&away, &place).unwrap();
+    let before = std::fs::read(&away).unwrap();
+    held.unlock().unwrap();
+    assert_eq!(writer.await.unwrap(), Written::Done);
+    assert_eq!(store.load(&id).await.unwrap(), Some(update));
+    assert_eq!(std::fs::read(&away).unwrap(), before);
+}
