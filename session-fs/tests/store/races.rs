@@ -276,7 +276,18 @@ async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
         let (store, update) = (store.clone(), update.clone());
         tokio::spawn(async move { store.update(&id, &update, first.version).await.unwrap() })
     };
-    // The kernel lists who waits for a lock, with an arrow.
+    until_it_waits_for(&held, &writer).await;
+    std::fs::rename(&place, &away).unwrap();
+    std::fs::copy(&away, &place).unwrap();
+    let before = std::fs::read(&away).unwrap();
+    held.unlock().unwrap();
+    assert_eq!(writer.await.unwrap(), Written::Done);
+    assert_eq!(store.load(&id).await.unwrap(), Some(update));
+    assert_eq!(std::fs::read(&away).unwrap(), before);
+}
+
+/// Returns when a task waits for the lock of this file: the kernel lists it, with an arrow.
+async fn until_it_waits_for<T>(held: &std::fs::File, task: &tokio::task::JoinHandle<T>) {
     let inode = format!(
         ":{} ",
         std::os::unix::fs::MetadataExt::ino(&held.metadata().unwrap())
@@ -289,11 +300,27 @@ async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
     {
         tokio::task::yield_now().await;
     }
-    std::fs::rename(&place, &away).unwrap();
-    std::fs::copy(&away, &place).unwrap();
-    let before = std::fs::read(&away).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_meets_an_unclear_end_waits_for_who_is_writing_it() {
+    let (dir, store) = folder();
+    let (id, first) = (id(1), record());
+    assert_eq!(store.create(&id, &first).await.unwrap(), Created::Done);
+    let place = path_of(dir.path(), &id);
+    let held = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&place)
+        .unwrap();
+    let bytes = std::fs::read(&place).unwrap();
+    held.lock().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&held, b"half", 300).unwrap();
+    let reader = {
+        let store = store.clone();
+        tokio::spawn(async move { store.load(&id).await.unwrap() })
+    };
+    until_it_waits_for(&held, &reader).await;
+    std::os::unix::fs::FileExt::write_all_at(&held, &bytes, 0).unwrap();
     held.unlock().unwrap();
-    assert_eq!(writer.await.unwrap(), Written::Done);
-    assert_eq!(store.load(&id).await.unwrap(), Some(update));
-    assert_eq!(std::fs::read(&away).unwrap(), before);
+    assert_eq!(reader.await.unwrap(), Some(first));
 }
