@@ -1,6 +1,7 @@
 //! C1 and C2: no update is lost.
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 use std::time::Duration;
 
 use super::HttpHarness;
@@ -36,7 +37,7 @@ pub(super) async fn c1_a_save_carries_operations_and_no_snapshot(harness: &dyn H
         (Step::Remove("seen".into()), insert("seen", 2), json!({})),
     ] {
         let world = World::new(harness).await;
-        let data = overtaken(&world, &[first.clone()], &[second.clone()]).await;
+        let data = overtaken(&world, from_ref(&first), from_ref(&second)).await;
         let data: Value = serde_json::from_str(&data).unwrap();
         assert_eq!(data, stored, "{first:?} after {second:?}");
     }
