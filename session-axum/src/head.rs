@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    SET_COOKIE, USER_AGENT, VARY,
+};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use session_core::http::{Finished, Reply, RequestHead, ResponseHead};
@@ -16,9 +19,7 @@ pub(crate) struct Head<'a>(pub(crate) &'a Parts);
 
 impl RequestHead for Head<'_> {
     fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
-        for value in self.0.headers.get_all(name) {
-            visit(value.as_bytes());
-        }
+        each(&self.0.headers, name, visit);
     }
 
     fn peer(&self) -> Option<IpAddr> {
@@ -32,9 +33,7 @@ struct Fields<'a>(&'a mut HeaderMap);
 
 impl ResponseHead for Fields<'_> {
     fn each_header(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
-        for value in self.0.get_all(name) {
-            visit(value.as_bytes());
-        }
+        each(self.0, name, visit);
     }
 
     fn append(&mut self, name: &str, value: Cow<'static, str>) {
@@ -50,10 +49,28 @@ impl ResponseHead for Fields<'_> {
     }
 }
 
+/// The names core asks for are known, so that none is parsed for each request.
+const KNOWN: [HeaderName; 5] = [COOKIE, USER_AGENT, VARY, SET_COOKIE, CACHE_CONTROL];
+
+fn each<'a>(headers: &'a HeaderMap, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+    let known = KNOWN.iter().find(|known| known.as_str() == name);
+    let values = match known {
+        Some(known) => headers.get_all(known),
+        None => headers.get_all(name),
+    };
+    for value in values {
+        visit(value.as_bytes());
+    }
+}
+
 /// A field core has made; its names and values are checked there when the configuration is
 /// built, so only a custom transport's can be refused.
 fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValue)> {
-    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let known = KNOWN.into_iter().find(|known| known.as_str() == name);
+    let name = match known {
+        Some(known) => known,
+        None => HeaderName::from_bytes(name.as_bytes()).ok()?,
+    };
     let value = match value {
         Cow::Borrowed(text) => HeaderValue::from_static(text),
         Cow::Owned(text) => HeaderValue::try_from(text).ok()?,

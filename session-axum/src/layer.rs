@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finished};
+use session_core::http::{Exchange, Finish, Finished};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -120,16 +120,15 @@ where
         let this = self.project();
         if this.finishing.is_none() {
             let response = ready!(this.inner.poll(cx))?;
-            let touched = this
-                .exchange
-                .take()
-                .filter(|exchange| !exchange.is_untouched());
-            let Some(exchange) = touched else {
+            let Some(exchange) = this.exchange.take() else {
                 return Poll::Ready(Ok(response));
             };
-            let status = response.status().as_u16();
-            let finish = Box::pin(async move { exchange.finish(status).await });
-            *this.finishing = Some((finish, response));
+            match exchange.finish(response.status().as_u16()) {
+                Finish::Done(finished) => return Poll::Ready(Ok(head::dress(response, finished))),
+                Finish::Pending(pending) => {
+                    *this.finishing = Some((Box::pin(pending.complete()), response));
+                }
+            }
         }
         let Some((finish, _)) = this.finishing else {
             return Poll::Pending;

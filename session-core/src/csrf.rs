@@ -21,7 +21,6 @@
 //! ```
 
 use data_encoding::BASE64URL_NOPAD as BASE64URL;
-use subtle::ConstantTimeEq;
 
 use crate::error::{Error, ErrorKind};
 use crate::id::fill_random;
@@ -68,7 +67,7 @@ impl Session {
         for (masked, mask) in masked.iter_mut().zip(mask) {
             *masked ^= *mask;
         }
-        if fits && bool::from(masked.ct_eq(&seed)) {
+        if fits && constant_time_eq::constant_time_eq(masked, &seed) {
             Ok(())
         } else {
             Err(wrong())

@@ -79,10 +79,12 @@ impl Data {
         let mut reader = serde_json::Deserializer::from_str(json);
         let entries = reader.deserialize_map(Entries).map_err(corrupt)?;
         reader.end().map_err(corrupt)?;
+        let keys: Vec<Cow<'_, str>> = entries.iter().map(|(key, _)| escaped(key)).collect();
+        let entries = keys.iter().zip(&entries);
         Self::build(
-            entries
-                .iter()
-                .map(|(key, value)| (Cow::Borrowed(&**key), value.get())),
+            entries.map(|(key, (_, value))| (&**key, value.get())),
+            json.len() + 2,
+            keys.len(),
         )
     }
 
@@ -129,35 +131,35 @@ impl Data {
         self.spans().iter().flat_map(|span| [span.key, span.value])
     }
 
-    /// Builds an object from keys and the JSON texts of their values; no key may come twice.
-    pub(crate) fn build<'a, I>(entries: I) -> Result<Self, Error>
-    where
-        I: Iterator<Item = (Cow<'a, str>, &'a str)> + Clone,
-    {
-        let (mut bytes, mut count) = (1, 0);
-        for (key, value) in entries.clone() {
-            bytes += key.len() + value.len() + 4;
-            count += 1;
-        }
-        if count == 0 {
-            return Ok(Self::new());
-        }
-        let mut text = String::with_capacity(bytes + 1);
-        let mut spans = Vec::with_capacity(count);
+    /// Builds an object from escaped keys and the JSON texts of their values; no key may come
+    /// twice. `bytes` and `keys` are how much there is at most.
+    pub(crate) fn build<'a>(
+        entries: impl Iterator<Item = (&'a str, &'a str)>,
+        bytes: usize,
+        keys: usize,
+    ) -> Result<Self, Error> {
+        let mut text = String::with_capacity(bytes);
+        let mut spans = Vec::with_capacity(keys);
         for (key, value) in entries {
             text.push(if text.is_empty() { '{' } else { ',' });
             text.push('"');
-            let key_at = text.len();
-            text.push_str(&escaped(&key));
-            let key_bytes = text.len() - key_at;
+            text.push_str(key);
             text.push_str("\":");
             text.push_str(value);
             spans.push(Span {
-                key: length(key_bytes)?,
+                key: length(key.len())?,
                 value: length(value.len())?,
             });
         }
+        if spans.is_empty() {
+            return Ok(Self::new());
+        }
         text.push('}');
+        // Stores may keep this for long: what was removed or replaced must not linger as room.
+        if text.capacity() - text.len() > text.len() / 4 + 32 {
+            text.shrink_to_fit();
+        }
+        spans.shrink_to_fit();
         Ok(Self(Some(Arc::new(Inner { text, spans }))))
     }
 
@@ -170,9 +172,13 @@ impl Data {
     /// The JSON text of the value under `key`.
     #[must_use]
     pub fn raw(&self, key: &str) -> Option<&str> {
-        let key = escaped(key);
+        self.raw_escaped(&escaped(key))
+    }
+
+    /// As [`raw`](Self::raw), for a key as it stands in the text.
+    pub(crate) fn raw_escaped(&self, key: &str) -> Option<&str> {
         self.escaped_entries()
-            .find_map(|(name, value)| (name == &*key).then_some(value))
+            .find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// Keys and the JSON texts of their values, in the order they were first stored.
@@ -197,7 +203,7 @@ impl Data {
         self.0.as_ref().map_or(&[], |inner| &inner.spans)
     }
 
-    fn escaped_entries(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+    pub(crate) fn escaped_entries(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let text = self.as_str();
         self.spans().iter().scan(1, move |start, span| {
             let at = *start;
@@ -230,7 +236,7 @@ impl fmt::Debug for Data {
 }
 
 /// The key as it stands between quotes in JSON text: as `serde_json` escapes it.
-fn escaped(key: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(key: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
     if key.bytes().all(plain) {
         return Cow::Borrowed(key);
@@ -239,7 +245,7 @@ fn escaped(key: &str) -> Cow<'_, str> {
     Cow::Owned(quoted[1..quoted.len() - 1].to_owned())
 }
 
-fn unescaped(key: &str) -> Cow<'_, str> {
+pub(crate) fn unescaped(key: &str) -> Cow<'_, str> {
     if !key.contains('\\') {
         return Cow::Borrowed(key);
     }

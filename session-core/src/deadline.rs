@@ -23,27 +23,44 @@ impl Deadline {
         Self(now.checked_add(span).unwrap_or_else(far))
     }
 
-    /// The same end, but for `part` of the time that is left: what follows gets the rest.
-    pub(crate) fn leaving_a_quarter(self) -> Self {
-        let left = self.0.saturating_duration_since(Instant::now());
-        Self(self.0 - left / 4)
-    }
-
     pub(crate) fn has_passed(self) -> bool {
         Instant::now() >= self.0
     }
 
     /// Runs `operation` until it ends or the deadline passes.
-    ///
+    pub(crate) async fn bound<F>(self, operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
+    where
+        F: Future + ?Sized,
+    {
+        self.run(operation, |_| Duration::ZERO).await
+    }
+
+    /// As [`bound`](Self::bound), but leaves a quarter of the time for what follows.
+    pub(crate) async fn bound_in_part<F>(self, operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
+    where
+        F: Future + ?Sized,
+    {
+        self.run(operation, |left| left / 4).await
+    }
+
     /// A first poll that answers at once, as an in-memory store's does, costs no timer.
-    pub(crate) async fn bound<F>(self, mut operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
+    async fn run<F>(
+        self,
+        mut operation: Pin<Box<F>>,
+        reserve: fn(Duration) -> Duration,
+    ) -> Result<F::Output, Elapsed>
     where
         F: Future + ?Sized,
     {
         let first = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await;
         match first {
             Poll::Ready(answer) => Ok(answer),
-            Poll::Pending => timeout_at(self.0, operation).await.map_err(|_| Elapsed),
+            Poll::Pending => {
+                let left = self.0.saturating_duration_since(Instant::now());
+                timeout_at(self.0 - reserve(left), operation)
+                    .await
+                    .map_err(|_| Elapsed)
+            }
         }
     }
 

@@ -9,13 +9,14 @@
 //! Sizes exceed the 64 bits of entropy that the OWASP Session Management Cheat Sheet asks for
 //! ("Session ID Entropy"). Everything random comes straight from the operating system.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use data_encoding::BASE64URL_NOPAD as BASE64URL;
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::{Error, ErrorKind};
@@ -189,7 +190,7 @@ impl Digest {
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        constant_time_eq::constant_time_eq_32(&self.0, &other.0)
     }
 }
 
@@ -422,6 +423,25 @@ pub(crate) fn fresh_nonce() -> Result<u64, Error> {
         }
     };
     Ok(next.fetch_add(STEP, Ordering::Relaxed))
+}
+
+/// A map by session id.
+pub(crate) type IdMap<V> = HashMap<SessionId, V, BuildHasherDefault<IdHasher>>;
+
+/// Ids are uniformly random and drawn by the library: eight of their bytes are a hash.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_le_bytes(*last);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Decodes base64url without padding into exactly `N` bytes; trailing bits must be zero.

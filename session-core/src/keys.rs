@@ -10,7 +10,6 @@
 
 use std::fmt;
 
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{Error, ErrorKind};
@@ -108,7 +107,7 @@ impl TokenKeys {
         let position = self
             .0
             .iter()
-            .position(|key| bool::from(mac(key, input).ct_eq(tag)))?;
+            .position(|key| constant_time_eq::constant_time_eq_16(&mac(key, input), tag))?;
         Some(if position == 0 {
             Signed::Current
         } else {

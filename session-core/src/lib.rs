@@ -1,5 +1,6 @@
 //! The session, its rules, and the store contract.
 
+mod attempt;
 mod clock;
 mod commit;
 mod config;
@@ -17,6 +18,7 @@ mod keys;
 mod manager;
 mod memory;
 mod operations;
+mod pending;
 mod plan;
 mod queue;
 mod record;
@@ -36,6 +38,7 @@ pub use keys::{KeyRing, TokenKeys};
 pub use manager::{SessionInfo, SessionManager};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use operations::Draft;
+pub use pending::PendingSave;
 pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;
 pub use store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};

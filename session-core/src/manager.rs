@@ -281,8 +281,7 @@ impl SessionManager {
         only: Only,
         deadline: Deadline,
     ) -> Result<Written, Error> {
-        let attempt = deadline.leaving_a_quarter();
-        let answer = attempt.bound(self.0.store.delete(id, only)).await;
+        let answer = deadline.bound_in_part(self.0.store.delete(id, only)).await;
         match settle(operation, answer) {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 match self.load(operation, id, deadline).await {

@@ -1,23 +1,22 @@
-//! Sessions in the application's own memory: for tests, and for one process that may forget.
+//! A store in the application's own memory: for one process, and for tests.
 //!
-//! Records are held as they are, so a load copies pointers and no data. The map is divided into
-//! shards by the id's first byte; an operation takes one shard's lock once and never across an
-//! `.await`. The order of expiry is kept lazily: an entry is a lower bound, and a sweep that finds
-//! its record living longer puts it back, so that updates and touches leave the order alone.
+//! Records are spread over 64 maps by a byte of their ids, each behind a lock of its
+//! own that is held for one operation and never across an `.await`. What `load` hands out
+//! shares the data with what is kept.
 //!
-//! Full is full: a new session is refused rather than a live one dropped, since dropping would
-//! let a flood of visitors sign everybody out.
+//! The order of expiry is kept beside each map as lower bounds: a touch or an update that lets
+//! a record live longer leaves its place in the order as it is, and a sweep that finds it there
+//! moves it to where it belongs by now. So the order costs a busy session one move per time-out
+//! and not one per request.
 //!
-//! ```
-//! use session_core::{MemoryLimits, MemoryStore};
-//!
-//! let store = MemoryStore::bounded(MemoryLimits { sessions: 10_000, bytes: 64 << 20 });
-//! assert!(store.is_empty());
-//! ```
+//! Sessions end with the process. A full store refuses new ones rather than dropping live ones,
+//! because to a visitor a dropped session is a lost basket; the manager's sweep makes room.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+use std::collections::hash_map::{Entry, RandomState};
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasher;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -29,26 +28,59 @@ use crate::id::SessionId;
 use crate::record::{Owner, Record, Version};
 use crate::store::{Created, Cursor, Only, Page, Store, Touch, Written};
 
-/// A bounded store in the process's own memory; it survives no restart.
+mod shard;
+
+use self::shard::{SHARDS, Shard, Slot, shard_of, weight};
+
+/// Keeps sessions in memory, up to a number of sessions and of bytes.
+///
+/// ```
+/// use session_core::{Clock, Created, Expiry, MemoryStore, Record, Store, Token};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let token = Token::random()?;
+/// let record = Record::new(token.digest(), Clock::system().now(), Expiry::NEVER)?;
+/// assert_eq!(store.create(&token.id(), &record).await?, Created::Done);
+/// assert_eq!(store.load(&token.id()).await?, Some(record));
+/// assert_eq!(store.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
-    owners: Mutex<HashMap<Owner, HashSet<SessionId>>>,
+    owners: Box<[Mutex<Owners>]>,
+    owner_hasher: RandomState,
     limits: MemoryLimits,
     sessions: AtomicUsize,
     bytes: AtomicUsize,
+    /// The shard at which the next sweep begins, so that small batches reach all of them.
+    sweep_from: AtomicUsize,
 }
 
-/// What a [`MemoryStore`] holds at most.
+/// How much a [`MemoryStore`] holds before it refuses.
+///
+/// # Default
+///
+/// A million sessions and 1 GiB, whichever is reached first.
+///
+/// ```
+/// use session_core::{MemoryLimits, MemoryStore};
+///
+/// let limits = MemoryLimits { sessions: 10_000, ..MemoryLimits::default() };
+/// let store = MemoryStore::bounded(limits);
+/// assert!(store.is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
-    /// The number of sessions.
+    /// The most sessions.
     pub sessions: usize,
-    /// Their size in bytes, estimated: text held, and 320 bytes for each record.
+    /// The most memory that sessions take, in bytes, as [`MemoryStore::bytes`] counts it.
     pub bytes: usize,
 }
 
 impl Default for MemoryLimits {
-    /// A million sessions, one GiB.
     fn default() -> Self {
         Self {
             sessions: 1_000_000,
@@ -57,99 +89,139 @@ impl Default for MemoryLimits {
     }
 }
 
-#[derive(Default)]
-struct Shard {
-    records: HashMap<SessionId, Slot, BuildHasherDefault<IdHasher>>,
-    /// When each expiring record is to be looked at, at the latest moment that is surely early
-    /// enough.
-    due: BTreeSet<(Timestamp, SessionId)>,
-}
-
-struct Slot {
-    record: Record,
-    queued: Option<Timestamp>,
-}
-
 impl MemoryStore {
-    /// A store of up to a million sessions and one GiB.
+    /// An empty store with the default [`MemoryLimits`].
     #[must_use]
     pub fn new() -> Self {
         Self::bounded(MemoryLimits::default())
     }
 
-    /// A store of these limits.
+    /// An empty store with these limits.
     #[must_use]
     pub fn bounded(limits: MemoryLimits) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            owners: Mutex::default(),
+            owners: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            owner_hasher: RandomState::new(),
             limits,
             sessions: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            sweep_from: AtomicUsize::new(0),
         }
     }
 
-    /// The number of sessions held, expired ones included.
+    /// The number of sessions kept, expired ones included until they are swept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sessions.load(Ordering::SeqCst)
+        self.sessions.load(Ordering::Relaxed)
     }
 
-    /// Whether no session is held.
+    /// Whether no session is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The estimated size of all sessions in bytes.
+    /// About how much memory the sessions take, in bytes: data, index entries and bookkeeping.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::SeqCst)
+        self.bytes.load(Ordering::Relaxed)
     }
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
-        self.shard_at(usize::from(id.as_bytes()[0]) % SHARDS)
+        locked(&self.shards[shard_of(id)])
     }
 
-    fn shard_at(&self, at: usize) -> MutexGuard<'_, Shard> {
-        // No operation can panic between two writes of a shard.
-        self.shards[at]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn owned(&self, owner: &Owner) -> MutexGuard<'_, Owners> {
+        let hash = self.owner_hasher.hash_one(owner);
+        locked(&self.owners[hash as usize % SHARDS])
     }
 
-    fn owners(&self) -> MutexGuard<'_, HashMap<Owner, HashSet<SessionId>>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes the index follow a change of owner; the record's shard is locked meanwhile.
-    fn reindex(&self, id: &SessionId, before: Option<&Owner>, after: Option<&Owner>) {
-        if before == after {
-            return;
+    /// Called under the record's shard lock, as is [`unbind`](Self::unbind): two changes of one
+    /// record's owner cannot interleave and drop the entry that the later one needs.
+    fn bind(&self, owner: Option<&Owner>, id: &SessionId) {
+        if let Some(owner) = owner {
+            self.owned(owner).insert((owner.clone(), *id));
         }
-        let mut owners = self.owners();
-        if let Some(after) = after {
-            owners.entry(after.clone()).or_default().insert(*id);
+    }
+
+    fn unbind(&self, owner: Option<&Owner>, id: &SessionId) {
+        if let Some(owner) = owner {
+            self.owned(owner).remove(&(owner.clone(), *id));
         }
-        if let Some(before) = before {
-            if let Some(ids) = owners.get_mut(before) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    owners.remove(before);
+    }
+
+    /// Takes room for one more session, or for none where an existing one grows.
+    fn reserve(&self, sessions: usize, bytes: usize) -> Result<(), StoreError> {
+        if !add_within(&self.sessions, sessions, self.limits.sessions) {
+            let most = self.limits.sessions;
+            return Err(full(format!(
+                "the memory store holds {most} sessions already"
+            )));
+        }
+        if !add_within(&self.bytes, bytes, self.limits.bytes) {
+            self.sessions.fetch_sub(sessions, Ordering::Relaxed);
+            let most = self.limits.bytes;
+            return Err(full(format!("the memory store's {most} bytes are taken")));
+        }
+        Ok(())
+    }
+
+    fn release(&self, sessions: usize, bytes: usize) {
+        self.sessions.fetch_sub(sessions, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn weighed(&self, record: &Record) -> Result<usize, StoreError> {
+        let bytes = weight(record);
+        if bytes > self.limits.bytes {
+            let most = self.limits.bytes;
+            return Err(StoreError::new(
+                StoreErrorKind::TooLarge,
+                format!("the record takes {bytes} bytes, the memory store has {most}"),
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// Removes a record, its place in the order of expiry and then its index entry.
+    fn remove(&self, shard: &mut Shard, id: &SessionId) -> Option<Box<Slot>> {
+        let slot = shard.slots.remove(id)?;
+        if let Some(bound) = slot.queued {
+            shard.queue.remove(&(bound, *id));
+        }
+        shard.give_back_room();
+        self.unbind(slot.record.owner.as_ref(), id);
+        self.release(1, slot.bytes);
+        Some(slot)
+    }
+
+    /// Sweeps a part of one shard under one lock; says whether there may be more that is due.
+    fn sweep_some(&self, at: usize, before: Timestamp, limit: u64) -> (Vec<Box<Slot>>, bool) {
+        let mut removed = Vec::new();
+        let mut shard = locked(&self.shards[at]);
+        for _ in 0..SWEPT_UNDER_ONE_LOCK {
+            if removed.len() as u64 == limit {
+                return (removed, false);
+            }
+            let Some(&(bound, id)) = shard.queue.first().filter(|(bound, _)| *bound <= before)
+            else {
+                return (removed, false);
+            };
+            let Some(slot) = shard.slots.get_mut(&id) else {
+                shard.queue.pop_first();
+                continue;
+            };
+            match slot.record.expires_at() {
+                Some(end) if end <= before => removed.extend(self.remove(&mut shard, &id)),
+                later => {
+                    slot.queued = later;
+                    shard.queue.remove(&(bound, id));
+                    shard.queue.extend(later.map(|end| (end, id)));
                 }
             }
         }
-    }
-
-    fn remove(&self, shard: &mut Shard, id: &SessionId) {
-        if let Some(slot) = shard.records.remove(id) {
-            if let Some(at) = slot.queued {
-                shard.due.remove(&(at, *id));
-            }
-            self.reindex(id, slot.record.owner.as_ref(), None);
-            self.sessions.fetch_sub(1, Ordering::SeqCst);
-            self.bytes.fetch_sub(size(&slot.record), Ordering::SeqCst);
-        }
+        (removed, true)
     }
 }
 
@@ -159,166 +231,8 @@ impl Default for MemoryStore {
     }
 }
 
-#[async_trait]
-impl Store for MemoryStore {
-    async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
-        let mut shard = self.shard(id);
-        if shard.records.contains_key(id) {
-            return Ok(Created::Taken);
-        }
-        let limits = self.limits;
-        reserve(&self.sessions, 1, limits.sessions, "sessions")?;
-        if let Err(full) = reserve(&self.bytes, size(record), limits.bytes, "bytes") {
-            self.sessions.fetch_sub(1, Ordering::SeqCst);
-            return Err(full);
-        }
-        self.reindex(id, None, record.owner.as_ref());
-        let queued = record.expires_at();
-        if let Some(at) = queued {
-            shard.due.insert((at, *id));
-        }
-        let record = record.clone();
-        shard.records.insert(*id, Slot { record, queued });
-        Ok(Created::Done)
-    }
-
-    async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
-        Ok(self
-            .shard(id)
-            .records
-            .get(id)
-            .map(|slot| slot.record.clone()))
-    }
-
-    async fn update(
-        &self,
-        id: &SessionId,
-        record: &Record,
-        expected: Version,
-    ) -> Result<Written, StoreError> {
-        let mut guard = self.shard(id);
-        let shard = &mut *guard;
-        let Some(slot) = shard.records.get_mut(id) else {
-            return Ok(Written::Gone);
-        };
-        if slot.record.version != expected {
-            return Ok(Written::Conflict);
-        }
-        let (before, after) = (size(&slot.record), size(record));
-        if after > before {
-            reserve(&self.bytes, after - before, self.limits.bytes, "bytes")?;
-        } else {
-            self.bytes.fetch_sub(before - after, Ordering::SeqCst);
-        }
-        self.reindex(id, slot.record.owner.as_ref(), record.owner.as_ref());
-        let accessed_at = slot.record.accessed_at.max(record.accessed_at);
-        slot.record.clone_from(record);
-        slot.record.accessed_at = accessed_at;
-        requeue(id, slot, &mut shard.due);
-        Ok(Written::Done)
-    }
-
-    async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
-        let mut shard = self.shard(id);
-        Ok(match shard.records.get_mut(id) {
-            None => Written::Gone,
-            Some(slot) => {
-                if slot.record.touch(touch) {
-                    Written::Done
-                } else {
-                    Written::Conflict
-                }
-            }
-        })
-    }
-
-    async fn delete(&self, id: &SessionId, only: Only) -> Result<Written, StoreError> {
-        let mut shard = self.shard(id);
-        let Some(slot) = shard.records.get(id) else {
-            return Ok(Written::Gone);
-        };
-        if let Only::Generation(generation) = only {
-            if slot.record.generation != generation {
-                return Ok(Written::Conflict);
-            }
-        }
-        self.remove(&mut shard, id);
-        Ok(Written::Done)
-    }
-
-    async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        let owners = self.owners();
-        Ok(owners.get(owner).into_iter().flatten().copied().collect())
-    }
-
-    async fn scan(&self, cursor: Cursor, limit: usize) -> Result<Page, StoreError> {
-        let after = match cursor.position() {
-            None => None,
-            Some(text) => Some(text.parse::<SessionId>().map_err(|source| {
-                StoreError::new(
-                    StoreErrorKind::Unavailable,
-                    "the cursor is not one of this store",
-                )
-                .caused_by(source)
-            })?),
-        };
-        // Ids are listed in order of shard, then of bytes: a cursor is the last one listed.
-        let first = after.map_or(0, |id| usize::from(id.as_bytes()[0]) % SHARDS);
-        let mut ids: Vec<SessionId> = Vec::new();
-        let limit = limit.max(1);
-        for at in first..SHARDS {
-            let shard = self.shard_at(at);
-            let here = shard.records.keys().copied();
-            let mut found: Vec<SessionId> = here
-                .filter(|id| at != first || after.is_none_or(|after| *id > after))
-                .collect();
-            drop(shard);
-            found.sort_unstable();
-            found.truncate(limit - ids.len());
-            ids.append(&mut found);
-            if ids.len() == limit {
-                let next = ids.last().map(|id| Cursor::at(id.to_string()));
-                return Ok(Page { ids, next });
-            }
-        }
-        Ok(Page { ids, next: None })
-    }
-
-    async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        let mut removed = 0;
-        for at in 0..SHARDS {
-            while removed < limit {
-                let mut guard = self.shard_at(at);
-                let shard = &mut *guard;
-                let Some(&(due, id)) = shard.due.first() else {
-                    break;
-                };
-                if due > expired_before {
-                    break;
-                }
-                shard.due.pop_first();
-                let Some(slot) = shard.records.get_mut(&id) else {
-                    continue;
-                };
-                slot.queued = None;
-                match slot.record.expires_at() {
-                    Some(end) if end <= expired_before => {
-                        self.remove(shard, &id);
-                        removed += 1;
-                    }
-                    _ => requeue(&id, slot, &mut shard.due),
-                }
-            }
-        }
-        Ok(removed as u64)
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
 impl fmt::Debug for MemoryStore {
+    /// Shows sizes only: ids, owners and data may be personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
             .field("sessions", &self.len())
@@ -328,55 +242,174 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-const SHARDS: usize = 64;
-
-/// Queues a record for its expiry, unless it is queued for an earlier look already.
-fn requeue(id: &SessionId, slot: &mut Slot, due: &mut BTreeSet<(Timestamp, SessionId)>) {
-    let Some(end) = slot.record.expires_at() else {
-        return;
-    };
-    if slot.queued.is_none_or(|at| end < at) {
-        if let Some(at) = slot.queued.replace(end) {
-            due.remove(&(at, *id));
-        }
-        due.insert((end, *id));
+// No method awaits anything: each has happened, or not begun, whenever its future is dropped.
+#[async_trait]
+impl Store for MemoryStore {
+    async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
+        let bytes = self.weighed(record)?;
+        let mut shard = self.shard(id);
+        let shard = &mut *shard;
+        let Entry::Vacant(place) = shard.slots.entry(*id) else {
+            return Ok(Created::Taken);
+        };
+        self.reserve(1, bytes)?;
+        self.bind(record.owner.as_ref(), id);
+        let queued = record.expires_at();
+        place.insert(Box::new(Slot {
+            record: record.clone(),
+            queued,
+            bytes,
+        }));
+        shard.queue.extend(queued.map(|end| (end, *id)));
+        Ok(Created::Done)
     }
-}
 
-/// What a record counts for: its texts, and what surrounds them in memory.
-fn size(record: &Record) -> usize {
-    let text = record.data.as_str().len() + record.own.as_str().len();
-    let owner = record
-        .owner
-        .as_ref()
-        .map_or(0, |owner| owner.as_str().len());
-    320 + text + owner + record.agent.as_deref().map_or(0, str::len)
-}
+    async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
+        let shard = self.shard(id);
+        Ok(shard.slots.get(id).map(|slot| slot.record.clone()))
+    }
 
-fn reserve(used: &AtomicUsize, more: usize, most: usize, what: &str) -> Result<(), StoreError> {
-    let add = |used: usize| used.checked_add(more).filter(|sum| *sum <= most);
-    used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
-        .map(|_| ())
-        .map_err(|_| {
-            StoreError::new(
-                StoreErrorKind::Full,
-                format!("the memory store is full: its limit is {most} {what}"),
-            )
+    async fn update(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        expected: Version,
+    ) -> Result<Written, StoreError> {
+        let bytes = self.weighed(record)?;
+        let mut replaced = record.clone();
+        let mut guard = self.shard(id);
+        let shard = &mut *guard;
+        let Some(slot) = shard.slots.get_mut(id) else {
+            return Ok(Written::Gone);
+        };
+        if slot.record.version != expected {
+            return Ok(Written::Conflict);
+        }
+        match bytes.checked_sub(slot.bytes) {
+            Some(growth) => self.reserve(0, growth)?,
+            None => self.release(0, slot.bytes - bytes),
+        }
+        slot.bytes = bytes;
+        replaced.accessed_at = replaced.accessed_at.max(slot.record.accessed_at);
+        let moved = slot.record.owner != replaced.owner;
+        if moved {
+            self.bind(replaced.owner.as_ref(), id);
+        }
+        mem::swap(&mut slot.record, &mut replaced);
+        slot.keep_bound_low(&mut shard.queue, id);
+        if moved {
+            self.unbind(replaced.owner.as_ref(), id);
+        }
+        // What was replaced is freed after the lock.
+        drop(guard);
+        Ok(Written::Done)
+    }
+
+    async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
+        let mut shard = self.shard(id);
+        Ok(match shard.slots.get_mut(id) {
+            None => Written::Gone,
+            // A later access never brings the expiry forward, so the bound stays a lower one.
+            Some(slot) => match slot.record.touch(touch) {
+                true => Written::Done,
+                false => Written::Conflict,
+            },
         })
-}
+    }
 
-/// Ids are uniformly random and drawn by the library: eight of their bytes are a hash.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk() {
-            self.0 = u64::from_le_bytes(*last);
+    async fn delete(&self, id: &SessionId, only: Only) -> Result<Written, StoreError> {
+        let mut shard = self.shard(id);
+        let Some(slot) = shard.slots.get(id) else {
+            return Ok(Written::Gone);
+        };
+        match only {
+            Only::Generation(generation) if slot.record.generation != generation => {
+                Ok(Written::Conflict)
+            }
+            Only::Generation(_) | Only::Any => {
+                self.remove(&mut shard, id);
+                Ok(Written::Done)
+            }
         }
     }
 
-    fn finish(&self) -> u64 {
-        self.0
+    async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
+        let lowest = SessionId::from_bytes([0; SessionId::BYTES]);
+        let owned = self.owned(owner);
+        let from_first = owned.range((owner.clone(), lowest)..);
+        Ok(from_first
+            .take_while(|(of, _)| of == owner)
+            .map(|(_, id)| *id)
+            .collect())
+    }
+
+    /// A page costs a walk over one shard: ids are handed out in their order, maps have none.
+    async fn scan(&self, cursor: Cursor, limit: usize) -> Result<Page, StoreError> {
+        let limit = limit.max(1);
+        // A position that is not ours starts over, which lists too much and never too little.
+        let mut after = cursor.position().and_then(|text| text.parse().ok());
+        let mut ids: Vec<SessionId> = Vec::new();
+        for at in after.as_ref().map_or(0, shard_of)..SHARDS {
+            let from = ids.len();
+            {
+                let shard = locked(&self.shards[at]);
+                let past = |id: &&SessionId| after.is_none_or(|after| **id > after);
+                ids.extend(shard.slots.keys().filter(past));
+            }
+            after = None;
+            ids[from..].sort_unstable();
+            if ids.len() >= limit {
+                ids.truncate(limit);
+                let next = ids.last().map(|last| Cursor::at(last.encode().as_str()));
+                return Ok(Page { ids, next });
+            }
+        }
+        Ok(Page { ids, next: None })
+    }
+
+    async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let limit = limit as u64;
+        let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
+        let mut removed = 0;
+        for at in (0..SHARDS).map(|step| first.wrapping_add(step) % SHARDS) {
+            let mut more = true;
+            while more && removed < limit {
+                let swept;
+                (swept, more) = self.sweep_some(at, expired_before, limit - removed);
+                removed += swept.len() as u64;
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
+
+/// So many entries of the order of expiry are looked at before others get the lock.
+const SWEPT_UNDER_ONE_LOCK: usize = 256;
+
+/// A set of pairs and not a map of sets: most owners have one session.
+type Owners = BTreeSet<(Owner, SessionId)>;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics under a lock, so what is behind a poisoned one is whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn add_within(counter: &AtomicUsize, amount: usize, most: usize) -> bool {
+    let within = |now: usize| now.checked_add(amount).filter(|sum| *sum <= most);
+    amount == 0
+        || counter
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
+            .is_ok()
+}
+
+fn full(message: String) -> StoreError {
+    StoreError::new(StoreErrorKind::Full, message)
+}
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::data::Data;
+use crate::data::{Data, escaped, unescaped};
 use crate::error::{Error, ErrorKind};
 use crate::key::IntoKey;
 
@@ -49,6 +49,7 @@ pub(crate) enum Space {
 #[derive(Clone)]
 struct Operation {
     space: Space,
+    /// As it stands in JSON text: escaped.
     key: Box<str>,
     act: Act,
     /// The JSON the key has after this operation, on the data it was last put on.
@@ -154,7 +155,8 @@ impl Draft {
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         let merged = self.merged(Space::User);
-        merged.entries().map(|(key, _)| key.into_owned()).collect()
+        let keys = merged.entries().map(|(key, _)| unescaped(key));
+        keys.map(Cow::into_owned).collect()
     }
 
     /// The number of keys.
@@ -185,6 +187,10 @@ impl Draft {
     }
 
     pub(crate) fn value(&self, space: Space, key: &str) -> Option<&str> {
+        self.value_escaped(space, &escaped(key))
+    }
+
+    fn value_escaped(&self, space: Space, key: &str) -> Option<&str> {
         for operation in self.operations().iter().rev() {
             if operation.space == space {
                 match operation.act {
@@ -194,10 +200,11 @@ impl Draft {
                 }
             }
         }
-        self.base(space).raw(key)
+        self.base(space).raw_escaped(key)
     }
 
     pub(crate) fn replace(&mut self, space: Space, key: &str, value: Option<String>) {
+        let key = &*escaped(key);
         let open = self
             .operations()
             .iter()
@@ -228,18 +235,24 @@ impl Draft {
 
     pub(crate) fn append_in(&mut self, space: Space, key: &str, item: &str) -> Result<(), Error> {
         let value = appended(key, self.value(space, key), item)?;
-        self.push(space, key, Act::Append(item.into()), Some(value));
+        self.push(space, &escaped(key), Act::Append(item.into()), Some(value));
         Ok(())
     }
 
     /// Gives `key` a value unless it has one by then.
     pub(crate) fn default_in(&mut self, space: Space, key: &str, value: String) {
-        self.push(space, key, Act::Default(value.as_str().into()), Some(value));
+        let act = Act::Default(value.as_str().into());
+        self.push(space, &escaped(key), act, Some(value));
     }
 
     /// Records an update whose closure has just made `value`.
     pub(crate) fn updated(&mut self, key: &str, closure: Closure, value: String) {
-        self.push(Space::User, key, Act::Update(closure), Some(value));
+        self.push(
+            Space::User,
+            &escaped(key),
+            Act::Update(closure),
+            Some(value),
+        );
     }
 
     fn operations(&self) -> &[Operation] {
@@ -304,7 +317,7 @@ impl Draft {
         *self = Self::new(user, own);
         self.committing = committing;
         for mut operation in operations {
-            let before = self.value(operation.space, &operation.key);
+            let before = self.value_escaped(operation.space, &operation.key);
             operation.value = match &operation.act {
                 Act::Replace | Act::Clear => operation.value,
                 Act::Append(item) => Some(appended(&operation.key, before, item)?),
@@ -318,26 +331,34 @@ impl Draft {
         Ok(())
     }
 
-    /// Forgets every operation.
+    /// Forgets every operation, also those whose commit is in doubt.
     pub(crate) fn revert(&mut self) {
-        let committing = self.committing;
-        if self.changes() > committing {
-            self.operations_mut().truncate(committing);
-        }
+        self.operations = None;
+        self.committing = 0;
     }
 
     /// The data with all operations applied.
     pub(crate) fn apply(&self) -> Result<(Data, Data), Error> {
         let of = |space| {
-            if self
+            let mine = self
                 .operations()
                 .iter()
-                .any(|operation| operation.space == space)
-            {
-                Data::build(self.merged(space).entries())
-            } else {
-                Ok(self.base(space).clone())
+                .filter(|operation| operation.space == space);
+            let (mut bytes, mut keys) = (2, 0);
+            for operation in mine {
+                bytes += operation.key.len() + operation.value.as_deref().map_or(0, str::len) + 4;
+                keys += 1;
             }
+            let base = self.base(space);
+            if keys == 0 {
+                return Ok(base.clone());
+            }
+            let merged = self.merged(space);
+            Data::build(
+                merged.entries(),
+                bytes + base.as_str().len(),
+                keys + base.len(),
+            )
         };
         Ok((of(Space::User)?, of(Space::Own)?))
     }
@@ -368,7 +389,7 @@ struct Merged<'a> {
 
 struct Index<'a> {
     operations: HashMap<&'a str, (usize, Option<&'a str>)>,
-    base: HashSet<Cow<'a, str>>,
+    base: HashSet<&'a str>,
 }
 
 impl<'a> Merged<'a> {
@@ -391,7 +412,7 @@ impl<'a> Merged<'a> {
                 operations.entry(&*operation.key).or_insert((at, None)).1 =
                     operation.value.as_deref();
             }
-            let base = merged.base.iter().flat_map(|base| base.entries());
+            let base = merged.base.iter().flat_map(|base| base.escaped_entries());
             merged.index = Some(Index {
                 operations,
                 base: base.map(|(key, _)| key).collect(),
@@ -400,17 +421,20 @@ impl<'a> Merged<'a> {
         merged
     }
 
-    fn entries(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> + Clone {
-        let base = self.base.into_iter().flat_map(|base| base.entries());
-        let kept = base.filter_map(|(key, value)| match self.latest(&key) {
+    /// Escaped keys and their values.
+    fn entries(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let base = self
+            .base
+            .into_iter()
+            .flat_map(|base| base.escaped_entries());
+        let kept = base.filter_map(|(key, value)| match self.latest(key) {
             None => Some((key, value)),
             Some((_, value)) => Some((key, value?)),
         });
         let new = self.mine().filter_map(|(at, operation)| {
             let (first, value) = self.latest(&operation.key)?;
             let value = value?;
-            (first == at && !self.in_base(&operation.key))
-                .then_some((Cow::Borrowed(&*operation.key), value))
+            (first == at && !self.in_base(&operation.key)).then_some((&*operation.key, value))
         });
         kept.chain(new)
     }
@@ -439,7 +463,9 @@ impl<'a> Merged<'a> {
     fn in_base(&self, key: &str) -> bool {
         match &self.index {
             Some(index) => index.base.contains(key),
-            None => self.base.is_some_and(|base| base.raw(key).is_some()),
+            None => self
+                .base
+                .is_some_and(|base| base.raw_escaped(key).is_some()),
         }
     }
 }

@@ -5,21 +5,21 @@
 //! from the newest record without reading it again. The queue only saves collisions: what
 //! keeps writes right is the store's conditional write.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
 use crate::deadline::{Deadline, Elapsed};
-use crate::id::SessionId;
+use crate::id::{IdMap, SessionId};
 use crate::record::Record;
 
 /// The queues of one manager; an entry exists only while someone saves.
 #[derive(Default)]
 pub(crate) struct Queues {
-    shards: [Mutex<HashMap<SessionId, Waiters>>; 16],
+    shards: [Mutex<IdMap<Waiters>>; 16],
 }
 
 type Waiters = VecDeque<oneshot::Sender<Ticket>>;
@@ -65,7 +65,7 @@ impl Queues {
         }
     }
 
-    fn shard(&self, id: &SessionId) -> MutexGuard<'_, HashMap<SessionId, Waiters>> {
+    fn shard(&self, id: &SessionId) -> MutexGuard<'_, IdMap<Waiters>> {
         let shard = usize::from(id.as_bytes()[0]) % self.shards.len();
         self.shards[shard]
             .lock()

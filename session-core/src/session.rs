@@ -246,6 +246,7 @@ impl Session {
         }
         state.intent = Intent::default();
         state.draft.revert();
+        state.doubt = None;
     }
 
     /// Gives the client a new secret when the request ends; the data stay, the old secret is

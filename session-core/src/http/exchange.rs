@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{Signed, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
-use crate::plan::{Admission, CookieMove, Dead, Due, Standing, admit};
+use crate::plan::{Admission, CookieMove, Dead, Due, Plan, Standing, admit};
 use crate::record::Record;
 use crate::session::{Intent, Session, State, Visitor, initial};
 
@@ -47,6 +47,7 @@ struct Failure {
 pub struct LazySession {
     exchange: Exchange,
     opening: Arc<Opening>,
+    agent: Option<Arc<str>>,
 }
 
 /// What a request's head says about its session.
@@ -54,7 +55,6 @@ struct Opening {
     first: Option<Candidate>,
     others: Vec<Candidate>,
     address: Option<IpAddr>,
-    agent: Option<Arc<str>>,
 }
 
 #[derive(Clone)]
@@ -94,7 +94,7 @@ impl Exchange {
             Some(opened) => remembered(opened),
             None => {
                 let opening = Opening::read(head, self.0.manager.config());
-                self.open(&opening).await
+                self.open(&opening, |known| agent_of(head, known)).await
             }
         }
     }
@@ -104,59 +104,79 @@ impl Exchange {
         LazySession {
             exchange: self.clone(),
             opening: Arc::new(Opening::read(head, self.0.manager.config())),
+            agent: agent_of(head, None),
         }
     }
 
-    async fn open(&self, opening: &Opening) -> Result<Session, Error> {
+    /// Opens the session; `agent` gives the client's user agent, or the known one if it is
+    /// the same.
+    async fn open(
+        &self,
+        opening: &Opening,
+        agent: impl Fn(Option<&Arc<str>>) -> Option<Arc<str>>,
+    ) -> Result<Session, Error> {
         let open = || async {
-            opening
-                .open(&self.0.manager)
-                .await
-                .map_err(|error| Failure {
-                    kind: error.kind(),
-                    message: error.to_string().into(),
-                })
+            let opened = opening.open(&self.0.manager, agent).await;
+            opened.map_err(|error| Failure {
+                kind: error.kind(),
+                message: error.to_string().into(),
+            })
         };
         remembered(self.0.opened.get_or_init(open).await)
     }
 
-    /// Whether nothing asked for the session: the response goes out as it is.
-    #[must_use]
-    pub fn is_untouched(&self) -> bool {
-        self.0.opened.get().is_none()
-    }
-
-    /// Stores what is to be stored and says what the response must carry.
+    /// Ends the exchange once the handler has answered with `status`.
     ///
-    /// `status` is the handler's. From here on whatever would need a new cookie is an error
-    /// (rule T7).
-    pub async fn finish(&self, status: u16) -> Finished {
+    /// Where nothing is to be stored the outcome is there at once; otherwise storing it is left
+    /// to be awaited, before the response head leaves. From here on whatever would need a new
+    /// cookie is an error (rule T7).
+    #[must_use]
+    pub fn finish(self, status: u16) -> Finish {
         let config = self.0.manager.config();
-        let mut finished = Finished::new(config);
         let session = match self.0.opened.get() {
-            None => return Finished::untouched(),
+            None => return Finish::Done(Finished::untouched()),
             Some(Ok(session)) => session,
             Some(Err(failure)) => {
+                let mut finished = Finished::new(config);
                 finished.reply_with(&failure.error());
                 if failure.kind == ErrorKind::Expired {
                     finished.remove(config);
                 }
-                return finished;
+                return Finish::Done(finished);
             }
         };
-        let discard = status >= 500 && !config.options.save_on_server_error;
-        let outcome = session.conclude(discard).await;
+        if status >= 500 && !config.options.save_on_server_error {
+            session.revert();
+        }
+        match session.conclusion() {
+            Ok(None) => Finish::Done(self.head(session, Ok(()))),
+            Err(error) => Finish::Done(self.head(session, Err(error))),
+            Ok(Some(plan)) => Finish::Pending(PendingFinish {
+                session: session.clone(),
+                exchange: self,
+                plan,
+            }),
+        }
+    }
+
+    /// What the response must carry.
+    fn head(&self, session: &Session, outcome: Result<(), Error>) -> Finished {
+        let config = self.0.manager.config();
+        let mut finished = Finished::new(config);
         let mut state = session.state();
         state.head_sent = true;
-        if let Err(error) = outcome {
-            if error.kind() == ErrorKind::Gone && !self.gone_is_an_error() {
+        match outcome {
+            Ok(()) if state.intent.logged_out && config.options.clear_site_data => {
+                finished.clear_site_data();
+            }
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Gone && !self.gone_is_an_error() => {
                 tracing::warn!(target: "session", "changes were lost: the session has ended meanwhile");
-            } else {
+            }
+            Err(error) => {
                 tracing::warn!(target: "session", %error, "the request failed");
                 finished.reply_with(&error);
             }
-        } else if state.intent.logged_out && config.options.clear_site_data && !discard {
-            finished.clear_site_data();
         }
         match state.cookie {
             CookieMove::Keep => {}
@@ -180,6 +200,36 @@ impl Exchange {
     }
 }
 
+/// How an exchange ends.
+#[derive(Debug)]
+pub enum Finish {
+    /// Nothing is to be stored.
+    Done(Finished),
+    /// Something is: await [`PendingFinish::complete`].
+    Pending(PendingFinish),
+}
+
+/// An exchange whose changes are still to be stored.
+pub struct PendingFinish {
+    exchange: Exchange,
+    session: Session,
+    plan: Plan,
+}
+
+impl PendingFinish {
+    /// Stores the changes and says what the response must carry.
+    pub async fn complete(self) -> Finished {
+        let outcome = self.session.conclude(self.plan).await;
+        self.exchange.head(&self.session, outcome)
+    }
+}
+
+impl fmt::Debug for PendingFinish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingFinish").finish_non_exhaustive()
+    }
+}
+
 impl LazySession {
     /// Loads the session, at the first call.
     ///
@@ -187,7 +237,9 @@ impl LazySession {
     ///
     /// As for [`Exchange::session`].
     pub async fn load(&self) -> Result<Session, Error> {
-        self.exchange.open(&self.opening).await
+        self.exchange
+            .open(&self.opening, |_| self.agent.clone())
+            .await
     }
 
     /// Whether the request carries a well-formed token; whether it opens a session only
@@ -224,7 +276,6 @@ impl Opening {
             first,
             others,
             address: address_of(head, config),
-            agent: agent_of(head),
         }
     }
 
@@ -232,7 +283,11 @@ impl Opening {
         self.first.iter().chain(&self.others)
     }
 
-    async fn open(&self, manager: &SessionManager) -> Result<Session, Error> {
+    async fn open(
+        &self,
+        manager: &SessionManager,
+        agent: impl Fn(Option<&Arc<str>>) -> Option<Arc<str>>,
+    ) -> Result<Session, Error> {
         const OPERATION: &str = "loading the session";
         let config = manager.config();
         let mut live: Option<(Candidate, Record, Due)> = None;
@@ -279,7 +334,10 @@ impl Opening {
         }
         let visitor = Visitor {
             address: self.address,
-            agent: self.agent.clone(),
+            agent: agent(
+                live.as_ref()
+                    .and_then(|(_, record, _)| record.agent.as_ref()),
+            ),
         };
         let mut state = State {
             standing,
@@ -359,16 +417,16 @@ fn address_of(head: &impl RequestHead, config: &SessionConfig) -> Option<IpAddr>
     )
 }
 
-/// The user agent, cut at a character's end.
-fn agent_of(head: &impl RequestHead) -> Option<Arc<str>> {
+/// The user agent, cut at a character's end; `known` itself if that is what the client sent.
+fn agent_of(head: &impl RequestHead, known: Option<&Arc<str>>) -> Option<Arc<str>> {
     let mut agent = None;
     head.each_header("user-agent", &mut |line| {
-        let text = match std::str::from_utf8(line) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(line),
-        };
-        let end = text.floor_char_boundary(Record::AGENT_BYTES_MAX);
-        agent.get_or_insert_with(|| Arc::from(&text[..end]));
+        let text = String::from_utf8_lossy(line);
+        let text = &text[..text.floor_char_boundary(Record::AGENT_BYTES_MAX)];
+        agent.get_or_insert_with(|| match known {
+            Some(known) if **known == *text => Arc::clone(known),
+            _ => Arc::from(text),
+        });
     });
     agent
 }
@@ -389,7 +447,7 @@ impl Failure {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("untouched", &self.is_untouched())
+            .field("opened", &self.0.opened.initialized())
             .finish_non_exhaustive()
     }
 }

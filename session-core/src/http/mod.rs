@@ -18,7 +18,7 @@ pub use attributes::{CookieAttributes, Lifetime, SameSite};
 pub use check::PolicyError;
 pub use client_addr::client_address;
 pub use cookie::{Values, values};
-pub use exchange::{Exchange, LazySession};
+pub use exchange::{Exchange, Finish, LazySession, PendingFinish};
 pub use finished::{Finished, ResponseHead};
 pub use net::{IpNet, IpNetError, IpPrefix, TrustedProxies};
 pub use policy::CookiePolicy;
