@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use session_kit::{Cursor, Store, connect};
+use session_kit::{Cursor, connect};
 use tokio::sync::Notify;
 
 use crate::client::Client;
@@ -39,7 +39,7 @@ async fn every_acknowledged_count_survives_a_kill() {
     }
     for round in 0..ROUNDS {
         // Not always at the same distance from the start.
-        demo = count_until_killed(demo, &counters, 20 + 7 * round).await;
+        count_until_killed(demo, &counters, 20 + 7 * round).await;
         every_file_is_readable(&store, dir.path()).await;
         demo = Demo::start(&["--store", &store]);
         for counter in &counters {
@@ -57,7 +57,7 @@ async fn every_acknowledged_count_survives_a_kill() {
 }
 
 /// Counts from all sides until `least` more counts are acknowledged, and kills in the middle.
-async fn count_until_killed(mut demo: Demo, counters: &[Arc<Counter>], least: u64) -> Demo {
+async fn count_until_killed(mut demo: Demo, counters: &[Arc<Counter>], least: u64) {
     let left = Arc::new(AtomicU64::new(least));
     let enough = Arc::new(Notify::new());
     let mut tasks = Vec::new();
@@ -88,7 +88,6 @@ async fn count_until_killed(mut demo: Demo, counters: &[Arc<Counter>], least: u6
         task.await.expect("every answer is a number");
     }
     demo.process.wait().expect("it has ended");
-    demo
 }
 
 async fn every_file_is_readable(url: &str, dir: &Path) {
