@@ -1,6 +1,7 @@
 //! The store goes away under a running program, and comes back.
 
 use std::fs;
+use std::path::Path;
 
 use crate::client::Client;
 use crate::demo::Demo;
@@ -8,7 +9,7 @@ use crate::demo::Demo;
 #[tokio::test]
 async fn a_store_that_is_down_is_never_an_empty_session() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (sessions, aside) = (dir.path().join("sessions"), dir.path().join("aside"));
+    let (sessions, aside) = (dir.path().join("store"), dir.path().join("aside"));
     let store = format!("file:{}", sessions.display());
     let demo = Demo::start(&["--store", &store]);
     let client = Client::new(&demo.url);
@@ -16,9 +17,7 @@ async fn a_store_that_is_down_is_never_an_empty_session() {
     client.post("/login", "user=ada").await;
     let token = client.token();
 
-    fs::rename(&sessions, &aside).expect("the folder can be moved");
-    // A file in the folder's place, which nothing can be made in.
-    fs::write(&sessions, "").expect("a file");
+    take_away(&sessions, &aside);
     let table = [
         ("GET", "/"),
         ("GET", "/count"),
@@ -44,9 +43,35 @@ async fn a_store_that_is_down_is_never_an_empty_session() {
     }
     assert_eq!(client.get("/plain").await.short(), (200, "ok"));
 
-    fs::remove_file(&sessions).expect("the file can go");
-    fs::rename(&aside, &sessions).expect("the folder comes back");
+    bring_back(&sessions, &aside);
     assert_eq!(client.get("/healthz").await.status, 200);
     assert_eq!(client.get("/count").await.short(), (200, "2"));
     assert_eq!(client.token(), token);
+}
+
+/// Puts a file in the place of each folder with sessions in it, and one in that of the whole
+/// store: the program holds its folders open, so that moving them alone changes nothing for it.
+fn take_away(store: &Path, aside: &Path) {
+    fs::create_dir(aside).expect("a folder can be made");
+    let folders = fs::read_dir(store.join("sessions")).expect("sessions are there");
+    for folder in folders {
+        let folder = folder.expect("it can be listed").path();
+        let name = folder.file_name().expect("it has a name");
+        fs::rename(&folder, aside.join(name)).expect("it can be moved");
+        fs::write(folder, "").expect("a file can be made");
+    }
+    fs::rename(store, aside.join("store")).expect("it can be moved");
+    fs::write(store, "").expect("a file can be made");
+}
+
+fn bring_back(store: &Path, aside: &Path) {
+    fs::remove_file(store).expect("the file can go");
+    fs::rename(aside.join("store"), store).expect("it can be moved");
+    for folder in fs::read_dir(aside).expect("it can be listed") {
+        let folder = folder.expect("it can be listed").path();
+        let name = folder.file_name().expect("it has a name");
+        let place = store.join("sessions").join(name);
+        fs::remove_file(&place).expect("the file can go");
+        fs::rename(&folder, place).expect("it can be moved");
+    }
 }

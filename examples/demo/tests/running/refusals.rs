@@ -122,16 +122,11 @@ async fn a_count_that_is_no_number_is_a_conflict() {
         "18446744073709551615",
     ] {
         client.send("PUT", "/values/count", &[], json).await;
-        let status = if json == "null" { 200 } else { 409 };
-        assert_eq!(client.get("/count").await.status, status, "{json}");
-        assert_eq!(
-            client.post("/", "action=count").await.status,
-            if json == "null" { 303 } else { 409 }
-        );
+        assert_eq!(client.get("/count").await.status, 409, "{json}");
+        let button = client.post("/", "action=count").await;
+        assert_eq!(button.status, 409, "{json}");
         assert_eq!(client.get("/").await.status, 200, "{json}");
-        if status == 409 {
-            assert_eq!(client.get("/values/count").await.body, json);
-        }
+        assert_eq!(client.get("/values/count").await.body, json);
     }
 }
 
