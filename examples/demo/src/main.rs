@@ -34,7 +34,8 @@ async fn run(options: &Options) -> Result<(), Stop> {
     let app = setup::app(options).await?;
     let listener = TcpListener::bind(options.bind)
         .await
-        .map_err(|error| refused(format!("--bind {}: {error}", options.bind)))?;
+        .map_err(|error| Stop::Refused(format!("--bind {}: {error}", options.bind)))?;
+    let failed = |error: io::Error| Stop::Refused(format!("serving failed: {error}"));
     let address = listener.local_addr().map_err(failed)?;
     // Before the address is announced: whoever reads it may already send a signal.
     let signals = Signals::listen().map_err(failed)?;
@@ -64,7 +65,7 @@ async fn serve_until_told(
 ) -> io::Result<()> {
     let (told, stop) = oneshot::channel::<()>();
     let serving = async {
-        // An error means that nobody will tell any more, which is told by the same future.
+        // Nothing is ever sent: the other end is dropped.
         let stop = async { drop(stop.await) };
         match framework {
             #[cfg(feature = "axum")]
@@ -91,11 +92,3 @@ async fn serve_until_told(
 
 /// Longer than the slowest route and its store calls.
 const FAREWELL: Duration = Duration::from_secs(10);
-
-fn refused(line: String) -> Stop {
-    Stop::Refused(line)
-}
-
-fn failed(error: io::Error) -> Stop {
-    Stop::Refused(format!("serving failed: {error}"))
-}
