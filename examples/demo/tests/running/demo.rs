@@ -1,8 +1,8 @@
 //! The real program, on a port of its own.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
 
 use tempfile::NamedTempFile;
 
@@ -11,7 +11,6 @@ pub(crate) struct Demo {
     /// Where it listens, without a final slash.
     pub(crate) url: String,
     pub(crate) process: Child,
-    pub(crate) stdout: BufReader<ChildStdout>,
     pub(crate) stderr: NamedTempFile,
 }
 
@@ -36,21 +35,18 @@ impl Demo {
             .stderr(File::create(stderr.path()).expect("the file can be opened again"))
             .spawn()
             .expect("the demo starts");
-        let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("the demo writes text");
+        let stdout = process.stdout.as_mut().expect("stdout is piped");
+        let line = first_line(stdout);
         let url = line
             .strip_prefix("listening on ")
             .unwrap_or_else(|| {
                 let said = std::fs::read_to_string(stderr.path()).unwrap_or_default();
                 panic!("the demo does not listen: {line}{said}")
             })
-            .trim_end()
             .to_owned();
         Self {
             url,
             process,
-            stdout,
             stderr,
         }
     }
@@ -61,5 +57,18 @@ impl Drop for Demo {
         // A failure means that it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            let said = std::fs::read_to_string(self.stderr.path()).unwrap_or_default();
+            eprintln!("the demo on {} said: {said}", self.url);
+        }
     }
+}
+
+/// Byte by byte, so that what follows is still there for whoever reads on.
+fn first_line(text: &mut impl Read) -> String {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while text.read(&mut byte).is_ok_and(|read| read == 1) && byte != *b"\n" {
+        line.extend(byte);
+    }
+    String::from_utf8(line).expect("the demo writes text")
 }

@@ -30,7 +30,8 @@ impl Demo {
 
     pub(crate) fn wait(mut self) -> Said {
         let mut stdout = String::new();
-        self.stdout.read_to_string(&mut stdout).expect("text");
+        let rest = self.process.stdout.as_mut().expect("stdout is piped");
+        rest.read_to_string(&mut stdout).expect("text");
         let status = self.process.wait().expect("it ends");
         let stderr = std::fs::read_to_string(self.stderr.path()).expect("text");
         Said {
