@@ -1,30 +1,72 @@
-//! The session, its rules, and the store contract.
+//! What sessions are and how they behave, without any framework or database.
+//!
+//! An application depends on `session-kit` or on an adapter such as `session-axum`; this crate
+//! is for those, and for who writes a store. Three things to read first:
+//!
+//! - [`Session`], what a request handler holds: values, [`transact`](Session::transact),
+//!   [`login`](Session::login), [`logout`](Session::logout), flashes, CSRF tokens;
+//! - [`SessionConfig`] and [`SessionManager`], what an application makes once;
+//! - [`Store`], what a backend implements, with a suite that checks it (feature `conformance`).
+//!
+//! ```
+//! use session_core::{MemoryStore, Owner, SessionConfig, SessionManager};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), session_core::Error> {
+//!
+//! let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+//! let ada = Owner::new("ada")?;
+//! for device in sessions.sessions_of(&ada).await? {
+//!     println!("{} last seen {:?}", device.id, device.accessed_at);
+//! }
+//! let ended = sessions.revoke_owner(&ada, None).await?;
+//! assert_eq!(ended, 0);
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | brings in |
+//! |---|---|
+//! | `conformance` | the suites for stores and adapters |
 
-mod attempt;
-mod clock;
-mod commit;
-mod config;
-mod csrf;
-mod data;
-mod deadline;
-mod error;
-mod expiry;
-mod flash;
-mod format;
-pub mod http;
-mod id;
+// What a handler holds, from the outside in.
 mod key;
-mod keys;
-mod manager;
-mod memory;
 mod operations;
+mod session;
+
+mod data;
+
+// What is done with it.
+mod attempt;
+mod commit;
 mod pending;
 mod plan;
-mod queue;
+
+mod csrf;
+mod flash;
+
+// What is kept.
+mod format;
 mod record;
-mod session;
+
+mod expiry;
+mod id;
+mod keys;
+
+// Where it is kept.
+mod memory;
 mod store;
+
+// What an application makes.
+mod config;
+mod manager;
 mod sweeper;
+
+mod clock;
+mod deadline;
+mod error;
+mod queue;
+
+pub mod http;
 
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
