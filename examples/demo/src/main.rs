@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use session_demo::app::App;
-use session_demo::options::{Framework, Options, Stop};
+use session_demo::options::{Framework, Options, Stop, Transport};
 use session_demo::setup;
 use session_demo::signals::Signals;
 use tokio::net::TcpListener;
@@ -40,7 +40,7 @@ async fn run(options: &Options) -> Result<(), Stop> {
     // Before the address is announced: whoever reads it may already send a signal.
     let signals = Signals::listen().map_err(failed)?;
 
-    if !options.secure() {
+    if !options.secure() && options.transport == Transport::Cookie {
         eprintln!(
             "session-demo: cookies go without Secure, as {} is loopback and plain HTTP",
             options.bind.ip()

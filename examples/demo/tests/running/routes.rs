@@ -1,6 +1,7 @@
 //! What each route does and answers.
 
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::client::Client;
 use crate::demo::Demo;
@@ -55,22 +56,31 @@ async fn counting_answers_the_committed_number_and_peeking_changes_nothing() {
 }
 
 #[tokio::test]
-async fn many_at_once_lose_no_count() {
-    let demo = Demo::start(&["--store", "memory:"]);
-    let client = Client::new(&demo.url);
-    client.get("/count").await;
-    let counting = (0..8).map(|_| {
-        let client = client.twin();
-        tokio::spawn(async move {
-            for _ in 0..25 {
-                assert_eq!(client.get("/count").await.status, 200);
-            }
-        })
-    });
-    for task in counting.collect::<Vec<_>>() {
-        task.await.expect("every count is answered");
+async fn sixty_four_at_once_lose_no_count_on_any_store() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let files = format!("file:{}", dir.path().display());
+    for store in ["memory:", files.as_str()] {
+        let demo = Demo::start(&["--store", store]);
+        let client = Client::new(&demo.url);
+        client.send("PUT", "/values/count", &[], "0").await;
+        let mut counting = JoinSet::new();
+        for _ in 0..64 {
+            let client = client.twin();
+            counting.spawn(async move {
+                let mut answers = Vec::new();
+                for _ in 0..100 {
+                    let reply = client.get("/count").await;
+                    assert_eq!(reply.status, 200, "{}", reply.body);
+                    answers.push(reply.body.parse::<u64>().expect("a number"));
+                }
+                answers
+            });
+        }
+        let mut answers: Vec<u64> = counting.join_all().await.concat();
+        answers.sort_unstable();
+        assert!(answers.into_iter().eq(1..=6_400), "{store}");
+        assert_eq!(client.get("/peek").await.body, "6400");
     }
-    assert_eq!(client.get("/peek").await.body, "201");
 }
 
 #[tokio::test]
