@@ -1,6 +1,6 @@
 //! `GET /`: the page.
 
-use session_kit::{Error, Session};
+use session_kit::{Error, ErrorKind, Session};
 
 use super::{counter, devices};
 use crate::answer::Answer;
@@ -14,9 +14,12 @@ use crate::page::{Page, render};
 /// As for [`Session::take_flashes`], [`Session::csrf_token`] and
 /// [`SessionManager::sessions_of`](session_kit::SessionManager::sessions_of).
 pub async fn home(app: &App, session: &Session) -> Result<Answer, Error> {
-    let flashes: Vec<_> = session
-        .take_flashes()
-        .await?
+    let flashes = match session.take_flashes().await {
+        // It ended while the request ran: what was let in may still see the page.
+        Err(error) if error.kind() == ErrorKind::Gone => Vec::new(),
+        taken => taken?,
+    };
+    let flashes: Vec<_> = flashes
         .into_iter()
         .map(|flash| (flash.category, flash.text))
         .collect();
