@@ -1,0 +1,109 @@
+//! One of the maps of a `MemoryStore`: its slots, their order of expiry, what they weigh.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::clock::Timestamp;
+use crate::data::Data;
+use crate::id::SessionId;
+use crate::record::{Owner, Previous, Record};
+
+/// The number of maps that records are spread over.
+pub(super) const SHARDS: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Shard {
+    pub(super) slots: HashMap<SessionId, Box<Slot>, BuildHasherDefault<IdHasher>>,
+    /// For each record that may expire, a moment before which it does not.
+    pub(super) queue: BTreeSet<(Timestamp, SessionId)>,
+}
+
+/// Boxed in the map: an empty place then costs 8 bytes and not 200.
+pub(super) struct Slot {
+    pub(super) record: Record,
+    /// Where the record stands in the order of expiry.
+    pub(super) queued: Option<Timestamp>,
+    pub(super) bytes: usize,
+}
+
+impl Shard {
+    /// After many removals the map is made smaller, rarely enough to cost each little.
+    pub(super) fn give_back_room(&mut self) {
+        let used = self.slots.len().max(64);
+        if self.slots.capacity() > 8 * used {
+            self.slots.shrink_to(2 * used);
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn keep_bound_low(
+        &mut self,
+        queue: &mut BTreeSet<(Timestamp, SessionId)>,
+        id: &SessionId,
+    ) {
+        let Some(end) = self.record.expires_at() else {
+            return;
+        };
+        match self.queued {
+            Some(bound) if bound <= end => return,
+            Some(bound) => queue.remove(&(bound, *id)),
+            None => true,
+        };
+        queue.insert((end, *id));
+        self.queued = Some(end);
+    }
+}
+
+/// Takes eight of an id's bytes for its hash: ids are random already, and only the system draws
+/// those that are written.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_le_bytes(*last);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// By the first byte, which the hash leaves out.
+pub(super) fn shard_of(id: &SessionId) -> usize {
+    usize::from(id.as_bytes()[0]) % SHARDS
+}
+
+/// What a record takes in memory, but for the allocator's rounding.
+pub(super) fn weight(record: &Record) -> usize {
+    // Two counters before what an `Arc` holds.
+    const SHARED: usize = 2 * size_of::<usize>();
+    // Map and order of expiry, both partly empty.
+    const INDEXED: usize = 2 * (2 * SessionId::BYTES + 2 * size_of::<usize>());
+    let data = |data: &Data| {
+        let held = SHARED + size_of::<(String, Vec<u64>)>();
+        let spans = 8 * data.len();
+        if data.is_empty() {
+            0
+        } else {
+            held + spans + data.as_str().len()
+        }
+    };
+    let owner = record.owner.as_ref().map_or(0, |owner| {
+        SHARED + owner.as_str().len() + 2 * size_of::<(Owner, SessionId)>()
+    });
+    let agent = record
+        .agent
+        .as_ref()
+        .map_or(0, |agent| SHARED + agent.len());
+    let previous = record
+        .previous
+        .as_ref()
+        .map_or(0, |_| size_of::<Previous>());
+    size_of::<Slot>() + INDEXED + data(&record.data) + data(&record.own) + owner + agent + previous
+}
