@@ -1,6 +1,8 @@
 //! The session, its rules, and the store contract.
 
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod data;
 mod error;
 mod expiry;
