@@ -68,6 +68,9 @@ mod queue;
 
 pub mod http;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
 pub use data::Data;
