@@ -1,30 +1,20 @@
-//! A store of one's own: a map behind one lock, which is the contract at its shortest.
+//! A map behind one lock: the contract of a store at its shortest.
 //!
 //! What it takes: `update`, `touch` and `delete` look and write as one step, only `create`
 //! creates, and what is there is answered as it is: the manager judges, the store does not.
-//!
-//! ```sh
-//! cargo run --example custom-store
-//! ```
 
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use axum::Router;
-use axum::routing::get;
-use session_kit::axum::{Error, Session, SessionLayer};
 use session_kit::{
-    Created, Cursor, Only, Owner, Page, Record, SessionConfig, SessionId, SessionManager, Store,
-    StoreError, Timestamp, Touch, Version, Written,
+    Created, Cursor, Only, Owner, Page, Record, SessionId, Store, StoreError, Timestamp, Touch,
+    Version, Written,
 };
-use tokio::net::TcpListener;
 
 /// Keeps everything until the process ends, however much it is: good for a test, not for more.
 #[derive(Debug, Default)]
-struct MapStore(Mutex<BTreeMap<SessionId, Record>>);
+pub(crate) struct MapStore(Mutex<BTreeMap<SessionId, Record>>);
 
 impl MapStore {
     /// Nothing here waits while it holds the lock.
@@ -131,29 +121,4 @@ impl Store for MapStore {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }
-}
-
-async fn visits(session: Session) -> Result<String, Error> {
-    session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1)?;
-    let visits = session.get::<u64>("visits")?.unwrap_or_default();
-    Ok(format!("visit {visits}\n"))
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn StdError>> {
-    let config = SessionConfig::builder()
-        // For a laptop without HTTPS; leave both lines out everywhere else.
-        .secure(false)
-        .cookie_name("sid")
-        .build()?;
-    let sessions = SessionManager::new(MapStore::default(), config);
-    let app = Router::new()
-        .route("/", get(visits))
-        .layer(SessionLayer::new(sessions));
-
-    let address = std::env::args().nth(1);
-    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    Ok(axum::serve(listener, app).await?)
 }
