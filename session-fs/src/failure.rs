@@ -11,6 +11,9 @@ pub(crate) enum Failure {
     /// again.
     FolderDeleted,
     Io(io::Error),
+    /// What was written may not have reached the disk; it is there to be read nevertheless, also
+    /// if the reason is a lack of room.
+    Sync(io::Error),
     Store(StoreError),
 }
 
@@ -30,6 +33,11 @@ impl Failure {
                 StoreError::new(kind_of(&error), format!("{operation} failed: {error}"))
                     .caused_by(error)
             }
+            Self::Sync(error) => StoreError::new(
+                StoreErrorKind::Unavailable,
+                format!("{operation} failed: waiting for the disk: {error}"),
+            )
+            .caused_by(error),
             Self::FolderDeleted => StoreError::new(
                 StoreErrorKind::Unavailable,
                 format!("{operation} failed: the folder is being deleted"),

@@ -177,15 +177,15 @@ impl SessionFile {
         let sync = durability == Durability::Disk;
         if sync {
             // The superseded part may hold the last version that a power cut leaves.
-            self.file.sync_data()?;
+            self.sync()?;
         }
         self.file.write_all_at(frame, 0)?;
         if sync {
-            self.file.sync_data()?;
+            self.sync()?;
         }
         self.file.set_len(len)?;
         if sync {
-            self.file.sync_all()?;
+            self.file.sync_all().map_err(Failure::Sync)?;
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl SessionFile {
     }
 
     pub(crate) fn sync(&self) -> Result<(), Failure> {
-        Ok(self.file.sync_data()?)
+        self.file.sync_data().map_err(Failure::Sync)
     }
 }
 

@@ -207,7 +207,7 @@ pub(crate) fn unlink(folder: BorrowedFd<'_>, name: &str) -> Result<bool, Failure
 
 /// Puts the names in a folder on the disk.
 pub(crate) fn sync_folder(folder: BorrowedFd<'_>) -> Result<(), Failure> {
-    Ok(rustix::io::retry_on_intr(|| fs::fsync(folder))?)
+    rustix::io::retry_on_intr(|| fs::fsync(folder)).map_err(|error| Failure::Sync(error.into()))
 }
 
 /// Calls `each` with every name in a folder that is not known to be something else than a file.

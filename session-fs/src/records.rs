@@ -92,7 +92,8 @@ impl Records {
                 .inspect_err(|_| self.unmark(folders, owner, id, marked))
         });
         if let Err(failure) = began {
-            self.unlink(folders, id)?;
+            // If this fails too, an empty file is no session.
+            let _ = self.unlink(folders, id);
             return Err(failure);
         }
         if self.durability == Durability::Disk {
@@ -278,4 +279,59 @@ fn encode(id: &SessionId, record: &Record) -> Result<Vec<u8>, StoreError> {
         ));
     }
     Ok(log::record_frame(id, json.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session_core::{Clock, Expiry, Only, Token};
+
+    /// What was waited for after each of: create, update, touch, delete.
+    fn waits(durability: Durability) -> [Vec<Place>; 4] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = FsConfig::new(dir.path()).durability(durability);
+        let records = Records::new(&config).unwrap();
+        let (token, now) = (Token::random().unwrap(), Clock::system().now());
+        let id = token.id();
+        let record = Record::new(token.digest(), now, Expiry::NEVER).unwrap();
+        let mut update = record.clone();
+        update.version = record.version.next().unwrap();
+        let touch = Touch {
+            generation: record.generation,
+            accessed_at: now.after(std::time::Duration::from_secs(1)),
+        };
+        let steps: [&dyn Fn(&Folders) -> bool; 4] = [
+            &|folders| records.create(folders, &id, &record).unwrap() == Created::Done,
+            &|folders| {
+                let written = records.update(folders, &id, &update, record.version);
+                written.unwrap() == Written::Done
+            },
+            &|folders| records.touch(folders, &id, &touch).unwrap() == Written::Done,
+            &|folders| records.delete(folders, &id, Only::Any).unwrap() == Written::Done,
+        ];
+        steps.map(|step| {
+            assert!(records.within(|_, folders| Ok(step(folders))).unwrap());
+            let waits = std::mem::take(&mut *records.syncs.ended.lock().unwrap());
+            let file = Place::Session(id);
+            let folder = Place::Shard(id.as_bytes()[0]);
+            assert!(waits.iter().all(|wait| [file, folder].contains(wait)));
+            waits
+        })
+    }
+
+    #[test]
+    fn with_disk_every_write_waits_for_what_it_changed_and_with_os_for_nothing() {
+        let kinds = |waits: &Vec<Place>| -> String {
+            let kind = |place: &Place| match place {
+                Place::Session(_) => 'f',
+                Place::Shard(_) => 'd',
+            };
+            waits.iter().map(kind).collect()
+        };
+        assert_eq!(
+            waits(Durability::Disk).each_ref().map(kinds),
+            ["fd", "f", "f", "d"]
+        );
+        assert!(waits(Durability::Os).iter().all(Vec::is_empty));
+    }
 }

@@ -15,7 +15,7 @@ use crate::paths::SWEEP_LOCK;
 use crate::records::Records;
 
 /// Ids held in memory at a time.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 8192;
 /// How long a file without a record is left alone.
 const ABANDONED: Duration = Duration::from_secs(600);
 

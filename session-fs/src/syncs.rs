@@ -21,6 +21,9 @@ pub(crate) enum Place {
 #[derive(Debug, Default)]
 pub(crate) struct Syncs {
     queues: Mutex<HashMap<Place, Arc<Queue>>>,
+    /// What was waited for, in order.
+    #[cfg(test)]
+    pub(crate) ended: Mutex<Vec<Place>>,
 }
 
 impl Syncs {
@@ -44,6 +47,8 @@ impl Syncs {
             (Arc::clone(queue), state.begun + 1)
         };
         let result = queue.join(wanted, sync);
+        #[cfg(test)]
+        locked(&self.ended).push(place);
         let mut queues = locked(&self.queues);
         let mut state = locked(&queue.state);
         state.waiters -= 1;
@@ -83,7 +88,7 @@ impl Queue {
         }
         if state.ended >= wanted {
             return match state.failed {
-                Some((run, kind, errno)) if run >= wanted => Err(Failure::Io(
+                Some((run, kind, errno)) if run >= wanted => Err(Failure::Sync(
                     errno.map_or_else(|| kind.into(), io::Error::from_raw_os_error),
                 )),
                 _ => Ok(()),
@@ -98,7 +103,7 @@ impl Queue {
         state.ended = state.begun;
         match &result {
             Ok(()) => {}
-            Err(Failure::Io(error)) => {
+            Err(Failure::Sync(error)) => {
                 state.failed = Some((state.ended, error.kind(), error.raw_os_error()));
             }
             Err(_) => state.failed = Some((state.ended, io::ErrorKind::Other, None)),
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_failed_sync_fails_for_each_who_shared_it() {
-        let (_, results) = share(8, || Err(Failure::Io(io::ErrorKind::Other.into())));
+        let (_, results) = share(8, || Err(Failure::Sync(io::ErrorKind::Other.into())));
         assert!(results.iter().all(|ok| !ok));
     }
 }

@@ -91,3 +91,27 @@ async fn a_record_beyond_64_mib_is_too_large_and_the_old_one_stays() {
     assert_eq!(error.kind(), StoreErrorKind::TooLarge);
     assert_eq!(store.load(&id).await.unwrap(), Some(stored));
 }
+
+#[tokio::test]
+async fn a_version_that_does_not_fit_before_the_live_one_is_written_after_it() {
+    let (dir, store) = folder();
+    let mut stored = record();
+    assert_eq!(store.create(&id(1), &stored).await.unwrap(), Created::Done);
+    let path = path_of(dir.path(), &id(1));
+    // Until the superseded part is just below its bound.
+    while fs::metadata(&path).unwrap().len() < 17_000 {
+        let update = next(&stored, "x");
+        let written = store.update(&id(1), &update, stored.version).await.unwrap();
+        assert_eq!(written, Written::Done);
+        stored = update;
+    }
+    let before = fs::read(&path).unwrap();
+    let update = next(&stored, "y".repeat(30_000));
+    let written = store.update(&id(1), &update, stored.version).await.unwrap();
+    assert_eq!(written, Written::Done);
+    let after = fs::read(&path).unwrap();
+    assert!(
+        after.starts_with(&before),
+        "the live version was written over"
+    );
+}

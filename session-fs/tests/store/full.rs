@@ -7,7 +7,7 @@ use session_core::{Created, Only, Owner, Store, StoreErrorKind, Written};
 use session_fs::{Durability, FsConfig, FsStore};
 use tempfile::TempDir;
 
-use crate::{SessionId, files, id, next, owned};
+use crate::{SessionId, files, id, next, owned, path_of};
 
 /// A file system of 256 KiB.
 struct SmallDisk(TempDir);
@@ -83,6 +83,8 @@ async fn a_full_disk_is_reported_and_what_was_stored_stays() {
             let error = store.update(id, &larger, stored.version).await.unwrap_err();
             assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
             assert_eq!(store.load(id).await.unwrap().as_ref(), Some(&stored));
+            let length = path_of(disk.path(), id).metadata().unwrap().len();
+            assert!(length < 9000, "a part of the refused version stays");
         }
         assert_eq!(
             files(disk.path()).len(),

@@ -116,3 +116,42 @@ async fn a_session_without_an_owner_is_in_no_list() {
     );
     assert_eq!(files(dir.path()), [path_of(dir.path(), &id(1))]);
 }
+
+#[tokio::test]
+async fn the_index_is_written_before_the_record_and_removed_after_it() {
+    let (dir, store) = folder();
+    let (ada, bob) = (owned("ada"), owned("bob"));
+    assert_eq!(store.create(&id(1), &ada).await.unwrap(), Created::Done);
+    let owners = dir.path().join("owners");
+    let adas = fs::read_dir(&owners)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+
+    // Where the folders of all other owners would be, something else is.
+    let folders = || (0..=u8::MAX).map(|first| owners.join(format!("{first:02x}")));
+    for folder in folders().filter(|folder| *folder != adas) {
+        fs::write(folder, "").unwrap();
+    }
+    assert!(store.create(&id(2), &bob).await.is_err());
+    assert_eq!(store.load(&id(2)).await.unwrap(), None);
+    let mut update = next(&ada, "x");
+    update.owner = bob.owner;
+    assert!(store.update(&id(1), &update, ada.version).await.is_err());
+    assert_eq!(store.load(&id(1)).await.unwrap().as_ref(), Some(&ada));
+    for folder in folders().filter(|folder| *folder != adas) {
+        fs::remove_file(folder).unwrap();
+    }
+
+    // The marker to be removed cannot be reached.
+    let away = dir.path().join("away");
+    fs::rename(&adas, &away).unwrap();
+    fs::write(&adas, "").unwrap();
+    assert!(store.update(&id(1), &update, ada.version).await.is_err());
+    assert_eq!(store.load(&id(1)).await.unwrap(), Some(update));
+    fs::remove_file(&adas).unwrap();
+    fs::rename(&away, &adas).unwrap();
+    assert_eq!(store.owned_by(&ada.owner.unwrap()).await.unwrap(), []);
+}

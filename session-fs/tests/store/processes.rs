@@ -65,6 +65,7 @@ async fn child() {
         "increment" => increments(&store, &id(1), 250).await,
         "create" => create_all(&store).await,
         "write" => write_for_ever(&store).await,
+        "front" => fail_in_front(&store).await,
         "limit" => meet_the_limit(&store).await,
         "make" => {
             assert_eq!(
@@ -228,6 +229,45 @@ async fn meet_the_limit(store: &FsStore) {
     let error = store.create(&crate::id(2), &large).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::TooLarge, "{error}");
     assert_eq!(store.load(&crate::id(2)).await.unwrap(), None);
+}
+
+/// Runs with a limit below the length of the next version, which fits in front of the live one.
+async fn fail_in_front(store: &FsStore) {
+    let stored = store.load(&id(1)).await.unwrap().unwrap();
+    let update = next(&stored, "y".repeat(20_000));
+    let error = store
+        .update(&id(1), &update, stored.version)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::TooLarge, "{error}");
+    assert_eq!(store.load(&id(1)).await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn a_version_that_fails_half_way_in_front_of_the_live_one_does_not_count() {
+    let (dir, store) = folder();
+    let first = next(&record(), "x".repeat(30_000));
+    assert_eq!(store.create(&id(1), &first).await.unwrap(), Created::Done);
+    let live = next(&first, "live");
+    assert_eq!(
+        store.update(&id(1), &live, first.version).await.unwrap(),
+        Written::Done
+    );
+    let length = || crate::path_of(dir.path(), &id(1)).metadata().unwrap().len();
+    let before = length();
+    assert_eq!(
+        finish(start("front", dir.path(), "trap '' XFSZ; ulimit -f 16")),
+        [0]
+    );
+    assert_eq!(length(), before);
+    assert_eq!(store.load(&id(1)).await.unwrap().as_ref(), Some(&live));
+    let update = next(&live, "y".repeat(20_000));
+    assert_eq!(
+        store.update(&id(1), &update, live.version).await.unwrap(),
+        Written::Done
+    );
+    assert!(length() < before, "the next version is written in front");
+    assert_eq!(store.load(&id(1)).await.unwrap(), Some(update));
 }
 
 #[test]

@@ -131,6 +131,76 @@ async fn a_session_touched_while_it_is_swept_stays_or_is_gone_for_the_toucher() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_creation_is_ended_by_one_deletion() {
+    for record in [record(), owned("ada")] {
+        let (dir, store) = folder();
+        let id = id(1);
+        let tasks: Vec<_> = (0..6)
+            .map(|number| {
+                let (store, record) = (store.clone(), record.clone());
+                tokio::spawn(async move {
+                    let mut sum = 0;
+                    for _ in 0..200 {
+                        if number % 2 == 0 {
+                            let created = store.create(&id, &record).await.unwrap();
+                            sum += i32::from(created == Created::Done);
+                        } else {
+                            let deleted = store.delete(&id, Only::Any).await.unwrap();
+                            sum -= i32::from(deleted == Written::Done);
+                        }
+                    }
+                    sum
+                })
+            })
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.unwrap();
+        }
+        let there = store.load(&id).await.unwrap().is_some();
+        assert_eq!(sum, i32::from(there));
+        let left = 1 + usize::from(record.owner.is_some());
+        assert_eq!(files(dir.path()).len(), if there { left } else { 0 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_sees_whole_versions_one_after_the_other() {
+    let (_dir, store) = folder();
+    let id = id(1);
+    assert_eq!(store.create(&id, &counted(1)).await.unwrap(), Created::Done);
+    let writer = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for counter in 2..400 {
+                let mut update = counted(counter);
+                update.agent = Some("x".repeat(counter as usize * 331 % 60_000).into());
+                let expected = counted(counter - 1).version;
+                let written = store.update(&id, &update, expected).await.unwrap();
+                assert_eq!(written, Written::Done);
+            }
+        })
+    };
+    let mut seen = 1;
+    while seen < 399 {
+        let found = store.load(&id).await.unwrap().unwrap();
+        let counter = found.version.counter();
+        assert!(counter >= seen, "version {counter} after {seen}");
+        let length = found.agent.map_or(0, |agent| agent.len());
+        assert_eq!(
+            length,
+            if counter == 1 {
+                0
+            } else {
+                counter as usize * 331 % 60_000
+            }
+        );
+        seen = counter;
+    }
+    writer.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_created_anew_is_never_missing_from_its_owners_list() {
     let (_dir, store) = folder();
     let id = id(1);
@@ -191,4 +261,66 @@ async fn an_operation_that_nobody_waits_for_is_done_wholly() {
         }
         stored = update;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
+    let (dir, store) = folder();
+    let (id, first) = (id(1), record());
+    assert_eq!(store.create(&id, &first).await.unwrap(), Created::Done);
+    let (place, away) = (path_of(dir.path(), &id), dir.path().join("away"));
+    let held = std::fs::File::open(&place).unwrap();
+    held.lock().unwrap();
+    let update = next(&first, "x");
+    let writer = {
+        let (store, update) = (store.clone(), update.clone());
+        tokio::spawn(async move { store.update(&id, &update, first.version).await.unwrap() })
+    };
+    until_it_waits_for(&held, &writer).await;
+    std::fs::rename(&place, &away).unwrap();
+    std::fs::copy(&away, &place).unwrap();
+    let before = std::fs::read(&away).unwrap();
+    held.unlock().unwrap();
+    assert_eq!(writer.await.unwrap(), Written::Done);
+    assert_eq!(store.load(&id).await.unwrap(), Some(update));
+    assert_eq!(std::fs::read(&away).unwrap(), before);
+}
+
+/// Returns when a task waits for the lock of this file: the kernel lists it, with an arrow.
+async fn until_it_waits_for<T>(held: &std::fs::File, task: &tokio::task::JoinHandle<T>) {
+    let inode = format!(
+        ":{} ",
+        std::os::unix::fs::MetadataExt::ino(&held.metadata().unwrap())
+    );
+    let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+    while !std::fs::read_to_string("/proc/locks")
+        .unwrap()
+        .lines()
+        .any(waits)
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_meets_an_unclear_end_waits_for_who_is_writing_it() {
+    let (dir, store) = folder();
+    let (id, first) = (id(1), record());
+    assert_eq!(store.create(&id, &first).await.unwrap(), Created::Done);
+    let place = path_of(dir.path(), &id);
+    let held = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&place)
+        .unwrap();
+    let bytes = std::fs::read(&place).unwrap();
+    held.lock().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&held, b"half", 300).unwrap();
+    let reader = {
+        let store = store.clone();
+        tokio::spawn(async move { store.load(&id).await.unwrap() })
+    };
+    until_it_waits_for(&held, &reader).await;
+    std::os::unix::fs::FileExt::write_all_at(&held, &bytes, 0).unwrap();
+    held.unlock().unwrap();
+    assert_eq!(reader.await.unwrap(), Some(first));
 }

@@ -192,3 +192,42 @@ async fn ping_notices_that_another_folder_is_at_the_path() {
     fs::rename(&away, &dir).unwrap();
     store.ping().await.unwrap();
 }
+
+/// The function in the crate's documentation.
+fn documented_python() -> String {
+    let docs = include_str!("../../src/lib.rs");
+    let start = docs.find("```python\n").unwrap() + "```python\n".len();
+    let code = &docs[start..][..docs[start..].find("//! ```").unwrap()];
+    let lines = code
+        .lines()
+        .map(|line| line.trim_start_matches("//!").strip_prefix(' '));
+    lines
+        .map(|line| format!("{}\n", line.unwrap_or_default()))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_documented_python_reads_a_session_and_its_touches() {
+    let (dir, store) = folder();
+    let (id, ..) = two_versions(&store, dir.path()).await;
+    for seconds in [0, 3, 8] {
+        if seconds > 0 {
+            let touch = Touch {
+                generation: record().generation,
+                accessed_at: START.after(Duration::from_secs(seconds)),
+            };
+            assert_eq!(store.touch(&id, &touch).await.unwrap(), Written::Done);
+        }
+        let stored = store.load(&id).await.unwrap().unwrap();
+        let code = documented_python()
+            + "import sys; r = load(sys.argv[1]); print(r['version'], r['accessed'], r['agent'])";
+        let python = std::process::Command::new("python3")
+            .args(["-c", &code])
+            .arg(path_of(dir.path(), &id))
+            .output()
+            .expect("this test needs python3");
+        let accessed = stored.accessed_at.as_unix_ms();
+        let expected = format!("{} {accessed} second\n", stored.version);
+        assert_eq!(String::from_utf8(python.stdout).unwrap(), expected);
+    }
+}
