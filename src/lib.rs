@@ -42,7 +42,7 @@
 //! | feature | gives | pulls in | default |
 //! |---|---|---|---|
 //! | – | the session, its manager and configuration, [`MemoryStore`], [`connect`] | tokio | always |
-//! | `axum` | `session_kit::axum`: the layer and the extractors `Session` and `LazySession` | axum without its own features | yes |
+//! | `axum` | `session_kit::axum`: the layer and the extractors `Session` and `LazySession` | axum 0.8 | yes |
 //! | `fs` | `session_kit::fs` and `file:` URLs: sessions in files | rustix | yes |
 //! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
 //!

@@ -11,5 +11,6 @@ mod kill;
 mod outage;
 mod refusals;
 mod routes;
+mod shared_store;
 mod shown_page;
 mod tokens;

@@ -1,7 +1,7 @@
 //! The store goes away under a running program, and comes back.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::client::Client;
 use crate::demo::Demo;
@@ -47,6 +47,41 @@ async fn a_store_that_is_down_is_never_an_empty_session() {
     assert_eq!(client.get("/healthz").await.status, 200);
     assert_eq!(client.get("/count").await.short(), (200, "2"));
     assert_eq!(client.token(), token);
+}
+
+/// Whoever holds the lock of a session's file makes the store wait, as a hung disk does.
+#[tokio::test]
+async fn a_store_that_hangs_is_answered_503_in_time() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = format!("file:{}", dir.path().display());
+    let demo = Demo::start(&["--store", &store]);
+    let client = Client::new(&demo.url);
+    client.get("/count").await;
+
+    let file = fs::File::open(only_file(&dir.path().join("sessions"))).expect("it is there");
+    file.lock().expect("nobody else has it now");
+    let reply = client.get("/count").await;
+    assert_eq!(reply.status, 503, "{}", reply.body);
+    assert_ne!(reply.header("retry-after"), "");
+    assert_eq!(client.get("/plain").await.status, 200);
+    assert_eq!(Client::new(&demo.url).get("/count").await.body, "1");
+
+    drop(file);
+    let count: u64 = client.get("/count").await.body.parse().expect("a number");
+    // Whether the one that was answered 503 has counted is not known to anybody.
+    assert!((2..=3).contains(&count), "{count}");
+}
+
+fn only_file(folder: &Path) -> PathBuf {
+    let entries = fs::read_dir(folder).expect("it can be listed");
+    let mut entries: Vec<_> = entries.map(|entry| entry.expect("one").path()).collect();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    let entry = entries.remove(0);
+    if entry.is_dir() {
+        only_file(&entry)
+    } else {
+        entry
+    }
 }
 
 /// Puts a file in the place of each folder with sessions in it, and one in that of the whole
