@@ -4,8 +4,9 @@ use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Digest, Secret, Token};
+use crate::manager::SessionManager;
 use crate::operations::Draft;
-use crate::plan::{Done, Due, Plan, Refusal, Standing, plan};
+use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
 use crate::session::{Limits, Session};
 
@@ -16,7 +17,7 @@ pub(crate) struct Attempt {
     pub(crate) token: Token,
     pub(crate) done: Done,
     pub(crate) due: Due,
-    /// The secret that was loaded, to see whether a timed renewal is still due.
+    /// The secret that was loaded: a timed renewal is due only while it is in force.
     pub(crate) loaded_secret: Option<Digest>,
     pub(crate) login: Option<Owner>,
     pub(crate) limits: Option<Limits>,
@@ -25,6 +26,20 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// The same attempt on a newer record.
+    pub(crate) fn on(mut self, record: Record) -> Self {
+        // Who finds the secret already replaced drops its own renewal (rule I7).
+        self.due.renewal &= self.loaded_secret == Some(record.secret);
+        self.base = Some(record);
+        self
+    }
+
+    /// Whether the record it builds on has expired since it was loaded (rule E2).
+    pub(crate) fn has_expired(&self, manager: &SessionManager) -> bool {
+        let base = self.base.as_ref();
+        base.is_some_and(|base| is_expired(base, manager.now(), manager.config()))
+    }
+
     pub(crate) fn plan(&self) -> Result<Plan, Refusal> {
         plan(self.standing, self.done, self.due)
     }
@@ -88,7 +103,7 @@ impl Attempt {
             return Ok(());
         };
         let asked = self.done.renewed || self.done.logged_in;
-        let timed = self.due.renewal && self.loaded_secret == Some(base.secret);
+        let timed = self.due.renewal;
         let until = now.after(config.options.grace);
         if asked {
             record.generation = base.generation.next();

@@ -15,7 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{Token, fresh_nonce};
 use crate::manager::{only, settle};
 use crate::operations::Draft;
-use crate::plan::{CookieMove, Done, Due, Plan, Refusal, Standing, Write, plan, still_admits};
+use crate::plan::{
+    CookieMove, Done, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
+};
 use crate::queue::Ticket;
 use crate::record::Record;
 use crate::session::{Doubt, Intent, Scope, Session, State};
@@ -87,7 +89,7 @@ impl Session {
         let mut draft = state.draft.clone();
         draft.rebase(record.data.clone(), record.own.clone())?;
         state.draft = draft;
-        state.base = Some(record);
+        state.rebase(record);
         Ok(())
     }
 
@@ -110,10 +112,14 @@ impl Session {
                 Some(record) => {
                     self.check(operation, &record, attempt.base.as_ref())?;
                     draft.rebase(record.data.clone(), record.own.clone())?;
-                    Attempt {
-                        base: Some(record),
-                        ..attempt
-                    }
+                    attempt.on(record)
+                }
+                None if attempt.has_expired(&self.0.manager) => {
+                    // Another request may have kept it alive: only the store knows.
+                    let base = attempt.base.as_ref();
+                    let base = base.ok_or_else(|| Error::gone(operation))?;
+                    newer = Some(self.reread(operation, &id, base, deadline).await?);
+                    continue;
                 }
                 None => attempt,
             };
@@ -262,7 +268,8 @@ impl Session {
         }
     }
 
-    async fn reread(
+    /// The record as it is now, if the session may still act on it.
+    pub(crate) async fn reread(
         &self,
         operation: &'static str,
         id: &crate::id::SessionId,
@@ -325,17 +332,17 @@ impl Session {
         let manager = &self.0.manager;
         let found = {
             let state = self.state();
-            state
-                .token
-                .as_ref()
-                .map(Token::id)
-                .zip(state.base.as_ref().map(|base| base.generation))
+            state.token.as_ref().map(Token::id).zip(state.base.clone())
         };
-        let Some((id, generation)) = found else {
+        let Some((id, base)) = found else {
             return Ok(());
         };
+        if is_expired(&base, manager.now(), manager.config()) {
+            // It ended while the request ran: a touch would bring it back (rule E2).
+            return Ok(());
+        }
         let touch = Touch {
-            generation,
+            generation: base.generation,
             accessed_at: manager.now(),
         };
         let answer = manager
@@ -440,6 +447,9 @@ impl State {
         operation: &'static str,
     ) -> Result<(Draft, Attempt), Error> {
         let everything = scope == Scope::Everything;
+        if self.head_sent && self.intent.needs_head() {
+            return Err(head_sent(operation));
+        }
         let token = self.identity(operation)?;
         let attempt = Attempt {
             standing: self.standing,
@@ -471,12 +481,20 @@ impl State {
             .committed(record.data.clone(), record.own.clone());
         self.doubt = None;
         self.standing = Standing::Live;
-        self.base = Some(record);
+        self.rebase(record);
         self.token = Some(token);
         match scope {
             Scope::Everything => self.conclude(cookie),
             Scope::Data => self.note(cookie),
         }
+    }
+
+    /// Goes on from a newer record of the same session.
+    fn rebase(&mut self, record: Record) {
+        let before = self.base.as_ref().map(|base| base.secret);
+        // Another request was first to renew: a second new secret would kill the one it gave.
+        self.due.renewal &= before == Some(record.secret);
+        self.base = Some(record);
     }
 
     /// Everything that was asked for is done.

@@ -48,10 +48,16 @@ impl Session {
 
         let (mut draft, mut attempt) = self.state().begin(Scope::Data, OPERATION)?;
         let open = CommitGuard(self);
+        let newer = match (newer, &attempt.base) {
+            (None, Some(base)) if attempt.has_expired(manager) => {
+                Some(self.reread(OPERATION, &id, base, deadline).await?)
+            }
+            (newer, _) => newer,
+        };
         if let Some(record) = newer {
             self.check(OPERATION, &record, attempt.base.as_ref())?;
             draft.rebase(record.data.clone(), record.own.clone())?;
-            attempt.base = Some(record);
+            attempt = attempt.on(record);
         }
         let plan = attempt.plan().map_err(|no| refused(OPERATION, no))?;
         if matches!(plan.write, Write::Nothing | Write::Touch) {

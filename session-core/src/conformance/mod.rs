@@ -1,5 +1,10 @@
-//! The suite that every store passes: one property for each sentence of the contract in
-//! [`Store`].
+//! What stores and adapters are tested with: published, so that others' can be too.
+//!
+//! [`SpyStore`] wraps any store, counts what it is asked and breaks on request. [`http`] holds
+//! the scenarios that every adapter passes.
+//!
+//! The rest is the suite that every store passes: one property for each sentence of the contract
+//! in [`Store`].
 //!
 //! [`store_conformance!`](crate::store_conformance) turns every property into a test of the
 //! calling crate, so that each shows under its own name. A store joins by a [`Harness`]:
@@ -59,12 +64,15 @@
 pub mod concurrency;
 pub mod create;
 pub mod delete;
+mod gate;
+pub mod http;
 pub mod load;
 pub mod owned_by;
 pub mod ping;
 mod properties;
 pub mod samples;
 pub mod scan;
+mod spy;
 mod steps;
 pub mod sweep;
 pub mod touch;
@@ -78,7 +86,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::breakable::{Breakable, BreakableStore};
+pub use self::gate::Gate;
 pub use self::properties::{PROPERTIES, Property};
+pub use self::spy::{Counts, Fault, Operation, SpyStore};
 use crate::id::SessionId;
 use crate::store::Store;
 
