@@ -8,6 +8,22 @@ use crate::id::Token;
 use crate::keys::KeyRing;
 use serde_json::{Value, json};
 
+pub(super) async fn i1_a_secret_stays_with_the_client(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut browser = world.stranger();
+    let steps = [login("ada"), attempt(login("")), attempt(get("a"))];
+    let response = browser.post(steps).await;
+    let token = browser.token();
+    let (_, secret) = token.split_once('.').unwrap();
+    let (_, record) = world.record().await;
+    assert_ne!(record.secret.to_string(), format!("b3.{secret}"));
+    let shown = format!("{record:?} {:?} {:?}", world.spy, world.manager());
+    for text in [&shown, &response.body, &record.encode()] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    assert!(shown.contains("Digest(..)"), "no digest is shown either");
+}
+
 pub(super) async fn i2_an_unknown_token_is_never_adopted(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     let invented = Token::random().unwrap();
