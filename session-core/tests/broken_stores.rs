@@ -1,7 +1,7 @@
 //! The suite catches what it is there for: each way to break a store fails a property that is
 //! named here, and each property is failed by some broken store.
 
-#[path = "stores/broken.rs"]
+#[path = "stores/broken/mod.rs"]
 mod broken;
 #[path = "stores/memory.rs"]
 mod memory;
@@ -11,13 +11,20 @@ mod plain;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use broken::{BrokenHarness, Fault, Fault as F};
+use broken::Fault as F;
+use broken::{BrokenHarness, Fault};
 use memory::InMemory;
 use plain::Plain;
 use session_core::conformance::{Harness, PROPERTIES, Property};
 
 /// What is broken in a memory store, and the properties that must fail.
 const IN_MEMORY: &[(Fault, &[&str])] = &[
+    (F::AbsentIsAnError, &["an_absent_record_is_none"]),
+    (
+        F::OwnerListHoldsStrangers,
+        &["an_owner_without_sessions_has_none"],
+    ),
+    (F::PingAlwaysFails, &["a_ping_is_answered"]),
     (
         F::BlindUpsert,
         &[
@@ -266,7 +273,14 @@ const IN_A_BACKEND: &[(Fault, &[&str])] = &[
         F::NewerFormatIsCorrupt,
         &["an_unreadable_record_is_an_error_and_is_kept"],
     ),
-    (F::RemembersWhatItLoaded, &["two_openings_count_together"]),
+    (
+        F::RemembersWhatItLoaded,
+        &[
+            "two_openings_count_together",
+            "a_delete_is_seen_by_a_second_opening",
+            "a_second_opening_cannot_update_from_a_stale_version",
+        ],
+    ),
     (F::ScanHidesUnreadable, &["a_scan_lists_unreadable_records"]),
     (
         F::SweepFailsOnUnreadable,
@@ -275,6 +289,14 @@ const IN_A_BACKEND: &[(Fault, &[&str])] = &[
     (
         F::UnreadableIsAbsent,
         &["an_unreadable_record_is_an_error_and_is_kept"],
+    ),
+    (
+        F::SeesNothingOfOthers,
+        &[
+            "a_created_record_is_seen_by_a_second_opening",
+            "the_owner_index_is_seen_by_a_second_opening",
+            "of_creates_through_two_openings_exactly_one_wins",
+        ],
     ),
     (
         F::UpdateReplacesUnreadable,
@@ -288,7 +310,7 @@ async fn every_property_catches_a_broken_store_and_every_broken_store_is_caught(
     let mut idle: BTreeSet<_> = PROPERTIES.iter().map(|property| property.name).collect();
     let mut uncaught = Vec::new();
     for (fault, named) in IN_MEMORY {
-        let failing = failing(|| InMemory::default(), *fault, &["plant", "reopen"]).await;
+        let failing = failing(InMemory::default, *fault, &["plant", "reopen"]).await;
         println!("{fault:?}: {failing:?}");
         uncaught.extend(
             named
@@ -299,7 +321,7 @@ async fn every_property_catches_a_broken_store_and_every_broken_store_is_caught(
         idle.retain(|name| !failing.contains(name));
     }
     for (fault, named) in IN_A_BACKEND {
-        let failing = failing(|| Plain::default(), *fault, &[]).await;
+        let failing = failing(Plain::default, *fault, &[]).await;
         println!("{fault:?}: {failing:?}");
         uncaught.extend(
             named

@@ -120,7 +120,7 @@ fn vectors() -> [(&'static str, Record); 4] {
             r#"{"名前":"Ада 🦀","count":1,"big":"9007199254740993","bytes":"-_8A","at":1764000000123}"#,
         )
         .unwrap(),
-        ..plain.clone()
+        ..plain
     };
     let highest = Record {
         version: Version::from_parts(u64::MAX, u64::MAX),
