@@ -83,7 +83,7 @@ fn vectors() -> [(&'static str, Record); 4] {
         created_at: at,
         accessed_at: at,
         expiry: Expiry::NEVER,
-        own_timeout: false,
+        own_timeout: None,
         persistent: false,
         secret: "b3.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
             .parse()
@@ -104,7 +104,7 @@ fn vectors() -> [(&'static str, Record); 4] {
             Some(Duration::from_secs(3600)),
             Some(at.after(Duration::from_secs(86_400))),
         ),
-        own_timeout: true,
+        own_timeout: Some(Duration::from_secs(3600)),
         persistent: true,
         secret_at: at.after(Duration::from_secs(60)),
         previous: Some(Box::new(Previous {

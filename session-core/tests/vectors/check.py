@@ -26,7 +26,6 @@ PLAIN = {
     "created": START,
     "secret": SECRET,
     "secret_at": START,
-    "own_timeout": False,
     "persistent": False,
     "data": {},
 }
@@ -41,7 +40,7 @@ EXPECTED = {
         "timeout": 3600000,
         "ends": START + 86400000,
         "secret_at": START + 60000,
-        "own_timeout": True,
+        "own_timeout": 3600000,
         "persistent": True,
         "previous": {
             "secret": "b3.__79_Pv6-fj39vX08_Lx8O_u7ezr6uno5-bl5OPi4eA",

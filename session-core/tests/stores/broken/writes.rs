@@ -226,10 +226,10 @@ impl Broken {
                 return Ok(Written::Done);
             }
             F::TouchInTwoSteps if fits => {
-                touched.own_timeout = !touched.own_timeout;
+                touched.persistent = !touched.persistent;
                 let _ = self.store.update(id, &touched, found.version).await?;
                 yield_now().await;
-                touched.own_timeout = !touched.own_timeout;
+                touched.persistent = !touched.persistent;
                 return self.store.update(id, &touched, found.version).await;
             }
             _ => {}
