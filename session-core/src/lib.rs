@@ -32,6 +32,7 @@
 mod key;
 mod operations;
 mod session;
+mod state;
 
 mod data;
 
