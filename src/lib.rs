@@ -1,5 +1,5 @@
-//! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory,
-//! files, SQL or Redis, the same under every framework.
+//! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory or
+//! files, for axum.
 //!
 //! Pick a framework and a store by feature, open the store by its URL, add one layer, and ask for
 //! the session where it is needed:
@@ -56,3 +56,8 @@ pub use session_axum as axum;
 pub use session_core::*;
 #[cfg(feature = "fs")]
 pub use session_fs as fs;
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "axum", feature = "fs"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
