@@ -30,6 +30,7 @@
 
 // What a handler holds, from the outside in.
 mod key;
+mod merged;
 mod operations;
 mod session;
 mod state;
