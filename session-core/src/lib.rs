@@ -23,6 +23,7 @@ mod record;
 mod session;
 mod store;
 mod sweeper;
+pub mod wrap;
 
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};

@@ -60,7 +60,7 @@ pub(super) fn shard_of(id: &SessionId) -> usize {
 }
 
 /// What a record takes in memory, but for the allocator's rounding.
-pub(super) fn weight(record: &Record) -> usize {
+pub(crate) fn weight(record: &Record) -> usize {
     // Two counters before what an `Arc` holds.
     const SHARED: usize = 2 * size_of::<usize>();
     // Map and order of expiry, both partly empty.
