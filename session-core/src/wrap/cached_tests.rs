@@ -223,10 +223,11 @@ fn w1_a_local_write_is_seen_at_once_and_needs_no_load() {
         assert_eq!(answer.unwrap(), Written::Done);
         assert_eq!(s.load(&node).as_ref(), Some(&update));
         last = update;
+        s.advance(100);
     }
     assert_eq!(s.store.loads(), 1);
     // The whole chain is as old as the load it began with.
-    s.advance(1_000);
+    s.advance(200);
     assert_eq!(s.asked(&node), 1);
 }
 
@@ -244,6 +245,24 @@ fn w1_an_update_keeps_the_later_access() {
     let answer = now(node.update(&s.id, &next(&seen, 2), seen.version));
     assert_eq!(answer.unwrap(), Written::Done);
     assert_eq!(s.asked(&node), 0);
+    assert_eq!(s.load(&node), now(s.store.memory.load(&s.id)).unwrap());
+}
+
+#[test]
+fn w1_an_update_of_what_another_node_wrote_keeps_nothing_of_the_stale_entry() {
+    let s = Setting::new();
+    let (node, other) = (s.node(), s.node());
+    let touch = Touch {
+        generation: s.first.generation,
+        accessed_at: START.after(Duration::from_secs(5)),
+    };
+    assert_eq!(now(node.touch(&s.id, &touch)).unwrap(), Written::Done);
+    s.load(&node);
+    assert_eq!(now(other.delete(&s.id, Only::Any)).unwrap(), Written::Done);
+    let again = record(&s.id, 7);
+    let _ = now(other.create(&s.id, &again)).unwrap();
+    let answer = now(node.update(&s.id, &next(&again, 8), again.version));
+    assert_eq!(answer.unwrap(), Written::Done);
     assert_eq!(s.load(&node), now(s.store.memory.load(&s.id)).unwrap());
 }
 

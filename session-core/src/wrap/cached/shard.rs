@@ -55,7 +55,8 @@ pub(super) struct Limits {
 struct UnderWay {
     operations: usize,
     writes: usize,
-    /// Grows with whatever makes an answer asked for earlier worthless.
+    /// Grows with whatever makes an answer asked for earlier worthless: the end of a write, a
+    /// sweep.
     epoch: u64,
 }
 
@@ -90,7 +91,6 @@ impl Shard {
         let under_way = self.under_way.entry(*id).or_default();
         under_way.operations += 1;
         under_way.writes += 1;
-        under_way.epoch += 1;
         (under_way.epoch, self.take_record(id))
     }
 
