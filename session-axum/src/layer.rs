@@ -49,20 +49,26 @@ pub struct SessionService<S> {
     manager: SessionManager,
 }
 
-/// A response body that can be made of an error's text: axum's own, and whatever is
-/// `From<String>`.
+/// A response body that can be made of an error's text.
 #[diagnostic::on_unimplemented(
     message = "the session layer cannot answer errors with a body of type `{Self}`",
-    note = "put the session layer outside of layers that change the body, or use a body that is `From<String>`"
+    label = "cannot be made of an error's text",
+    note = "put the session layer outside of layers that change the body, map the body to `axum::body::Body`, or implement `session_axum::ReplyBody` for it"
 )]
 pub trait ReplyBody {
     /// A body of this text.
     fn of_text(text: String) -> Self;
 }
 
-impl<B: From<String>> ReplyBody for B {
+impl ReplyBody for axum::body::Body {
     fn of_text(text: String) -> Self {
         Self::from(text)
+    }
+}
+
+impl ReplyBody for String {
+    fn of_text(text: String) -> Self {
+        text
     }
 }
 

@@ -8,15 +8,18 @@
 
 use std::time::Duration;
 
+use crate::attempt::Attempt;
 use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Token, fresh_nonce};
 use crate::manager::{only, settle};
 use crate::operations::Draft;
-use crate::plan::{CookieMove, Done, Due, Plan, Refusal, Standing, Write, plan, still_admits};
+use crate::plan::{
+    CookieMove, Done, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
+};
 use crate::queue::Ticket;
-use crate::record::{Previous, Record};
+use crate::record::Record;
 use crate::session::{Doubt, Intent, Scope, Session, State};
 use crate::store::{Created, Touch, Written};
 
@@ -86,7 +89,7 @@ impl Session {
         let mut draft = state.draft.clone();
         draft.rebase(record.data.clone(), record.own.clone())?;
         state.draft = draft;
-        state.base = Some(record);
+        state.rebase(record);
         Ok(())
     }
 
@@ -101,31 +104,35 @@ impl Session {
         let mut ticket = turn.map_err(|_| contended(operation))?;
         let mut newer = self.settle_doubt(operation, &mut ticket, deadline).await?;
 
-        for attempt in 0..ATTEMPTS_MAX {
+        for tries in 0..ATTEMPTS_MAX {
             // On the newest record known, with the operations and the work put on it.
-            let (mut draft, frame) = self.state().begin(scope, operation)?;
+            let (mut draft, attempt) = self.state().begin(scope, operation)?;
             let open = CommitGuard(self);
-            let mut frame = match newer.take() {
+            let mut attempt = match newer.take() {
                 Some(record) => {
-                    self.check(operation, &record, frame.base.as_ref())?;
+                    self.check(operation, &record, attempt.base.as_ref())?;
                     draft.rebase(record.data.clone(), record.own.clone())?;
-                    Frame {
-                        base: Some(record),
-                        ..frame
-                    }
+                    attempt.on(record)
                 }
-                None => frame,
+                None if attempt.has_expired(&self.0.manager) => {
+                    // Another request may have kept it alive: only the store knows.
+                    let base = attempt.base.as_ref();
+                    let base = base.ok_or_else(|| Error::gone(operation))?;
+                    newer = Some(self.reread(operation, &id, base, deadline).await?);
+                    continue;
+                }
+                None => attempt,
             };
             let answer = work(&mut draft)?;
-            frame.done.changed = draft.changes() > 0;
-            let plan = frame.plan().map_err(|no| refused(operation, no))?;
+            attempt.done.changed = draft.changes() > 0;
+            let plan = attempt.plan().map_err(|no| refused(operation, no))?;
             let (record, token) = match plan.write {
                 Write::Nothing | Write::Touch => {
                     return Ok(answer);
                 }
-                Write::Create | Write::Update => frame.next(self, &draft, operation)?,
+                Write::Create | Write::Update => attempt.next(self, &draft, operation)?,
             };
-            if plan.cookie_needed && frame.head_sent {
+            if plan.cookie_needed && attempt.head_sent {
                 return Err(head_sent(operation).into());
             }
 
@@ -138,7 +145,7 @@ impl Session {
                 scope,
             });
             let written = self
-                .write(operation, &frame, &record, &token, deadline)
+                .write(operation, &attempt, &record, &token, deadline)
                 .await;
             let open = CommitGuard(self);
             match written {
@@ -150,15 +157,18 @@ impl Session {
                     return Ok(answer);
                 }
                 Ok(Written::Gone) => return Err(Error::gone(operation).into()),
-                Ok(Written::Conflict) if frame.standing == Standing::New => {
+                Ok(Written::Conflict) if attempt.standing == Standing::New => {
                     // Another record has this id, a chance of 2^-128: begin under a new one.
                     self.state().token = None;
                     self.state().identity(operation)?;
                 }
                 Ok(Written::Conflict) => {
-                    let base = frame.base.as_ref().ok_or_else(|| Error::gone(operation))?;
-                    if attempt > 0 {
-                        deadline.sleep(jitter(attempt)?).await;
+                    let base = attempt
+                        .base
+                        .as_ref()
+                        .ok_or_else(|| Error::gone(operation))?;
+                    if tries > 0 {
+                        deadline.sleep(jitter(tries)?).await;
                     }
                     newer = Some(self.reread(operation, &id, base, deadline).await?);
                 }
@@ -181,14 +191,14 @@ impl Session {
     async fn write(
         &self,
         operation: &'static str,
-        frame: &Frame,
+        attempt: &Attempt,
         record: &Record,
         token: &Token,
         deadline: Deadline,
     ) -> Result<Written, Error> {
         let manager = &self.0.manager;
         let (store, id) = (manager.store(), token.id());
-        let answer = match &frame.base {
+        let answer = match &attempt.base {
             Some(base) => {
                 let update = store.update(&id, record, base.version);
                 settle(operation, deadline.bound_in_part(update).await)
@@ -214,7 +224,7 @@ impl Session {
 
     /// Finds out what became of an earlier write whose outcome is unknown, and takes over the
     /// record that whoever saved before has left.
-    async fn settle_doubt(
+    pub(crate) async fn settle_doubt(
         &self,
         operation: &'static str,
         ticket: &mut Ticket,
@@ -258,7 +268,8 @@ impl Session {
         }
     }
 
-    async fn reread(
+    /// The record as it is now, if the session may still act on it.
+    pub(crate) async fn reread(
         &self,
         operation: &'static str,
         id: &crate::id::SessionId,
@@ -272,7 +283,7 @@ impl Session {
     }
 
     /// Repeats the checks of the first reading (rule C3).
-    fn check(
+    pub(crate) fn check(
         &self,
         operation: &'static str,
         record: &Record,
@@ -321,17 +332,17 @@ impl Session {
         let manager = &self.0.manager;
         let found = {
             let state = self.state();
-            state
-                .token
-                .as_ref()
-                .map(Token::id)
-                .zip(state.base.as_ref().map(|base| base.generation))
+            state.token.as_ref().map(Token::id).zip(state.base.clone())
         };
-        let Some((id, generation)) = found else {
+        let Some((id, base)) = found else {
             return Ok(());
         };
+        if is_expired(&base, manager.now(), manager.config()) {
+            // It ended while the request ran: a touch would bring it back (rule E2).
+            return Ok(());
+        }
         let touch = Touch {
-            generation,
+            generation: base.generation,
             accessed_at: manager.now(),
         };
         let answer = manager
@@ -362,10 +373,10 @@ impl Session {
 }
 
 /// Unfreezes the operations unless the commit has begun to write.
-struct CommitGuard<'a>(&'a Session);
+pub(crate) struct CommitGuard<'a>(pub(crate) &'a Session);
 
 impl CommitGuard<'_> {
-    fn keep(self) {
+    pub(crate) fn keep(self) {
         std::mem::forget(self);
     }
 }
@@ -375,124 +386,6 @@ impl Drop for CommitGuard<'_> {
         let mut state = self.0.state();
         state.draft.abort_commit();
         state.doubt = None;
-    }
-}
-
-/// All that one write attempt is decided by.
-struct Frame {
-    standing: Standing,
-    base: Option<Record>,
-    token: Token,
-    done: Done,
-    due: Due,
-    /// The secret that was loaded, to see whether a timed renewal is still due.
-    loaded_secret: Option<crate::id::Digest>,
-    login: Option<crate::record::Owner>,
-    limits: Option<crate::session::Limits>,
-    keep_expiry: bool,
-    head_sent: bool,
-}
-
-impl Frame {
-    fn plan(&self) -> Result<Plan, Refusal> {
-        plan(self.standing, self.done, self.due)
-    }
-
-    /// The record to write, and the token that opens it.
-    fn next(
-        &mut self,
-        session: &Session,
-        draft: &Draft,
-        operation: &'static str,
-    ) -> Result<(Record, Token), Error> {
-        let manager = &session.0.manager;
-        let config = manager.config();
-        let now = manager.now();
-        let (data, own) = draft.apply()?;
-        let size = data.as_str().len() + own.as_str().len();
-        let most = config.options.max_size;
-        if size > most {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("{operation} failed: it has {size} bytes and max_size is {most}"),
-            ));
-        }
-        let mut record = match &self.base {
-            None => Record::new(self.token.digest(), now, config.expiry(now))?,
-            Some(base) => Record {
-                version: base.version.next()?,
-                ..base.clone()
-            },
-        };
-        record.data = data;
-        record.own = own;
-        if self.base.is_none() || self.login.is_some() {
-            record.address = session.0.visitor.address;
-            record.agent.clone_from(&session.0.visitor.agent);
-        }
-        if let Some(limits) = self.limits {
-            record.own_timeout = true;
-            record.persistent = limits.persistent;
-            record.expiry = config.expiry_with(limits.timeout, record.created_at);
-        } else if !record.own_timeout {
-            record.expiry = config.expiry(record.created_at);
-        }
-        if !self.keep_expiry {
-            record.accessed_at = record.accessed_at.max(now);
-        }
-        self.replace_secret(&mut record, now, config)?;
-        Ok((record, self.token.clone()))
-    }
-
-    /// Renewal and login give the record a new secret; a timed one leaves the old secret valid
-    /// until the new one is presented.
-    fn replace_secret(
-        &mut self,
-        record: &mut Record,
-        now: Timestamp,
-        config: &crate::config::SessionConfig,
-    ) -> Result<(), Error> {
-        let Some(base) = &self.base else {
-            record.owner.clone_from(&self.login);
-            return Ok(());
-        };
-        let asked = self.done.renewed || self.done.logged_in;
-        let timed = self.due.renewal && self.loaded_secret == Some(base.secret);
-        let until = now.after(config.options.grace);
-        if asked {
-            record.generation = base.generation.next();
-            record.previous = Some(Box::new(Previous {
-                secret: base.secret,
-                until: Some(until),
-                valid: false,
-            }));
-            if let Some(owner) = &self.login {
-                record.owner = Some(owner.clone());
-            }
-        } else if timed {
-            // Presented under the secret before the last one: the last was never received.
-            let kept = record
-                .previous
-                .take()
-                .filter(|previous| previous.valid && previous.until.is_none());
-            let superseded = Previous {
-                secret: base.secret,
-                until: None,
-                valid: true,
-            };
-            record.previous = Some(kept.unwrap_or_else(|| Box::new(superseded)));
-        } else if self.due.confirm {
-            if let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid) {
-                previous.until.get_or_insert(until);
-            }
-        }
-        if asked || timed {
-            let token = Token::new(self.token.id(), crate::id::Secret::random()?);
-            record.secret = token.digest();
-            record.secret_at = now;
-            self.token = token;
-        }
-        Ok(())
     }
 }
 
@@ -548,10 +441,17 @@ impl State {
     }
 
     /// Freezes the operations and hands out all that a write attempt needs.
-    fn begin(&mut self, scope: Scope, operation: &'static str) -> Result<(Draft, Frame), Error> {
+    pub(crate) fn begin(
+        &mut self,
+        scope: Scope,
+        operation: &'static str,
+    ) -> Result<(Draft, Attempt), Error> {
         let everything = scope == Scope::Everything;
+        if self.head_sent && self.intent.needs_head() {
+            return Err(head_sent(operation));
+        }
         let token = self.identity(operation)?;
-        let frame = Frame {
+        let attempt = Attempt {
             standing: self.standing,
             base: self.base.clone(),
             token,
@@ -566,21 +466,35 @@ impl State {
             keep_expiry: self.intent.keep_expiry,
             head_sent: self.head_sent,
         };
-        Ok((self.draft.begin_commit(), frame))
+        Ok((self.draft.begin_commit(), attempt))
     }
 
     /// The record is stored; what was asked for is done.
-    fn committed(&mut self, scope: Scope, record: Record, token: Token, cookie: CookieMove) {
+    pub(crate) fn committed(
+        &mut self,
+        scope: Scope,
+        record: Record,
+        token: Token,
+        cookie: CookieMove,
+    ) {
         self.draft
             .committed(record.data.clone(), record.own.clone());
         self.doubt = None;
         self.standing = Standing::Live;
-        self.base = Some(record);
+        self.rebase(record);
         self.token = Some(token);
         match scope {
             Scope::Everything => self.conclude(cookie),
             Scope::Data => self.note(cookie),
         }
+    }
+
+    /// Goes on from a newer record of the same session.
+    fn rebase(&mut self, record: Record) {
+        let before = self.base.as_ref().map(|base| base.secret);
+        // Another request was first to renew: a second new secret would kill the one it gave.
+        self.due.renewal &= before == Some(record.secret);
+        self.base = Some(record);
     }
 
     /// Everything that was asked for is done.
@@ -600,7 +514,7 @@ impl State {
     }
 }
 
-fn refused(operation: &'static str, refusal: Refusal) -> Error {
+pub(crate) fn refused(operation: &'static str, refusal: Refusal) -> Error {
     match refusal {
         Refusal::Gone => Error::gone(operation),
         Refusal::Unavailable => Error::new(
@@ -610,22 +524,22 @@ fn refused(operation: &'static str, refusal: Refusal) -> Error {
     }
 }
 
-fn contended(operation: &'static str) -> Error {
+pub(crate) fn contended(operation: &'static str) -> Error {
     Error::new(
         ErrorKind::Contended,
         format!("{operation} failed: too many requests change this session at once"),
     )
 }
 
-fn head_sent(operation: &'static str) -> Error {
+pub(crate) fn head_sent(operation: &'static str) -> Error {
     Error::new(
         ErrorKind::HeadSent,
         format!("{operation} failed: it needs a new cookie, but the response head has left"),
     )
 }
 
-/// A random pause that doubles with each attempt: 0 to 2 ms, 0 to 4 ms, up to 0 to 64 ms.
-fn jitter(attempt: u32) -> Result<Duration, Error> {
-    let most_us = 1_000_u64 << attempt.min(6);
+/// A random pause that doubles with each try: 0 to 2 ms, 0 to 4 ms, up to 0 to 64 ms.
+fn jitter(tries: u32) -> Result<Duration, Error> {
+    let most_us = 1_000_u64 << tries.min(6);
     Ok(Duration::from_micros(fresh_nonce()? % most_us))
 }

@@ -83,10 +83,19 @@ impl Session {
 
     /// Derives the seed from the request's secret, so that two requests which first ask at the
     /// same time make the same one and neither's form is refused.
+    ///
+    /// Where this request replaces the secret the seed is random: who knew the old secret, as
+    /// who fixed it before a login does, must not know the new seed.
     fn make_csrf_seed(&self) -> Result<[u8; BYTES], Error> {
         let mut state = self.state();
         let token = state.identity("making a CSRF token")?;
-        let seed = token.derive_key(CONTEXT);
+        let seed = if state.intent.login.is_some() || state.intent.renew {
+            let mut seed = [0; BYTES];
+            fill_random(&mut seed)?;
+            seed
+        } else {
+            token.derive_key(CONTEXT)
+        };
         let json = format!("\"{}\"", BASE64URL.encode(&seed));
         state.draft.default_in(Space::Own, SEED, json);
         Ok(seed)

@@ -47,6 +47,11 @@ impl<T> AsRef<str> for Key<T> {
 }
 
 /// What names a value of type `T`: a `&str` for any type, or a [`Key<T>`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no session value of type `{T}`",
+    label = "not a key of a `{T}`",
+    note = "a key is a `&str`, or a `Key<{T}>`: the value's type must be the key's"
+)]
 pub trait IntoKey<T> {
     /// The key's text.
     fn name(&self) -> &str;

@@ -1,29 +1,79 @@
-//! The session, its rules, and the store contract.
+//! What sessions are and how they behave, without any framework or database.
+//!
+//! An application depends on `session-kit` or on an adapter such as `session-axum`; this crate
+//! is for those, and for who writes a store. Three things to read first:
+//!
+//! - [`Session`], what a request handler holds: values, [`transact`](Session::transact),
+//!   [`login`](Session::login), [`logout`](Session::logout), flashes, CSRF tokens;
+//! - [`SessionConfig`] and [`SessionManager`], what an application makes once;
+//! - [`Store`], what a backend implements, with a suite that checks it (feature `conformance`).
+//!
+//! ```
+//! use session_core::{MemoryStore, Owner, SessionConfig, SessionManager};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), session_core::Error> {
+//!
+//! let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+//! let ada = Owner::new("ada")?;
+//! for device in sessions.sessions_of(&ada).await? {
+//!     println!("{} last seen {:?}", device.id, device.accessed_at);
+//! }
+//! let ended = sessions.revoke_owner(&ada, None).await?;
+//! assert_eq!(ended, 0);
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | brings in |
+//! |---|---|
+//! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
+//! | `conformance` | the suites for stores and adapters |
+//! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
+//! | `metrics` | counters and histograms in [`wrap::Traced`]: metrics |
+
+// What a handler holds, from the outside in.
+mod key;
+mod operations;
+mod session;
+
+mod data;
+
+// What is done with it.
+mod attempt;
+mod commit;
+mod pending;
+mod plan;
+
+mod csrf;
+mod flash;
+
+// What is kept.
+mod format;
+mod record;
+
+mod expiry;
+mod id;
+mod keys;
+
+// Where it is kept.
+mod memory;
+mod store;
+pub mod wrap;
+
+// What an application makes.
+mod config;
+mod manager;
+mod sweeper;
 
 mod clock;
-mod commit;
-mod config;
-mod csrf;
-mod data;
 mod deadline;
 mod error;
-mod expiry;
-mod flash;
-mod format;
-pub mod http;
-mod id;
-mod key;
-mod keys;
-mod manager;
-mod memory;
-mod operations;
-mod plan;
 mod queue;
-mod record;
-mod session;
-mod store;
-mod sweeper;
-pub mod wrap;
+
+pub mod http;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
@@ -37,6 +87,7 @@ pub use keys::{KeyRing, TokenKeys};
 pub use manager::{SessionInfo, SessionManager};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use operations::Draft;
+pub use pending::PendingSave;
 pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;
 pub use store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};

@@ -331,12 +331,10 @@ impl Draft {
         Ok(())
     }
 
-    /// Forgets every operation.
+    /// Forgets every operation, also those whose commit is in doubt.
     pub(crate) fn revert(&mut self) {
-        let committing = self.committing;
-        if self.changes() > committing {
-            self.operations_mut().truncate(committing);
-        }
+        self.operations = None;
+        self.committing = 0;
     }
 
     /// The data with all operations applied.

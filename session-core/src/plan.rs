@@ -73,7 +73,8 @@ pub(crate) fn still_admits(
         && is_from_same_address(record, address, config)
 }
 
-fn is_expired(record: &Record, now: Timestamp, config: &SessionConfig) -> bool {
+/// Whether the session's time is over, for whoever would hand it out or write it.
+pub(crate) fn is_expired(record: &Record, now: Timestamp, config: &SessionConfig) -> bool {
     !config.options.ignore_expiry && record.is_expired(now)
 }
 

@@ -101,6 +101,13 @@ pub(crate) struct Intent {
     pub(crate) logged_out: bool,
 }
 
+impl Intent {
+    /// Whether this can only be done with a cookie, before the response head has left (rule T7).
+    pub(crate) fn needs_head(&self) -> bool {
+        self.renew || self.login.is_some() || self.end.is_some()
+    }
+}
+
 /// Limits of this session's own.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
@@ -246,6 +253,7 @@ impl Session {
         }
         state.intent = Intent::default();
         state.draft.revert();
+        state.doubt = None;
     }
 
     /// Gives the client a new secret when the request ends; the data stay, the old secret is

@@ -198,6 +198,11 @@ pub struct Page {
 }
 
 /// What a manager accepts as its store: a [`Store`], or a shared one of any type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a session store",
+    label = "not a session store",
+    note = "a store is `MemoryStore`, another type that implements `Store`, or an `Arc<dyn Store>` such as `connect(url).await?` returns"
+)]
 pub trait IntoStore {
     /// The store, shared.
     fn into_store(self) -> Arc<dyn Store>;

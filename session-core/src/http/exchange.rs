@@ -20,7 +20,7 @@ use crate::id::{Signed, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Admission, CookieMove, Dead, Due, Plan, Standing, admit};
-use crate::record::Record;
+use crate::record::{Previous, Record};
 use crate::session::{Intent, Session, State, Visitor, initial};
 
 /// One request's session business; clones share it.
@@ -147,6 +147,7 @@ impl Exchange {
         };
         if status >= 500 && !config.options.save_on_server_error {
             session.revert();
+            return Finish::Done(self.head(session, Ok(())));
         }
         match session.conclusion() {
             Ok(None) => Finish::Done(self.head(session, Ok(()))),
@@ -182,7 +183,9 @@ impl Exchange {
             CookieMove::Keep => {}
             CookieMove::Remove => finished.remove(config),
             CookieMove::Set => {
-                if let (Some(token), Some(base)) = (&state.token, &state.base) {
+                let current = state.token.as_ref().zip(state.base.as_ref());
+                if let Some((token, base)) = current.filter(|(token, base)| !outgrown(token, base))
+                {
                     let life = config.cookie_life(base.persistent, base.expiry.timeout());
                     finished.set(config, &token.expose(config.token_keys.as_ref()), life);
                 }
@@ -348,7 +351,7 @@ impl Opening {
             cookie: CookieMove::Keep,
             due: Due::default(),
             doubt: None,
-            presented_nothing: dead.is_some(),
+            presented_nothing: dead.is_some() || standing != Standing::New,
             head_sent: false,
         };
         if let Some((candidate, record, due)) = live {
@@ -379,6 +382,13 @@ impl Opening {
             _ => None,
         }
     }
+}
+
+/// Whether the client has already presented a newer secret than this token's: it must not get
+/// the old one back, which is about to die (rule I7).
+fn outgrown(token: &Token, base: &Record) -> bool {
+    let presented = |previous: &Previous| previous.until.is_some();
+    base.secret != token.digest() && base.previous.as_deref().is_some_and(presented)
 }
 
 fn due(

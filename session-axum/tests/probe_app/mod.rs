@@ -1,0 +1,69 @@
+//! The suite's application, built with axum.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use session_axum::{Error, LazySession, Session, SessionLayer};
+use session_core::conformance::http::{Answer, Probe};
+
+/// The routes that the suite asks for.
+pub(crate) fn router(probe: Probe) -> Router {
+    let layer = || SessionLayer::new(probe.manager().clone());
+    let twice = Router::new().route("/twice", any(eager)).layer(layer());
+    let bare = Router::new()
+        .route("/bare", any(eager))
+        .route("/bare/optional", any(optional));
+    Router::new()
+        .route("/eager", any(eager))
+        .route("/lazy", any(lazy))
+        .route("/optional", any(optional))
+        .route("/untouched", any(untouched))
+        .merge(twice)
+        .layer(layer())
+        .merge(bare)
+        .with_state(probe)
+}
+
+async fn eager(
+    State(probe): State<Probe>,
+    session: Session,
+    body: Bytes,
+) -> Result<Response, Error> {
+    Ok(respond(probe.perform(Some(&session), &body).await?))
+}
+
+async fn lazy(
+    State(probe): State<Probe>,
+    session: LazySession,
+    body: Bytes,
+) -> Result<Response, Error> {
+    if !Probe::has_steps(&body) {
+        return Ok(respond(probe.perform(None, &body).await?));
+    }
+    let session = session.load().await?;
+    Ok(respond(probe.perform(Some(&session), &body).await?))
+}
+
+async fn optional(
+    State(probe): State<Probe>,
+    session: Option<Session>,
+    body: Bytes,
+) -> Result<Response, Error> {
+    Ok(respond(probe.perform(session.as_deref(), &body).await?))
+}
+
+async fn untouched(State(probe): State<Probe>, body: Bytes) -> Result<Response, Error> {
+    Ok(respond(probe.perform(None, &body).await?))
+}
+
+fn respond(answer: Answer) -> Response {
+    let mut response = answer.body.into_response();
+    *response.status_mut() = answer.status.try_into().unwrap();
+    for (name, value) in answer.headers {
+        let name: http::HeaderName = name.parse().unwrap();
+        response.headers_mut().append(name, value.parse().unwrap());
+    }
+    response
+}

@@ -1,0 +1,288 @@
+//! What every adapter does the same, as scenarios that run against any of them.
+//!
+//! An adapter's test builds an application with the routes below, whose handlers hand the
+//! session and the request's body to a [`Probe`], and runs the suite against it:
+//!
+//! | route (any method) | handler |
+//! |---|---|
+//! | `/eager` | extracts the session: `probe.perform(Some(&session), &body)` |
+//! | `/lazy` | extracts the lazy session and loads it if [`Probe::has_steps`] |
+//! | `/optional` | extracts an optional session and performs with what there is |
+//! | `/untouched` | extracts nothing: `probe.perform(None, &body)` |
+//! | `/twice` | as `/eager`, under a second layer of the same manager |
+//! | `/bare`, `/bare/optional` | as `/eager` and `/optional`, without a layer |
+//!
+//! Each scenario's name begins with the number of the rule in the design it is about. Time is
+//! moved: the manager's clock stands still, and tokio's advances by itself, so a test that waits
+//! for a deadline takes no time.
+//!
+//! ```no_run
+//! # use std::rc::Rc;
+//! use session_core::conformance::http::{App, HttpHarness, Probe, Request, Response};
+//!
+//! struct Mine;
+//! # struct MyApp;
+//! # #[async_trait::async_trait(?Send)]
+//! # impl App for MyApp { async fn call(&self, _: Request) -> Response { unreachable!() } }
+//! # fn build(_: Probe) -> MyApp { MyApp }
+//!
+//! #[async_trait::async_trait(?Send)]
+//! impl HttpHarness for Mine {
+//!     async fn app(&self, probe: Probe) -> Rc<dyn App> {
+//!         Rc::new(build(probe))
+//!     }
+//! }
+//!
+//! session_core::http_conformance!(Mine);
+//! ```
+
+mod browser;
+mod message;
+mod probe;
+mod script;
+mod world;
+
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use tokio::task::LocalSet;
+
+pub use message::{Request, Response};
+pub use probe::Probe;
+pub use script::{Answer, Step};
+
+/// Builds the application under test.
+#[async_trait(?Send)]
+pub trait HttpHarness {
+    /// An application with the routes of the [module](self), under a layer of the probe's
+    /// manager.
+    async fn app(&self, probe: Probe) -> Rc<dyn App>;
+}
+
+/// An application under test.
+#[async_trait(?Send)]
+pub trait App {
+    /// Sends one request through the whole application and reads the whole response.
+    ///
+    /// A handler's panic passes through; a dropped future is a client that went away.
+    async fn call(&self, request: Request) -> Response;
+}
+
+/// Runs one scenario by its name, in a runtime of its own.
+///
+/// # Panics
+///
+/// The adapter breaks the rule, or there is no such scenario.
+pub fn run(name: &str, harness: &dyn HttpHarness) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime can be made");
+    LocalSet::new().block_on(&runtime, scenario(name, harness));
+}
+
+/// Names every scenario once: for the table and for the tests.
+macro_rules! suite {
+    ($d:tt $($file:ident { $($name:ident)* })*) => {
+        $(mod $file;)*
+
+        /// Runs one scenario within a `LocalSet`, for adapters that need a runtime of their own.
+        ///
+        /// # Panics
+        ///
+        /// The adapter breaks the rule, or there is no such scenario.
+        pub async fn scenario(name: &str, harness: &dyn HttpHarness) {
+            match name {
+                $($(stringify!($name) => $file::$name(harness).await,)*)*
+                other => panic!("there is no scenario {other}"),
+            }
+        }
+
+        /// One test for each scenario, against the harness that the expression makes.
+        ///
+        /// See [`conformance::http`](crate::conformance::http).
+        #[macro_export]
+        macro_rules! http_conformance {
+            ($d harness:expr) => {
+                $($(
+                    #[test]
+                    fn $name() {
+                        $d crate::conformance::http::run(stringify!($name), &$d harness);
+                    }
+                )*)*
+            };
+        }
+    };
+}
+
+suite! {
+    $
+    identity {
+        i2_an_unknown_token_is_never_adopted
+        i2_nothing_found_in_a_store_works_as_a_cookie
+        i3_a_bad_mac_costs_no_store_access
+        i3_a_token_under_an_older_key_is_sent_again
+        i3_a_token_of_another_cookie_is_refused
+        i4_renew_replaces_the_secret_in_one_write
+        i4_login_always_renews_and_keeps_the_visitors_data
+        i4_login_over_another_owner_clears_the_session
+        i4_what_ran_under_the_old_secret_writes_nothing
+        i4_what_ran_under_the_old_secret_does_not_touch
+        i5_the_first_live_session_of_several_cookies_wins
+        i5_at_most_eight_tokens_are_loaded
+        i6_a_superseded_token_reads_as_empty_and_is_told
+        i6_after_the_grace_nothing_is_removed_either
+        i6_a_dead_token_causes_no_removal
+    }
+    renewal {
+        i7_a_due_renewal_is_one_write_at_the_next_request
+        i7_parallel_requests_renew_once
+        i7_who_finds_the_secret_replaced_keeps_its_changes
+        i7_newer_data_bring_no_second_renewal
+        i7_an_outgrown_secret_is_not_sent_again
+        i7_the_old_secret_is_good_until_the_new_one_comes
+        i7_presenting_the_new_secret_is_noted_once
+        i7_a_lost_answer_costs_no_session
+        i7_open_handles_stay_bound
+        i7_login_has_none_of_this
+    }
+    touching {
+        t1_no_cookie_and_nothing_stored_touches_nothing
+        t2_a_handler_that_does_not_ask_costs_nothing
+        t3_reading_costs_one_load
+        t3_writing_costs_one_load_and_one_conditional_write
+        t3_a_first_store_costs_one_create
+        t4_a_touch_is_written_once_per_interval
+        t4_a_write_can_decline_to_extend_life
+        t4_an_unverified_token_touches_nothing
+        t5_the_session_is_saved_before_the_head_leaves
+        t5_a_server_error_discards_the_changes
+        t5_saving_on_a_server_error_can_be_asked_for
+        t5_a_failed_load_is_remembered
+        t5_an_optional_session_is_none_only_without_a_layer
+        t5_a_layer_added_twice_works_once
+        t5_a_handler_that_panics_stores_nothing
+        t5_a_client_that_goes_away_leaves_the_session_whole
+    }
+    committing {
+        t6_transact_and_save_commit_at_once
+        t6_renew_login_and_logout_wait_for_the_end
+        t6_what_was_committed_sends_its_cookie_whatever_the_status
+        t6_an_answer_that_fails_still_sends_what_was_committed
+        t6_initial_values_do_not_count_as_stored
+        t6_revert_forgets_changes_and_intentions
+        t6_what_follows_a_destroy_is_a_new_session
+        t7_a_live_session_is_saved_after_the_head
+        t7_a_session_begun_before_the_head_is_saved_after_it
+        t7_a_new_session_after_the_head_is_an_error
+        t7_what_needs_a_new_cookie_after_the_head_is_an_error
+        t7_a_session_that_ends_meanwhile_is_gone_after_the_head
+    }
+    concurrency {
+        c1_a_save_carries_operations_and_no_snapshot
+        c1_what_was_only_read_does_not_come_back
+        c1_reload_keeps_the_changes_of_this_request
+        c2_sixty_four_clients_add_to_exactly_6_400
+        c2_two_hundred_writers_of_different_keys_all_survive
+        c2_a_transaction_that_fails_writes_nothing
+    }
+    races {
+        c3_nothing_comes_back_after_a_logout
+        c3_nothing_comes_back_after_a_revocation
+        c3_a_logout_that_loses_to_another_is_still_a_logout
+        c3_what_becomes_of_lost_changes_is_configurable
+        c3_a_login_by_another_tab_keeps_the_slow_one_out
+        c4_endless_conflicts_end_as_an_error
+        c4_the_deadline_covers_the_queue
+        c4_within_a_process_savers_do_not_collide
+    }
+    doubt {
+        c5_an_update_whose_answer_is_lost_counts_once
+        c5_a_create_whose_answer_is_lost_makes_one_session
+        c5_a_login_whose_answer_is_lost_gives_its_cookie
+        c5_a_logout_whose_answer_is_lost_is_done
+        c5_what_is_still_unknown_is_503_and_never_repeated
+        c5_after_a_503_nothing_is_written_late
+        c5_saving_again_on_the_same_handle_does_not_count_twice
+        c5_a_doubt_that_others_wrote_over_stays_an_error
+        c6_each_flash_is_shown_exactly_once
+        c6_flashes_and_seed_are_beside_the_data
+        c6_flashes_that_cannot_be_committed_are_not_shown
+    }
+    time {
+        e1_timeout_is_inactivity
+        e1_absolute_timeout_counts_from_creation
+        e1_ignore_expiry_turns_both_off
+        e1_a_session_has_a_timeout_of_its_own
+        e2_an_expired_record_is_never_handed_out
+        e2_what_expired_while_a_request_ran_is_not_written_back
+        e2_what_others_keep_alive_can_still_be_written
+        e3_a_clock_that_steps_back_ends_nothing
+        e4_the_sweep_waits_for_the_clock_skew
+        e4_the_sweeper_survives_a_store_error_and_stops
+        e5_an_expired_session_can_be_401
+        e5_a_token_without_a_live_record_counts_as_expired
+    }
+    address {
+        a1_by_default_a_session_works_from_everywhere
+        a1_another_address_gets_what_an_expired_session_gets
+        a1_a_prefix_may_stay_the_same
+        a1_a_login_binds_to_the_address_it_comes_from
+        a2_headers_count_only_from_a_trusted_proxy
+        a2_a_session_behind_a_proxy_is_bound_to_the_client
+    }
+    outage {
+        f1_a_store_that_is_down_or_hangs_is_503
+        f1_a_session_that_cannot_begin_is_503
+        f1_a_logout_that_failed_keeps_the_cookie
+        f1_reading_as_empty_in_an_outage_is_a_choice
+        f1_a_touch_that_failed_may_be_passed_over
+        f1_the_deadline_is_the_configured_one
+        f2_a_record_that_cannot_be_decoded_is_kept
+        f2_a_newer_format_is_503_and_stays
+        f2_a_damaged_record_can_be_revoked
+        f3_a_session_that_is_too_large_is_refused
+    }
+    headers {
+        h2_the_default_cookie_is_this_text
+        h2_a_configured_cookie_is_this_text
+        h2_remember_is_at_most_400_days
+        h3_no_cookie_when_there_is_nothing_to_learn
+        h3_a_persistent_cookie_slides_with_the_session
+        h3_never_two_cookies_of_one_name
+        h4_a_response_that_consulted_the_session_varies
+        h4_a_response_with_the_cookie_is_never_stored
+        h4_a_logout_can_clear_site_data
+        h4_the_handlers_own_cookies_stay
+        h1_a_neighbours_bad_bytes_hide_nothing
+    }
+    transport {
+        h5_a_header_carries_the_token_both_ways
+        h5_a_bearer_token_comes_in_authorization
+        h5_one_transport_reads_no_other
+        h5_a_401_takes_the_header_token_away
+    }
+    owners {
+        o1_sessions_of_lists_the_live_ones_latest_first
+        o1_a_logout_leaves_the_list
+        o1_a_list_is_whole_or_an_error
+        o2_a_revoked_session_is_dead_at_once
+        o2_an_owner_ends_only_sessions_of_their_own
+        o2_sign_out_everywhere_spares_one
+        o2_a_session_renewed_while_it_is_revoked_is_ended
+        o2_a_login_that_raced_the_first_list_is_ended
+        o2_logins_acknowledged_before_the_call_are_ended
+        o2_a_revocation_that_failed_says_so
+    }
+    csrf {
+        x1_each_response_shows_another_token_and_all_are_good
+        x1_asking_counts_as_storing_and_checking_does_not
+        x1_a_wrong_token_is_403
+        x1_two_first_askers_at_once_are_both_good
+        x1_login_replaces_the_seed
+        x1_a_token_asked_for_with_the_login_is_of_the_new_seed
+        x1_timed_renewal_keeps_the_seed
+        x1_a_logout_ends_the_seed
+    }
+}

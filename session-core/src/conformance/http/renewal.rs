@@ -1,0 +1,194 @@
+//! I7: a secret that is replaced by the passing of time.
+
+use super::HttpHarness;
+use super::browser::Browser;
+use super::script::Step;
+use super::world::{NONE, World, add, get, insert, wait};
+use crate::conformance::Counts;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const HOUR: u64 = 3_600;
+
+async fn hourly(harness: &dyn HttpHarness) -> World<'_> {
+    World::with(harness, |config| {
+        config.renew_every(Duration::from_secs(HOUR))
+    })
+    .await
+}
+
+async fn seen(browser: &mut Browser) -> Value {
+    browser.get([get("seen")]).await.outcome(0)
+}
+
+pub(super) async fn i7_a_due_renewal_is_one_write_at_the_next_request(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    let (old, (_, before)) = (visitor.token(), world.record().await);
+    world.advance(HOUR - 1);
+    seen(&mut visitor).await;
+    assert_eq!(visitor.token(), old);
+    world.spy.reset();
+    world.advance(1);
+    assert_eq!(seen(&mut visitor).await, 1);
+    world.assert_calls(Counts {
+        loads: 1,
+        updates: 1,
+        ..NONE
+    });
+    assert_ne!(visitor.token(), old);
+    let (_, after) = world.record().await;
+    assert_eq!(after.generation, before.generation, "handles stay bound");
+}
+
+pub(super) async fn i7_parallel_requests_renew_once(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let visitor = world.visitor().await;
+    world.advance(HOUR);
+    for (gate, steps) in [("read", vec![]), ("write", vec![insert("a", 1)])] {
+        let steps = [vec![wait(gate), get("seen")], steps].concat();
+        let first: Vec<_> = (0..5).map(|_| visitor.start_get(&*steps)).collect();
+        world.release(gate, 5).await;
+        let mut given = Vec::new();
+        for running in first {
+            let response = running.answer().await;
+            assert_eq!((response.status, response.outcome(1)), (200, json!(1)));
+            given.extend(response.set_cookie().map(str::to_owned));
+        }
+        assert_eq!(given.len(), 1, "one secret is given out: {given:?}");
+        world.spy.reset();
+        world.advance(HOUR);
+    }
+}
+
+pub(super) async fn i7_who_finds_the_secret_replaced_keeps_its_changes(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let visitor = world.visitor().await;
+    world.advance(HOUR);
+    let one = visitor.start_post([insert("one", 1), wait("one")]);
+    let two = visitor.start_post([insert("two", 2), wait("two")]);
+    world.reached("one").await;
+    world.release("two", 1).await;
+    let two = two.answer().await;
+    world.release("one", 1).await;
+    let one = one.answer().await;
+    assert_eq!((one.status, two.status), (200, 200));
+    assert!(two.set_cookie().is_some());
+    assert_eq!(one.set_cookie(), None, "it has nothing newer to give");
+    let mut visitor = visitor;
+    visitor.keep(&two);
+    let response = visitor.get([get("one"), get("two")]).await;
+    assert_eq!(response.body, "[1,2]");
+}
+
+pub(super) async fn i7_newer_data_bring_no_second_renewal(harness: &dyn HttpHarness) {
+    for commit in [add("n"), Step::Reload] {
+        let world = hourly(harness).await;
+        let mut visitor = world.visitor().await;
+        world.advance(HOUR);
+        let slow = visitor.start_post([wait("go"), commit.clone(), insert("slow", 1)]);
+        world.reached("go").await;
+        seen(&mut visitor).await;
+        world.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert_eq!((slow.status, slow.set_cookie()), (200, None), "{commit:?}");
+        let response = visitor.get([get("slow")]).await;
+        assert_eq!(response.outcome(0), 1, "the one given out is good");
+    }
+}
+
+pub(super) async fn i7_an_outgrown_secret_is_not_sent_again(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    world.advance(HOUR);
+    let slow = visitor.start_post([wait("go"), Step::Remember(86_400)]);
+    world.reached("go").await;
+    seen(&mut visitor).await;
+    seen(&mut visitor).await;
+    world.release("go", 1).await;
+    visitor.keep(&slow.answer().await);
+    world.advance(60);
+    assert_eq!(seen(&mut visitor).await, 1);
+}
+
+pub(super) async fn i7_the_old_secret_is_good_until_the_new_one_comes(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    let mut old = visitor.clone();
+    world.advance(HOUR);
+    seen(&mut visitor).await;
+    world.advance(HOUR / 2);
+    let response = old.get([get("seen")]).await;
+    assert_eq!((response.outcome(0), response.set_cookie()), (json!(1), None));
+    assert_eq!(old.post([add("n")]).await.outcome(0), 1);
+
+    assert_eq!(seen(&mut visitor).await, 1, "the new one is presented");
+    world.advance(9);
+    assert_eq!(seen(&mut old).await, 1, "for a grace both are good");
+    assert_eq!(seen(&mut visitor).await, 1);
+    world.advance(1);
+    assert_eq!(seen(&mut old).await, Value::Null);
+    assert_eq!(seen(&mut visitor).await, 1);
+}
+
+pub(super) async fn i7_presenting_the_new_secret_is_noted_once(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    world.advance(HOUR);
+    seen(&mut visitor).await;
+    world.spy.reset();
+    seen(&mut visitor).await;
+    world.assert_calls(Counts {
+        loads: 1,
+        updates: 1,
+        ..NONE
+    });
+    seen(&mut visitor).await;
+    world.assert_calls(Counts { loads: 1, ..NONE });
+}
+
+pub(super) async fn i7_a_lost_answer_costs_no_session(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let visitor = world.visitor().await;
+    let mut lost = visitor.clone();
+    world.advance(HOUR);
+    seen(&mut lost).await;
+    world.advance(HOUR);
+    let mut lost_again = visitor.clone();
+    seen(&mut lost_again).await;
+    assert_ne!(lost_again.token(), visitor.token());
+    assert_eq!(seen(&mut lost).await, Value::Null, "it was never received");
+    world.advance(HOUR);
+    let mut received = visitor.clone();
+    assert_eq!(seen(&mut received).await, 1);
+    assert_eq!(seen(&mut received).await, 1);
+    world.advance(10);
+    assert_eq!(seen(&mut visitor.clone()).await, Value::Null);
+    assert_eq!(seen(&mut received).await, 1);
+}
+
+pub(super) async fn i7_open_handles_stay_bound(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    let slow = visitor.start_post([wait("go"), insert("slow", 1), add("n"), Step::Reload]);
+    world.reached("go").await;
+    world.advance(HOUR);
+    seen(&mut visitor).await;
+    seen(&mut visitor).await;
+    world.advance(60);
+    world.release("go", 1).await;
+    let slow = slow.answer().await;
+    assert_eq!((slow.status, slow.set_cookie()), (200, None));
+    let response = visitor.get([get("slow"), get("n")]).await;
+    assert_eq!(response.body, "[1,1]");
+}
+
+pub(super) async fn i7_login_has_none_of_this(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    let mut old = visitor.clone();
+    world.advance(HOUR);
+    visitor.post([Step::Login("ada".into())]).await;
+    assert_eq!(seen(&mut old).await, Value::Null, "dead at once");
+    assert_eq!(seen(&mut visitor).await, 1);
+}

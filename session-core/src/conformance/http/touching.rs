@@ -1,0 +1,300 @@
+//! T1 to T5: when a store is touched, in whole counts of calls.
+
+use super::HttpHarness;
+use super::script::Step;
+use super::world::{COOKIE, NONE, World, add, get, insert, login, wait};
+use crate::conformance::{Counts, Fault, Operation};
+use crate::error::StoreErrorKind;
+use crate::id::Token;
+use crate::plan::Write;
+use std::time::Duration;
+
+pub(super) async fn t1_no_cookie_and_nothing_stored_touches_nothing(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut stranger = world.stranger();
+    for path in ["/eager", "/lazy", "/optional", "/twice"] {
+        for steps in [
+            vec![get("a"), Step::Keys, Step::TakeFlashes],
+            vec![Step::Remove("a".into()), Step::Clear, Step::Save],
+            vec![Step::Renew, Step::SetTimeout(60), Step::Remember(60)],
+            vec![Step::Logout],
+            vec![insert("a", 1), Step::Revert],
+        ] {
+            let response = stranger.call("POST", path, steps.clone()).await;
+            assert_eq!(response.status, 200, "{response:?}");
+            assert_eq!(response.set_cookie(), None, "{path} {steps:?}");
+            world.assert_calls(NONE);
+        }
+    }
+}
+
+pub(super) async fn t2_a_handler_that_does_not_ask_costs_nothing(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| {
+        config.renew_every(Duration::from_secs(60))
+    })
+    .await;
+    let mut visitor = world.visitor().await;
+    world.advance(3_600);
+    for path in ["/untouched", "/lazy"] {
+        let response = visitor.call("POST", path, []).await;
+        assert_eq!((response.status, &*response.body), (200, "[]"));
+        assert_eq!(response.set_cookie(), None);
+        assert_eq!(response.header("vary"), None, "{path} consulted nothing");
+        assert_eq!(response.header("cache-control"), None);
+        world.assert_calls(NONE);
+    }
+}
+
+pub(super) async fn t3_reading_costs_one_load(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    for path in ["/eager", "/lazy", "/optional", "/twice"] {
+        let response = visitor.call("GET", path, [get("seen"), Step::Keys]).await;
+        assert_eq!(response.body, r#"[1,["seen"]]"#);
+        assert_eq!(response.set_cookie(), None);
+        world.assert_calls(Counts { loads: 1, ..NONE });
+    }
+}
+
+pub(super) async fn t3_writing_costs_one_load_and_one_conditional_write(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let one_write = Counts {
+        loads: 1,
+        updates: 1,
+        ..NONE
+    };
+    for steps in [
+        vec![insert("a", 1), insert("b", 2), Step::Remove("a".into())],
+        vec![Step::UpdateAdd("n".into()), Step::Append("l".into(), 1.into())],
+        vec![insert("c", 1), add("n")],
+        vec![insert("d", 1), Step::Save, Step::Save],
+        vec![login("ada"), insert("e", 1), Step::Remember(86_400)],
+        vec![Step::CsrfToken, Step::Flash("hello".into())],
+        vec![Step::TakeFlashes],
+        vec![Step::SetTimeout(60)],
+        vec![Step::Clear],
+    ] {
+        let response = visitor.post(steps.clone()).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(world.spy.counts(), one_write, "{steps:?}");
+        world.spy.reset();
+    }
+    visitor.post([Step::Logout]).await;
+    world.assert_calls(Counts {
+        loads: 1,
+        deletes: 1,
+        ..NONE
+    });
+}
+
+pub(super) async fn t3_a_first_store_costs_one_create(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    for steps in [
+        vec![insert("a", 1)],
+        vec![login("ada")],
+        vec![add("n")],
+        vec![Step::CsrfToken],
+        vec![insert("a", 1), login("ada"), Step::Remember(60), Step::Renew],
+    ] {
+        let response = world.stranger().post(steps.clone()).await;
+        assert!(response.set_cookie().is_some(), "{response:?}");
+        let one = Counts { creates: 1, ..NONE };
+        assert_eq!(world.spy.counts(), one, "{steps:?}");
+        world.spy.reset();
+    }
+}
+
+pub(super) async fn t4_a_touch_is_written_once_per_interval(harness: &dyn HttpHarness) {
+    for (timeout, interval) in [(600, 60), (100, 10), (86_400, 60)] {
+        let world = World::with(harness, |config| {
+            config.timeout(Duration::from_secs(timeout))
+        })
+        .await;
+        let mut visitor = world.visitor().await;
+        let read = Counts { loads: 1, ..NONE };
+        let touch = Counts { touches: 1, ..read };
+        let write = Counts { updates: 1, ..read };
+        for (wait, steps, calls) in [
+            (interval - 1, vec![], read),
+            (1, vec![], touch),
+            (0, vec![], read),
+            (interval, vec![insert("a", 1)], write),
+            (0, vec![], read),
+            (interval, vec![Step::KeepExpiry], read),
+            (0, vec![], touch),
+        ] {
+            world.advance(wait);
+            let before = world.record().await.1;
+            visitor.get(steps.clone()).await;
+            assert_eq!(world.spy.counts(), calls, "{wait} s, then {steps:?}");
+            world.spy.reset();
+            let after = world.record().await.1;
+            if calls == touch {
+                assert_eq!(after.version, before.version, "{:?}", Write::Touch);
+                assert_eq!(after.accessed_at, world.manager().now());
+            }
+        }
+    }
+}
+
+pub(super) async fn t4_a_write_can_decline_to_extend_life(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let before = world.record().await.1.accessed_at;
+    world.advance(3_600);
+    visitor.post([insert("a", 1), Step::KeepExpiry]).await;
+    let after = world.record().await.1;
+    assert_eq!(after.accessed_at, before);
+    assert_eq!(after.data.raw("a"), Some("1"));
+}
+
+pub(super) async fn t4_an_unverified_token_touches_nothing(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let visitor = world.visitor().await;
+    world.advance(3_600);
+    let (id, before) = world.record().await;
+    let guess = Token::new(id, crate::id::Secret::random().unwrap());
+    let mut thief = visitor.holding(COOKIE, &guess.expose(None));
+    assert_eq!(thief.get([Step::Keys]).await.body, "[[]]");
+    world.assert_calls(Counts { loads: 1, ..NONE });
+    thief.post([Step::Logout]).await;
+    assert_eq!(world.record().await.1, before);
+}
+
+pub(super) async fn t5_the_session_is_saved_before_the_head_leaves(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let visitor = world.visitor().await;
+    let store = world.spy.hold(Operation::Update);
+    let running = visitor.start_post([insert("a", 1)]);
+    store.reached_by(1).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!running.is_finished(), "the response waits for the store");
+    store.open();
+    assert_eq!(running.answer().await.status, 200);
+    assert_eq!(world.data().await, r#"{"seen":1,"a":1}"#);
+}
+
+pub(super) async fn t5_a_server_error_discards_the_changes(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let before = world.records().await;
+    for change in [
+        insert("a", 1),
+        Step::Clear,
+        login("ada"),
+        Step::Renew,
+        Step::Logout,
+        Step::Remember(60),
+        Step::CsrfToken,
+    ] {
+        for status in [500, 502, 599] {
+            let steps = [change.clone(), Step::Status(status)];
+            let response = visitor.post(steps).await;
+            assert_eq!(response.status, status);
+            assert_eq!(response.set_cookie(), None, "{change:?}");
+            world.assert_calls(Counts { loads: 1, ..NONE });
+        }
+    }
+    assert_eq!(world.records().await, before);
+    let mut stranger = world.stranger();
+    stranger.post([insert("a", 1), Step::Status(500)]).await;
+    world.assert_calls(NONE);
+    visitor.post([insert("a", 1), Step::Status(499)]).await;
+    assert_eq!(world.data().await, r#"{"seen":1,"a":1}"#);
+}
+
+pub(super) async fn t5_saving_on_a_server_error_can_be_asked_for(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| config.save_on_server_error(true)).await;
+    let mut visitor = world.visitor().await;
+    let response = visitor
+        .post([insert("a", 1), Step::Renew, Step::Status(500)])
+        .await;
+    assert_eq!(response.status, 500);
+    assert!(response.set_cookie().is_some());
+    assert_eq!(world.data().await, r#"{"seen":1,"a":1}"#);
+}
+
+pub(super) async fn t5_a_failed_load_is_remembered(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let down = Fault::Refuse(StoreErrorKind::Unavailable);
+    world.spy.always(Operation::Load, down);
+    for path in ["/eager", "/lazy", "/optional", "/twice"] {
+        let steps = [Step::Header("x-mine".into(), "1".into()), Step::Keys];
+        let response = visitor.call("GET", path, steps).await;
+        assert_eq!(response.status, 503, "{path} {response:?}");
+        assert_eq!(response.header("retry-after"), Some("1"));
+        assert_eq!(response.header("x-mine"), None, "nothing of the handler's");
+        world.assert_calls(Counts { loads: 1, ..NONE });
+    }
+}
+
+pub(super) async fn t5_an_optional_session_is_none_only_without_a_layer(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let response = visitor.call("GET", "/bare/optional", [Step::Keys]).await;
+    assert_eq!(response.body, r#"["no session"]"#);
+    assert_eq!(response.header("vary"), None);
+    let response = visitor.call("GET", "/bare", [Step::Keys]).await;
+    assert_eq!(response.status, 500);
+    assert_eq!(response.body, "internal server error");
+    world.assert_calls(NONE);
+    let mut stranger = world.stranger();
+    let response = stranger.call("GET", "/optional", [Step::Keys]).await;
+    assert_eq!(response.body, "[[]]");
+}
+
+pub(super) async fn t5_a_layer_added_twice_works_once(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut browser = world.stranger();
+    let response = browser.call("POST", "/twice", [insert("a", 1)]).await;
+    assert!(response.set_cookie().is_some());
+    assert_eq!(response.all("vary"), ["Cookie"]);
+    world.assert_calls(Counts { creates: 1, ..NONE });
+    let steps = [insert("b", 1), Step::Renew];
+    let response = browser.call("POST", "/twice", steps).await;
+    assert!(response.set_cookie().is_some());
+    world.assert_calls(Counts {
+        loads: 1,
+        updates: 1,
+        ..NONE
+    });
+    assert_eq!(world.data().await, r#"{"a":1,"b":1}"#);
+}
+
+pub(super) async fn t5_a_handler_that_panics_stores_nothing(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let before = world.records().await;
+    let steps = [insert("a", 1), login("ada"), Step::Panic];
+    assert!(visitor.start_post(steps).panicked().await);
+    world.assert_calls(Counts { loads: 1, ..NONE });
+    assert_eq!(world.records().await, before);
+    assert_eq!(visitor.post([add("n")]).await.outcome(0), 1);
+}
+
+pub(super) async fn t5_a_client_that_goes_away_leaves_the_session_whole(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let waiting = visitor.start_post([insert("a", 1), wait("never")]);
+    world.reached("never").await;
+    waiting.disconnect().await;
+    assert_eq!(world.data().await, r#"{"seen":1}"#);
+
+    let store = world.spy.hold(Operation::Update);
+    let saving = visitor.start_post([insert("a", 1)]);
+    store.reached_by(1).await;
+    saving.disconnect().await;
+    store.open();
+    let next = visitor.post([add("n"), insert("b", 1)]).await;
+    assert_eq!((next.status, next.outcome(0)), (200, 1.into()));
+    let response = visitor.get([get("n"), get("b")]).await;
+    assert_eq!(response.body, "[1,1]", "the queue let the next one in");
+}

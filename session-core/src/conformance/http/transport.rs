@@ -1,0 +1,117 @@
+//! H5: tokens that travel in headers.
+
+use super::HttpHarness;
+use super::browser::Browser;
+use super::message::Response;
+use super::script::Step;
+use super::world::{COOKIE, NONE, World, get, insert, login};
+use crate::config::OnExpired;
+use crate::conformance::Counts;
+use crate::http::Transport;
+use crate::id::Token;
+use serde_json::Value;
+use std::time::Duration;
+
+fn sending(browser: &Browser, name: &str, value: &str) -> Browser {
+    let mut client = browser.clone();
+    client.headers = vec![(name.to_owned(), value.to_owned())];
+    client
+}
+
+#[track_caller]
+fn assert_no_cookies(response: &Response) {
+    assert_eq!(response.all("set-cookie"), [""; 0]);
+}
+
+pub(super) async fn h5_a_header_carries_the_token_both_ways(harness: &dyn HttpHarness) {
+    let transport = Transport::Header("X-Session-Id".into());
+    let world = World::with(harness, |config| config.transport(transport)).await;
+    let mut client = world.stranger();
+    let response = client.post([insert("a", 1)]).await;
+    assert_no_cookies(&response);
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_eq!(items(&response), "x-session-id");
+    let token = response.header("x-session-id").unwrap().to_owned();
+
+    let mut client = sending(&client, "x-session-id", &token);
+    let response = client.get([get("a")]).await;
+    assert_eq!(response.outcome(0), 1);
+    assert_eq!(response.header("x-session-id"), None, "nothing to learn");
+    assert_eq!(items(&response), "x-session-id");
+
+    let response = client.post([login("ada")]).await;
+    let renewed = response.header("x-session-id").unwrap().to_owned();
+    assert_ne!(renewed, token);
+    let mut client = sending(&client, "x-session-id", &renewed);
+    let response = client.post([Step::Logout]).await;
+    assert_eq!(response.header("x-session-id"), Some(""), "a removal is empty");
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_no_cookies(&response);
+    assert!(world.records().await.is_empty());
+}
+
+fn items(response: &Response) -> String {
+    response.all("vary").join(", ").to_ascii_lowercase()
+}
+
+pub(super) async fn h5_a_bearer_token_comes_in_authorization(harness: &dyn HttpHarness) {
+    let transport = Transport::Bearer("x-session".into());
+    let world = World::with(harness, |config| config.transport(transport)).await;
+    let client = world.stranger();
+    let response = client.clone().post([insert("a", 1)]).await;
+    assert_no_cookies(&response);
+    let token = response.header("x-session").unwrap().to_owned();
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let line = format!("{scheme} {token}");
+        let response = sending(&client, "authorization", &line)
+            .get([get("a")])
+            .await;
+        assert_eq!(response.outcome(0), 1, "{scheme}");
+        assert_eq!(items(&response), "authorization");
+    }
+    for line in [
+        format!("Basic {token}"),
+        token.clone(),
+        format!("Bearer{token}"),
+        "Bearer ".to_owned(),
+        "Be".to_owned(),
+    ] {
+        world.spy.reset();
+        let mut client = sending(&client, "authorization", &line);
+        assert_eq!(client.get([get("a")]).await.outcome(0), Value::Null);
+        world.assert_calls(NONE);
+    }
+}
+
+pub(super) async fn h5_one_transport_reads_no_other(harness: &dyn HttpHarness) {
+    let by_cookie = World::new(harness).await;
+    let visitor = by_cookie.visitor().await;
+    let transport = Transport::Header("x-session-id".into());
+    let by_header = by_cookie.node(|config| config.transport(transport)).await;
+    let mut wrong = visitor.at(by_header.app.clone());
+    assert_eq!(wrong.get([get("seen")]).await.outcome(0), Value::Null);
+    let bare = by_cookie.stranger();
+    let mut wrong = sending(&bare, "x-session-id", &visitor.token());
+    assert_eq!(wrong.get([get("seen")]).await.outcome(0), Value::Null);
+    by_cookie.assert_calls(NONE);
+    let mut right = sending(&by_header.stranger(), "x-session-id", &visitor.token());
+    right.jar.insert(COOKIE.into(), "ignored".into());
+    assert_eq!(right.get([get("seen")]).await.outcome(0), 1);
+    by_cookie.assert_calls(Counts { loads: 1, ..NONE });
+}
+
+pub(super) async fn h5_a_401_takes_the_header_token_away(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| {
+        config
+            .transport(Transport::Header("x-session-id".into()))
+            .on_expired(OnExpired::Unauthorized)
+            .timeout(Duration::from_secs(600))
+    })
+    .await;
+    let dead = Token::random().unwrap().expose(None);
+    let mut client = sending(&world.stranger(), "x-session-id", &dead);
+    let response = client.get([]).await;
+    assert_eq!(response.status, 401);
+    assert_eq!(response.header("x-session-id"), Some(""));
+    assert_no_cookies(&response);
+}

@@ -1,0 +1,194 @@
+//! What a scenario happens in: a clock, a store with a spy, an application.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::browser::Browser;
+use super::probe::Probe;
+use super::script::Step;
+use super::{App, HttpHarness};
+use crate::clock::{Clock, ManualClock};
+use crate::config::{SessionConfig, SessionConfigBuilder};
+use crate::conformance::{Counts, SpyStore};
+use crate::id::SessionId;
+use crate::manager::SessionManager;
+use crate::memory::MemoryStore;
+use crate::record::{Owner, Record};
+use crate::store::Cursor;
+
+/// The default cookie's name.
+pub(super) const COOKIE: &str = "__Host-sid";
+
+/// One node of an application, its store and its clock.
+pub(super) struct World<'a> {
+    harness: &'a dyn HttpHarness,
+    pub(super) clock: ManualClock,
+    pub(super) spy: SpyStore,
+    pub(super) probe: Probe,
+    pub(super) app: Rc<dyn App>,
+}
+
+impl<'a> World<'a> {
+    /// With every option at its default.
+    pub(super) async fn new(harness: &'a dyn HttpHarness) -> Self {
+        Self::with(harness, |config| config).await
+    }
+
+    /// With the options that `choose` sets.
+    pub(super) async fn with(
+        harness: &'a dyn HttpHarness,
+        choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+    ) -> Self {
+        let clock = ManualClock::at_unix_ms(1_764_000_000_000);
+        let spy = SpyStore::new(MemoryStore::new());
+        Self::on(harness, clock, spy, choose).await
+    }
+
+    /// A second node: another manager over the same store and clock.
+    pub(super) async fn node(
+        &self,
+        choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+    ) -> Self {
+        let (clock, spy) = (self.clock.clone(), self.spy.clone());
+        Self::on(self.harness, clock, spy, choose).await
+    }
+
+    async fn on(
+        harness: &'a dyn HttpHarness,
+        clock: ManualClock,
+        spy: SpyStore,
+        choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+    ) -> Self {
+        let config = SessionConfig::builder().clock(Clock::manual(&clock));
+        let config = choose(config).build().expect("the options are allowed");
+        let probe = Probe::new(SessionManager::new(spy.clone(), config));
+        let app = harness.app(probe.clone()).await;
+        Self {
+            harness,
+            clock,
+            spy,
+            probe,
+            app,
+        }
+    }
+
+    pub(super) fn manager(&self) -> &SessionManager {
+        self.probe.manager()
+    }
+
+    /// A browser without cookies.
+    pub(super) fn stranger(&self) -> Browser {
+        Browser::new(Rc::clone(&self.app))
+    }
+
+    /// A browser with a session that holds `{"seen":1}`; nothing counted yet.
+    pub(super) async fn visitor(&self) -> Browser {
+        let mut browser = self.stranger();
+        let response = browser.post([insert("seen", 1)]).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        assert!(response.set_cookie().is_some(), "{response:?}");
+        self.spy.reset();
+        browser
+    }
+
+    /// A browser that is signed in as `owner`; nothing counted yet.
+    pub(super) async fn member(&self, owner: &str) -> Browser {
+        let mut browser = self.visitor().await;
+        let response = browser.post([Step::Login(owner.to_owned())]).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        self.spy.reset();
+        browser
+    }
+
+    pub(super) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Opens the gate once `count` requests wait there.
+    pub(super) async fn release(&self, gate: &str, count: usize) {
+        let gate = self.probe.gate(gate);
+        gate.reached_by(count).await;
+        gate.open();
+    }
+
+    /// Waits until a request is at the gate.
+    pub(super) async fn reached(&self, gate: &str) {
+        self.probe.gate(gate).reached_by(1).await;
+    }
+
+    /// Every record of the store, past the spy.
+    pub(super) async fn records(&self) -> Vec<(SessionId, Record)> {
+        let store = self.spy.inner();
+        let mut records = Vec::new();
+        let mut cursor = Some(Cursor::start());
+        while let Some(at) = cursor {
+            let page = store.scan(at, 1_000).await.expect("the store scans");
+            for id in page.ids {
+                if let Some(record) = store.load(&id).await.expect("the store loads") {
+                    records.push((id, record));
+                }
+            }
+            cursor = page.next;
+        }
+        records
+    }
+
+    /// The only record of the store.
+    pub(super) async fn record(&self) -> (SessionId, Record) {
+        let mut records = self.records().await;
+        assert_eq!(records.len(), 1, "one record is stored: {records:?}");
+        records.remove(0)
+    }
+
+    /// The data of the only record, as JSON.
+    pub(super) async fn data(&self) -> String {
+        self.record().await.1.data.as_str().to_owned()
+    }
+
+    /// Asserts the calls since the last look, and begins to count anew.
+    #[track_caller]
+    pub(super) fn assert_calls(&self, expected: Counts) {
+        assert_eq!(self.spy.counts(), expected);
+        self.spy.reset();
+    }
+}
+
+pub(super) const NONE: Counts = Counts {
+    creates: 0,
+    loads: 0,
+    updates: 0,
+    touches: 0,
+    deletes: 0,
+    owned_bys: 0,
+    scans: 0,
+    sweeps: 0,
+    pings: 0,
+};
+
+pub(super) fn insert(key: &str, value: impl Into<serde_json::Value>) -> Step {
+    Step::Insert(key.to_owned(), value.into())
+}
+
+pub(super) fn get(key: &str) -> Step {
+    Step::Get(key.to_owned())
+}
+
+pub(super) fn wait(gate: &str) -> Step {
+    Step::Wait(gate.to_owned())
+}
+
+pub(super) fn add(key: &str) -> Step {
+    Step::TransactAdd(key.to_owned())
+}
+
+pub(super) fn login(owner: &str) -> Step {
+    Step::Login(owner.to_owned())
+}
+
+pub(super) fn attempt(step: Step) -> Step {
+    Step::Try(Box::new(step))
+}
+
+pub(super) fn owner(name: &str) -> Owner {
+    Owner::new(name).expect("the name is allowed")
+}

@@ -1,0 +1,205 @@
+//! A save split in two, to be written inside a transaction of the application's own.
+//!
+//! [`Session::prepare_save`] takes the session's turn and hands out the record that is to be
+//! written; a store that can join a transaction writes it there, on condition of
+//! [`PendingSave::expected`]; after the commit the save is [confirmed](PendingSave::confirm), after
+//! a rollback or a conflict [aborted](PendingSave::abort). One that is dropped without either,
+//! because a commit's answer was lost, stays in doubt: the next save looks what became of it
+//! (rule C5) before it writes anything.
+
+use std::fmt;
+
+use crate::commit::{CommitGuard, contended, head_sent, refused};
+use crate::error::Error;
+use crate::id::{SessionId, Token};
+use crate::plan::{CookieMove, Write};
+use crate::queue::Ticket;
+use crate::record::{Record, Version};
+use crate::session::{Doubt, Scope, Session};
+
+/// A save that is prepared and not yet written.
+///
+/// Other savers of the session wait until it is confirmed, aborted or dropped, so hold it only
+/// for the length of a transaction.
+#[must_use = "the save happens only if it is written and confirmed"]
+pub struct PendingSave {
+    session: Session,
+    ticket: Ticket,
+    record: Record,
+    token: Token,
+    cookie: CookieMove,
+    expected: Option<Version>,
+}
+
+impl Session {
+    /// Prepares to store the changes made so far; `None` when nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`save`](Session::save), except for what the write itself can meet.
+    pub async fn prepare_save(&self) -> Result<Option<PendingSave>, Error> {
+        const OPERATION: &str = "preparing to save the session";
+        let manager = &self.0.manager;
+        let deadline = manager.deadline();
+        let id = self.state().identity(OPERATION)?.id();
+        let turn = manager.queues().enter(id, deadline).await;
+        let mut ticket = turn.map_err(|_| contended(OPERATION))?;
+        let newer = self.settle_doubt(OPERATION, &mut ticket, deadline).await?;
+
+        let (mut draft, mut attempt) = self.state().begin(Scope::Data, OPERATION)?;
+        let open = CommitGuard(self);
+        let newer = match (newer, &attempt.base) {
+            (None, Some(base)) if attempt.has_expired(manager) => {
+                Some(self.reread(OPERATION, &id, base, deadline).await?)
+            }
+            (newer, _) => newer,
+        };
+        if let Some(record) = newer {
+            self.check(OPERATION, &record, attempt.base.as_ref())?;
+            draft.rebase(record.data.clone(), record.own.clone())?;
+            attempt = attempt.on(record);
+        }
+        let plan = attempt.plan().map_err(|no| refused(OPERATION, no))?;
+        if matches!(plan.write, Write::Nothing | Write::Touch) {
+            return Ok(None);
+        }
+        if plan.cookie_needed && attempt.head_sent {
+            return Err(head_sent(OPERATION));
+        }
+        let (record, token) = attempt.next(self, &draft, OPERATION)?;
+        open.keep();
+        self.state().doubt = Some(Doubt {
+            version: record.version,
+            token: token.clone(),
+            cookie: plan.cookie,
+            scope: Scope::Data,
+        });
+        Ok(Some(PendingSave {
+            session: self.clone(),
+            ticket,
+            record,
+            token,
+            cookie: plan.cookie,
+            expected: attempt.base.as_ref().map(|base| base.version),
+        }))
+    }
+}
+
+impl PendingSave {
+    /// The session's id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.token.id()
+    }
+
+    /// The record to write.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The version the stored record must have for the write to happen; `None`: no record may
+    /// be there yet.
+    #[must_use]
+    pub fn expected(&self) -> Option<Version> {
+        self.expected
+    }
+
+    /// The record is written and the transaction committed.
+    pub fn confirm(self) {
+        self.session
+            .state()
+            .committed(Scope::Data, self.record.clone(), self.token, self.cookie);
+        self.ticket.leave_with(&self.record);
+    }
+
+    /// Nothing was written: the changes are as they were before. After a conflict, `reload` the
+    /// session and prepare again.
+    pub fn abort(self) {
+        drop(CommitGuard(&self.session));
+    }
+}
+
+impl fmt::Debug for PendingSave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingSave")
+            .field("id", &self.id())
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Exchange, Finish, RequestHead};
+    use crate::{Created, MemoryStore, SessionConfig, SessionManager, Store, Written};
+    use std::sync::Arc;
+
+    struct NoHead;
+
+    impl RequestHead for NoHead {
+        fn each_header<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+
+        fn peer(&self) -> Option<std::net::IpAddr> {
+            None
+        }
+    }
+
+    async fn session() -> (Arc<dyn Store>, Session) {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let config = SessionConfig::builder().build().unwrap();
+        let manager = SessionManager::new(Arc::clone(&store), config);
+        let exchange = Exchange::begin(&manager, "POST");
+        let session = exchange.session(&NoHead).await.unwrap();
+        assert!(!matches!(exchange.finish(500), Finish::Pending(_)) || session.is_new());
+        session.state().head_sent = false;
+        (store, session)
+    }
+
+    #[tokio::test]
+    async fn a_confirmed_save_is_saved_once() {
+        let (store, session) = session().await;
+        assert!(session.prepare_save().await.unwrap().is_none());
+        session.append("list", 1).unwrap();
+        let pending = session.prepare_save().await.unwrap().unwrap();
+        assert_eq!(pending.expected(), None);
+        let created = store.create(&pending.id(), pending.record()).await.unwrap();
+        assert_eq!(created, Created::Done);
+        pending.confirm();
+        session.append("list", 2).unwrap();
+        session.save().await.unwrap();
+        let stored = store.load(&session.id().unwrap()).await.unwrap().unwrap();
+        assert_eq!(stored.data.raw("list"), Some("[1,2]"));
+    }
+
+    #[tokio::test]
+    async fn an_aborted_save_leaves_its_changes_to_the_next() {
+        let (store, session) = session().await;
+        session.append("list", 1).unwrap();
+        session.prepare_save().await.unwrap().unwrap().abort();
+        session.save().await.unwrap();
+        let stored = store.load(&session.id().unwrap()).await.unwrap().unwrap();
+        assert_eq!(stored.data.raw("list"), Some("[1]"));
+    }
+
+    #[tokio::test]
+    async fn c5_a_save_in_doubt_is_looked_up_and_not_made_twice() {
+        let (store, session) = session().await;
+        session.append("list", 0).unwrap();
+        session.save().await.unwrap();
+        for written in [true, false] {
+            session.append("list", 1).unwrap();
+            let pending = session.prepare_save().await.unwrap().unwrap();
+            if written {
+                let (id, expected) = (pending.id(), pending.expected().unwrap());
+                let update = store.update(&id, pending.record(), expected).await;
+                assert_eq!(update.unwrap(), Written::Done);
+            }
+            drop(pending);
+            session.save().await.unwrap();
+        }
+        let stored = store.load(&session.id().unwrap()).await.unwrap().unwrap();
+        assert_eq!(stored.data.raw("list"), Some("[0,1,1]"));
+    }
+}

@@ -1,0 +1,82 @@
+//! What goes wrong on the way to a file, and what the caller is told.
+
+use std::io;
+
+use session_core::{StoreError, StoreErrorKind};
+
+/// Why an operation stopped.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The folder was deleted under the running store; it is made anew and the operation begins
+    /// again.
+    FolderDeleted,
+    Io(io::Error),
+    /// What was written may not have reached the disk; it is there to be read nevertheless, also
+    /// if the reason is a lack of room.
+    Sync(io::Error),
+    Store(StoreError),
+}
+
+impl Failure {
+    /// Whether nothing can have been written because there was no room or no permission to grow.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Io(error) if kind_of(error) != StoreErrorKind::Unavailable)
+    }
+
+    pub(crate) fn into_store_error(self, operation: &'static str) -> StoreError {
+        match self {
+            Self::Store(error) => {
+                StoreError::new(error.kind(), format!("{operation} failed: {error}"))
+                    .caused_by(error)
+            }
+            Self::Io(error) => {
+                StoreError::new(kind_of(&error), format!("{operation} failed: {error}"))
+                    .caused_by(error)
+            }
+            Self::Sync(error) => StoreError::new(
+                StoreErrorKind::Unavailable,
+                format!("{operation} failed: waiting for the disk: {error}"),
+            )
+            .caused_by(error),
+            Self::FolderDeleted => StoreError::new(
+                StoreErrorKind::Unavailable,
+                format!("{operation} failed: the folder is being deleted"),
+            ),
+        }
+    }
+
+    pub(crate) fn corrupt(why: &'static str) -> Self {
+        Self::Store(StoreError::new(StoreErrorKind::Corrupt, why))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<rustix::io::Errno> for Failure {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn kind_of(error: &io::Error) -> StoreErrorKind {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreErrorKind::Full,
+        io::ErrorKind::FileTooLarge => StoreErrorKind::TooLarge,
+        _ => StoreErrorKind::Unavailable,
+    }
+}
+
+/// Something is in the place of a file of ours that we did not make, and it is left alone.
+pub(crate) fn refused(why: &'static str) -> Failure {
+    Failure::Io(io::Error::other(why))
+}

@@ -1,0 +1,337 @@
+//! The operations on one record, as they run on a blocking thread.
+
+use rustix::fs::{Access as Permission, AtFlags};
+use session_core::{
+    Created, Owner, Record, SessionId, StoreError, StoreErrorKind, Touch, Version, Written,
+};
+
+use crate::config::{Durability, FsConfig};
+use crate::failure::{Failure, refused};
+use crate::file::{Lock, SessionFile, TOUCH_BYTES_MAX};
+use crate::folder::{Access, Folders, Root};
+use crate::log::{self, Last, Touched};
+use crate::owners::{self, Marked};
+use crate::paths::Template;
+use crate::sweep::Place as SweepPlace;
+use crate::syncs::{Place, Syncs};
+
+/// The records of one folder.
+#[derive(Debug)]
+pub(crate) struct Records {
+    pub(crate) root: Root,
+    pub(crate) template: Template,
+    pub(crate) durability: Durability,
+    pub(crate) sweep_place: SweepPlace,
+    syncs: Syncs,
+}
+
+impl Records {
+    pub(crate) fn new(config: &FsConfig) -> Result<Self, session_core::Error> {
+        let invalid = |message| session_core::Error::new(session_core::ErrorKind::Invalid, message);
+        let template = Template::new(config.template())?;
+        let dir = std::path::absolute(config.dir())
+            .map_err(|error| invalid("the folder's path cannot be resolved").caused_by(error))?;
+        Ok(Self {
+            root: Root::new(dir, config.chosen_durability()),
+            template,
+            durability: config.chosen_durability(),
+            sweep_place: SweepPlace::default(),
+            syncs: Syncs::default(),
+        })
+    }
+
+    /// Does `work` in the folder; once more if it was deleted meanwhile.
+    pub(crate) fn within<T>(
+        &self,
+        work: impl Fn(&Self, &Folders) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let folders = self.root.folders()?;
+        match work(self, &folders) {
+            Err(Failure::FolderDeleted) => {
+                self.root.forget(&folders);
+                drop(folders);
+                work(self, &*self.root.folders()?)
+            }
+            done => done,
+        }
+    }
+
+    /// Whether the folder is where its path leads, and can be written to.
+    pub(crate) fn ping(&self, folders: &Folders) -> Result<(), Failure> {
+        folders.check_present()?;
+        if !self.root.is_at_its_path(folders)? {
+            return Err(refused("another folder is at the store's path"));
+        }
+        let needed = Permission::WRITE_OK | Permission::EXEC_OK;
+        for folder in [&folders.sessions, &folders.owners] {
+            rustix::fs::accessat(folder, ".", needed, AtFlags::EACCESS)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn create(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        record: &Record,
+    ) -> Result<Created, Failure> {
+        let frame = encode(id, record)?;
+        let Some(file) = self.lock(folders, id, Access::Make)? else {
+            return Err(Failure::FolderDeleted);
+        };
+        // An empty file, or the beginning of a first frame, is nobody's: its writer, who held
+        // this lock, died before anything was acknowledged.
+        match file.read_locked() {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Failure::Store(_)) => return Ok(Created::Taken),
+            Err(failure) => return Err(failure),
+        }
+        let owner = record.owner.as_ref();
+        let began = self.mark(folders, owner, id).and_then(|marked| {
+            file.begin(&frame)
+                .inspect_err(|_| self.unmark(folders, owner, id, marked))
+        });
+        if let Err(failure) = began {
+            // If this fails too, an empty file is no session.
+            let _ = self.unlink(folders, id);
+            return Err(failure);
+        }
+        if self.durability == Durability::Disk {
+            file.unlock()?;
+            self.sync_file(id, &file)?;
+            self.sync_shard(folders, id)?;
+        }
+        Ok(Created::Done)
+    }
+
+    pub(crate) fn load(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+    ) -> Result<Option<Record>, Failure> {
+        match self.find(folders, id)? {
+            Some(last) => Ok(Some(last.record()?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The live record, without a lock if the file ends in a whole frame.
+    ///
+    /// Otherwise someone is just writing, died while writing, or the bytes are damaged: only
+    /// with the lock held can that be told.
+    pub(crate) fn find(&self, folders: &Folders, id: &SessionId) -> Result<Option<Last>, Failure> {
+        let Some(file) = SessionFile::open(folders, &self.template, id)? else {
+            return Ok(None);
+        };
+        if file.is_empty() {
+            return Ok(None);
+        }
+        if let Some(last) = file.read_end()? {
+            return Ok(Some(last));
+        }
+        let template = &self.template;
+        match SessionFile::lock(folders, template, id, Access::Read, Lock::Shared)? {
+            Some(file) => file.read_locked(),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn update(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        record: &Record,
+        expected: Version,
+    ) -> Result<Written, Failure> {
+        let Some((file, last)) = self.lock_live(folders, id)? else {
+            return Ok(Written::Gone);
+        };
+        let stored = last.record()?;
+        if stored.version != expected {
+            return Ok(Written::Conflict);
+        }
+        let mut record = record.clone();
+        record.accessed_at = record.accessed_at.max(stored.accessed_at);
+        let frame = encode(id, &record)?;
+        if record.owner == stored.owner {
+            file.add_record(&last, &frame, self.durability)?;
+            return self.acknowledge(id, &file);
+        }
+        let owner = record.owner.as_ref();
+        let marked = self.mark(folders, owner, id)?;
+        if let Err(failure) = file.add_record(&last, &frame, self.durability) {
+            if failure.is_refusal() {
+                self.unmark(folders, owner, id, marked);
+            }
+            return Err(failure);
+        }
+        if self.durability == Durability::Disk {
+            self.sync_file(id, &file)?;
+        }
+        if let Some(before) = &stored.owner {
+            owners::remove(folders, before, id)?;
+        }
+        Ok(Written::Done)
+    }
+
+    pub(crate) fn touch(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        touch: &Touch,
+    ) -> Result<Written, Failure> {
+        let Some((file, last)) = self.lock_live(folders, id)? else {
+            return Ok(Written::Gone);
+        };
+        let mut record = last.record()?;
+        let before = record.accessed_at;
+        if !record.touch(touch) {
+            return Ok(Written::Conflict);
+        }
+        if record.accessed_at == before {
+            return Ok(Written::Done);
+        }
+        if last.touch_bytes() >= TOUCH_BYTES_MAX.max(last.record_len) {
+            file.add_record(&last, &encode(id, &record)?, self.durability)?;
+        } else {
+            let touched = Touched {
+                accessed_at: record.accessed_at,
+                expires_at: record.expires_at(),
+            };
+            let frame = log::touch_frame(id, last.end - last.record_at, &touched);
+            file.append(&last, &frame)?;
+        }
+        self.acknowledge(id, &file)
+    }
+
+    pub(crate) fn lock(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        access: Access,
+    ) -> Result<Option<SessionFile>, Failure> {
+        SessionFile::lock(folders, &self.template, id, access, Lock::Exclusive)
+    }
+
+    fn lock_live(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+    ) -> Result<Option<(SessionFile, Last)>, Failure> {
+        let Some(file) = self.lock(folders, id, Access::Write)? else {
+            return Ok(None);
+        };
+        Ok(file.read_locked()?.map(|last| (file, last)))
+    }
+
+    /// Done; with `Disk`, after the bytes are there. Others may write meanwhile: what they add
+    /// comes after this frame, so their sync covers it.
+    fn acknowledge(&self, id: &SessionId, file: &SessionFile) -> Result<Written, Failure> {
+        if self.durability == Durability::Disk {
+            file.unlock()?;
+            self.sync_file(id, file)?;
+        }
+        Ok(Written::Done)
+    }
+
+    fn sync_file(&self, id: &SessionId, file: &SessionFile) -> Result<(), Failure> {
+        self.syncs.join(Place::Session(*id), || file.sync())
+    }
+
+    pub(crate) fn sync_shard(&self, folders: &Folders, id: &SessionId) -> Result<(), Failure> {
+        let first = id.as_bytes()[0];
+        self.syncs
+            .join(Place::Shard(first), || folders.sync_shard(first))
+    }
+
+    fn mark(
+        &self,
+        folders: &Folders,
+        owner: Option<&Owner>,
+        id: &SessionId,
+    ) -> Result<Marked, Failure> {
+        match owner {
+            Some(owner) => owners::add(folders, owner, id, self.durability),
+            None => Ok(Marked::Before),
+        }
+    }
+
+    /// Takes a marker back whose record was not written. One that stays does no harm.
+    fn unmark(&self, folders: &Folders, owner: Option<&Owner>, id: &SessionId, marked: Marked) {
+        if let (Some(owner), Marked::New) = (owner, marked)
+            && let Err(failure) = owners::remove(folders, owner, id)
+        {
+            tracing::debug!(?failure, %id, "a marker of the owner index stays behind");
+        }
+    }
+}
+
+fn encode(id: &SessionId, record: &Record) -> Result<Vec<u8>, StoreError> {
+    let json = record.encode();
+    if json.len() > log::RECORD_BYTES_MAX {
+        return Err(StoreError::new(
+            StoreErrorKind::TooLarge,
+            format!(
+                "the record has {} bytes, a file holds at most {}",
+                json.len(),
+                log::RECORD_BYTES_MAX
+            ),
+        ));
+    }
+    Ok(log::record_frame(id, json.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session_core::{Clock, Expiry, Only, Token};
+
+    /// What was waited for after each of: create, update, touch, delete.
+    fn waits(durability: Durability) -> [Vec<Place>; 4] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = FsConfig::new(dir.path()).durability(durability);
+        let records = Records::new(&config).unwrap();
+        let (token, now) = (Token::random().unwrap(), Clock::system().now());
+        let id = token.id();
+        let record = Record::new(token.digest(), now, Expiry::NEVER).unwrap();
+        let mut update = record.clone();
+        update.version = record.version.next().unwrap();
+        let touch = Touch {
+            generation: record.generation,
+            accessed_at: now.after(std::time::Duration::from_secs(1)),
+        };
+        let steps: [&dyn Fn(&Folders) -> bool; 4] = [
+            &|folders| records.create(folders, &id, &record).unwrap() == Created::Done,
+            &|folders| {
+                let written = records.update(folders, &id, &update, record.version);
+                written.unwrap() == Written::Done
+            },
+            &|folders| records.touch(folders, &id, &touch).unwrap() == Written::Done,
+            &|folders| records.delete(folders, &id, Only::Any).unwrap() == Written::Done,
+        ];
+        steps.map(|step| {
+            assert!(records.within(|_, folders| Ok(step(folders))).unwrap());
+            let waits = std::mem::take(&mut *records.syncs.ended.lock().unwrap());
+            let file = Place::Session(id);
+            let folder = Place::Shard(id.as_bytes()[0]);
+            assert!(waits.iter().all(|wait| [file, folder].contains(wait)));
+            waits
+        })
+    }
+
+    #[test]
+    fn with_disk_every_write_waits_for_what_it_changed_and_with_os_for_nothing() {
+        let kinds = |waits: &Vec<Place>| -> String {
+            let kind = |place: &Place| match place {
+                Place::Session(_) => 'f',
+                Place::Shard(_) => 'd',
+            };
+            waits.iter().map(kind).collect()
+        };
+        assert_eq!(
+            waits(Durability::Disk).each_ref().map(kinds),
+            ["fd", "f", "f", "d"]
+        );
+        assert!(waits(Durability::Os).iter().all(Vec::is_empty));
+    }
+}

@@ -1,0 +1,142 @@
+//! Ending records: on request, when an owner's sessions are listed, and for the sweep.
+
+use std::os::fd::AsFd;
+
+use session_core::{Only, Owner, SessionId, Written};
+
+use crate::config::Durability;
+use crate::failure::Failure;
+use crate::file::SessionFile;
+use crate::folder::{self, Access, Folders};
+use crate::log::Last;
+use crate::owners;
+use crate::records::Records;
+
+impl Records {
+    pub(crate) fn delete(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        only: Only,
+    ) -> Result<Written, Failure> {
+        let Some(file) = self.lock(folders, id, Access::Write)? else {
+            return Ok(Written::Gone);
+        };
+        let last = match (file.read_locked(), only) {
+            (Ok(None), _) => {
+                self.unlink(folders, id)?;
+                return Ok(Written::Gone);
+            }
+            (Ok(last), _) => last,
+            (Err(Failure::Store(_)), Only::Any) => None,
+            (Err(failure), _) => return Err(failure),
+        };
+        if let (Only::Generation(generation), Some(last)) = (only, &last)
+            && last.record()?.generation != generation
+        {
+            return Ok(Written::Conflict);
+        }
+        self.end(folders, id, &file, last.as_ref())?;
+        if self.durability == Durability::Disk {
+            drop(file);
+            self.sync_shard(folders, id)?;
+        }
+        Ok(Written::Done)
+    }
+
+    /// Removes a record whose lock is held, then its marker, then its name.
+    ///
+    /// Emptying the file ends the record while its lock is still there for others to wait on:
+    /// were the name removed first, another could create the session anew, and lose its marker
+    /// to us. The owner of an undecodable record is unknown; its marker is dropped when that
+    /// owner's sessions are next listed.
+    pub(crate) fn end(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        file: &SessionFile,
+        last: Option<&Last>,
+    ) -> Result<(), Failure> {
+        let owner = last
+            .and_then(|last| last.record().ok())
+            .and_then(|record| record.owner);
+        if let Some(owner) = owner {
+            file.clear()?;
+            owners::remove(folders, &owner, id)?;
+        }
+        self.unlink(folders, id)
+    }
+
+    /// Removes the name of a file whose lock is held.
+    pub(crate) fn unlink(&self, folders: &Folders, id: &SessionId) -> Result<(), Failure> {
+        if let Some(shard) = folders.shard(id.as_bytes()[0])? {
+            folder::unlink(shard.as_fd(), &self.template.name(id))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn owned_by(
+        &self,
+        folders: &Folders,
+        owner: &Owner,
+    ) -> Result<Vec<SessionId>, Failure> {
+        let mut ids = owners::list(folders, owner)?;
+        let mut failed = None;
+        ids.retain(|id| {
+            failed.is_some()
+                || self.is_owned(folders, owner, id).unwrap_or_else(|failure| {
+                    failed = Some(failure);
+                    true
+                })
+        });
+        match failed {
+            None => Ok(ids),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// Whether the marker is right, or may be; a ghost is dropped.
+    fn is_owned(&self, folders: &Folders, owner: &Owner, id: &SessionId) -> Result<bool, Failure> {
+        match self.load(folders, id) {
+            Ok(Some(record)) if record.owner.as_ref() == Some(owner) => return Ok(true),
+            Ok(_) => {}
+            // It cannot be read, so it may be the owner's, and must be found to be revoked.
+            Err(Failure::Store(_)) => return Ok(true),
+            Err(failure) => return Err(failure),
+        }
+        self.drop_ghost(folders, owner, id)
+    }
+
+    /// Looks at the record under its lock, and drops a marker that is not its own. `true` if it
+    /// is.
+    ///
+    /// Of a record that is not there the lock is made: an empty file is no record, and whoever
+    /// wants to create one waits for it.
+    fn drop_ghost(
+        &self,
+        folders: &Folders,
+        owner: &Owner,
+        id: &SessionId,
+    ) -> Result<bool, Failure> {
+        let Some(file) = self.lock(folders, id, Access::Make)? else {
+            return Err(Failure::FolderDeleted);
+        };
+        match file.read_locked() {
+            Ok(Some(last)) => match last.record() {
+                Ok(record) if record.owner.as_ref() != Some(owner) => {
+                    owners::remove(folders, owner, id)?;
+                    Ok(false)
+                }
+                _ => Ok(true),
+            },
+            Ok(None) => {
+                tracing::debug!(%id, "dropping a marker of the owner index without a record");
+                owners::remove(folders, owner, id)?;
+                self.unlink(folders, id)?;
+                Ok(false)
+            }
+            Err(Failure::Store(_)) => Ok(true),
+            Err(failure) => Err(failure),
+        }
+    }
+}

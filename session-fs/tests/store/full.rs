@@ -1,0 +1,133 @@
+//! A disk that is full, or read-only.
+
+use std::path::Path;
+use std::process::Command;
+
+use session_core::{Created, Only, Owner, Store, StoreErrorKind, Written};
+use session_fs::{Durability, FsConfig, FsStore};
+use tempfile::TempDir;
+
+use crate::{SessionId, files, id, next, owned, path_of};
+
+/// A file system of 256 KiB.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let mounted = run(
+            &["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs"],
+            disk.path(),
+        );
+        assert!(
+            mounted,
+            "this test mounts a tmpfs of 256 KiB: it needs root and CAP_SYS_ADMIN"
+        );
+        disk
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run(&["umount", "--lazy"], self.path());
+    }
+}
+
+fn run(command: &[&str], path: &Path) -> bool {
+    let status = Command::new(command[0])
+        .args(&command[1..])
+        .arg(path)
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Creates sessions of 8 KiB until there is no room, and says which are there.
+async fn fill(store: &FsStore) -> Vec<SessionId> {
+    let ada = Owner::new("ada").unwrap();
+    for number in 0..=u8::MAX {
+        let record = next(&owned("ada"), "x".repeat(8000));
+        match store.create(&id(number), &record).await {
+            Ok(created) => assert_eq!(created, Created::Done),
+            Err(error) => {
+                assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+                assert_eq!(store.load(&id(number)).await.unwrap(), None);
+                let ids: Vec<_> = (0..number).map(id).collect();
+                assert_eq!(store.owned_by(&ada).await.unwrap().len(), ids.len());
+                return ids;
+            }
+        }
+    }
+    panic!("256 sessions of 8 KiB fit into 256 KiB");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_reported_and_what_was_stored_stays() {
+    for durability in [Durability::Os, Durability::Disk] {
+        let disk = SmallDisk::mount();
+        let config = FsConfig::new(disk.path()).durability(durability);
+        let store = FsStore::with_config(config).unwrap();
+        let ids = fill(&store).await;
+        assert_eq!(
+            files(disk.path()).len(),
+            2 * ids.len(),
+            "a file and a marker each"
+        );
+        for id in &ids {
+            let stored = store.load(id).await.unwrap().unwrap();
+            let mut larger = next(&stored, "y".repeat(9000));
+            larger.owner = Some(Owner::new("bob").unwrap());
+            let error = store.update(id, &larger, stored.version).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+            assert_eq!(store.load(id).await.unwrap().as_ref(), Some(&stored));
+            let length = path_of(disk.path(), id).metadata().unwrap().len();
+            assert!(length < 9000, "a part of the refused version stays");
+        }
+        assert_eq!(
+            files(disk.path()).len(),
+            2 * ids.len(),
+            "nothing is left behind"
+        );
+        for id in &ids[..4] {
+            assert_eq!(store.delete(id, Only::Any).await.unwrap(), Written::Done);
+        }
+        let last = ids.last().unwrap();
+        let stored = store.load(last).await.unwrap().unwrap();
+        let larger = next(&stored, "y".repeat(9000));
+        assert_eq!(
+            store.update(last, &larger, stored.version).await.unwrap(),
+            Written::Done
+        );
+        assert_eq!(store.load(last).await.unwrap(), Some(larger));
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_disk_is_an_outage_that_ends_without_a_restart() {
+    let disk = SmallDisk::mount();
+    let store = FsStore::open(disk.path()).unwrap();
+    let record = owned("ada");
+    assert_eq!(store.create(&id(1), &record).await.unwrap(), Created::Done);
+    assert!(run(&["mount", "-o", "remount,ro"], disk.path()));
+    for answer in [
+        store.ping().await,
+        store.create(&id(2), &record).await.map(|_| ()),
+        store
+            .update(&id(1), &record, record.version)
+            .await
+            .map(|_| ()),
+        store.delete(&id(1), Only::Any).await.map(|_| ()),
+    ] {
+        assert_eq!(answer.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    }
+    assert_eq!(store.load(&id(1)).await.unwrap(), Some(record));
+    assert!(run(&["mount", "-o", "remount,rw"], disk.path()));
+    store.ping().await.unwrap();
+    assert_eq!(
+        store.delete(&id(1), Only::Any).await.unwrap(),
+        Written::Done
+    );
+}

@@ -1,0 +1,326 @@
+//! Threads that share a folder.
+
+use session_core::{Created, Only, SessionId, Store, Touch, Written};
+
+use crate::{START, TIMEOUT, counted, files, folder, id, next, owned, path_of, record};
+
+/// Adds one to the counter of a record, however often others come first.
+async fn increment(store: &impl Store, id: &SessionId) {
+    loop {
+        let stored = store.load(id).await.unwrap().unwrap();
+        let count: u64 = stored.agent.as_deref().unwrap().parse().unwrap();
+        let update = next(&stored, (count + 1).to_string());
+        match store.update(id, &update, stored.version).await.unwrap() {
+            Written::Done => return,
+            Written::Conflict => {}
+            Written::Gone => panic!("the record has gone"),
+        }
+    }
+}
+
+pub(crate) async fn increments(store: &impl Store, id: &SessionId, times: u64) {
+    for _ in 0..times {
+        increment(store, id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_increment_of_64_tasks_is_lost() {
+    let (_dir, store) = folder();
+    let id = id(1);
+    let mut first = record();
+    first.agent = Some("0".into());
+    assert_eq!(store.create(&id, &first).await.unwrap(), Created::Done);
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { increments(&store, &id, 10).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let last = store.load(&id).await.unwrap().unwrap();
+    assert_eq!(last.agent.as_deref(), Some("640"));
+    assert_eq!(last.version.counter(), 641);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_creators_wins() {
+    let (_dir, store) = folder();
+    for round in 0..20 {
+        let id = id(round);
+        let tasks: Vec<_> = (0..16)
+            .map(|number| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let created = store.create(&id, &counted(number)).await.unwrap();
+                    (created == Created::Done).then_some(number)
+                })
+            })
+            .collect();
+        let mut winners = Vec::new();
+        for task in tasks {
+            winners.extend(task.await.unwrap());
+        }
+        let stored = store.load(&id).await.unwrap().unwrap();
+        assert_eq!(winners, [stored.version.counter()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_update_never_brings_a_deleted_session_back() {
+    let (dir, store) = folder();
+    for round in 0..100 {
+        let id = id(round);
+        assert_eq!(
+            store.create(&id, &owned("ada")).await.unwrap(),
+            Created::Done
+        );
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    while let Some(stored) = store.load(&id).await.unwrap() {
+                        let update = next(&stored, "x");
+                        let _ = store.update(&id, &update, stored.version).await.unwrap();
+                    }
+                    let update = next(&record(), "x");
+                    store.update(&id, &update, update.version).await.unwrap()
+                })
+            })
+            .collect();
+        assert_eq!(store.delete(&id, Only::Any).await.unwrap(), Written::Done);
+        assert_eq!(store.load(&id).await.unwrap(), None);
+        for writer in writers {
+            assert_eq!(writer.await.unwrap(), Written::Gone);
+        }
+        assert_eq!(store.load(&id).await.unwrap(), None);
+        assert!(!path_of(dir.path(), &id).exists());
+    }
+    assert_eq!(files(dir.path()), [] as [std::path::PathBuf; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_touched_while_it_is_swept_stays_or_is_gone_for_the_toucher() {
+    let (_dir, store) = folder();
+    let due = START.after(TIMEOUT);
+    for round in 0..100 {
+        let id = id(round);
+        let record = owned("ada");
+        assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+        let sweeper = {
+            let store = store.clone();
+            tokio::spawn(async move { store.sweep(due, 100).await.unwrap() })
+        };
+        let touch = Touch {
+            generation: record.generation,
+            accessed_at: due,
+        };
+        let touched = store.touch(&id, &touch).await.unwrap();
+        let swept = sweeper.await.unwrap();
+        match store.load(&id).await.unwrap() {
+            Some(stored) => {
+                assert_eq!((touched, swept), (Written::Done, 0));
+                assert_eq!(stored.accessed_at, due);
+                assert_eq!(store.delete(&id, Only::Any).await.unwrap(), Written::Done);
+            }
+            None => assert_eq!((touched, swept), (Written::Gone, 1)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_creation_is_ended_by_one_deletion() {
+    for record in [record(), owned("ada")] {
+        let (dir, store) = folder();
+        let id = id(1);
+        let tasks: Vec<_> = (0..6)
+            .map(|number| {
+                let (store, record) = (store.clone(), record.clone());
+                tokio::spawn(async move {
+                    let mut sum = 0;
+                    for _ in 0..200 {
+                        if number % 2 == 0 {
+                            let created = store.create(&id, &record).await.unwrap();
+                            sum += i32::from(created == Created::Done);
+                        } else {
+                            let deleted = store.delete(&id, Only::Any).await.unwrap();
+                            sum -= i32::from(deleted == Written::Done);
+                        }
+                    }
+                    sum
+                })
+            })
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.unwrap();
+        }
+        let there = store.load(&id).await.unwrap().is_some();
+        assert_eq!(sum, i32::from(there));
+        let left = 1 + usize::from(record.owner.is_some());
+        assert_eq!(files(dir.path()).len(), if there { left } else { 0 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_sees_whole_versions_one_after_the_other() {
+    let (_dir, store) = folder();
+    let id = id(1);
+    assert_eq!(store.create(&id, &counted(1)).await.unwrap(), Created::Done);
+    let writer = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for counter in 2..400 {
+                let mut update = counted(counter);
+                update.agent = Some("x".repeat(counter as usize * 331 % 60_000).into());
+                let expected = counted(counter - 1).version;
+                let written = store.update(&id, &update, expected).await.unwrap();
+                assert_eq!(written, Written::Done);
+            }
+        })
+    };
+    let mut seen = 1;
+    while seen < 399 {
+        let found = store.load(&id).await.unwrap().unwrap();
+        let counter = found.version.counter();
+        assert!(counter >= seen, "version {counter} after {seen}");
+        let length = found.agent.map_or(0, |agent| agent.len());
+        assert_eq!(
+            length,
+            if counter == 1 {
+                0
+            } else {
+                counter as usize * 331 % 60_000
+            }
+        );
+        seen = counter;
+    }
+    writer.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_created_anew_is_never_missing_from_its_owners_list() {
+    let (_dir, store) = folder();
+    let id = id(1);
+    let record = owned("ada");
+    let owner = record.owner.clone().unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let others: Vec<_> = (0..3)
+        .map(|number| {
+            let (store, owner, stop) = (store.clone(), owner.clone(), stop.clone());
+            tokio::spawn(async move {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    if number == 0 {
+                        let _ = store.delete(&id, Only::Any).await.unwrap();
+                    } else {
+                        store.owned_by(&owner).await.unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..300 {
+        let _ = store.create(&id, &record).await.unwrap();
+        let listed = store.owned_by(&owner).await.unwrap();
+        // Listed, or it has been deleted since it was created.
+        if listed.is_empty() && store.load(&id).await.unwrap().is_some() {
+            panic!("the live session is not listed");
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for other in others {
+        other.await.unwrap();
+    }
+    let _ = store.create(&id, &record).await.unwrap();
+    assert_eq!(store.owned_by(&owner).await.unwrap(), [id]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_that_nobody_waits_for_is_done_wholly() {
+    let (_dir, store) = folder();
+    let id = id(1);
+    let mut stored = record();
+    assert_eq!(store.create(&id, &stored).await.unwrap(), Created::Done);
+    for round in 0..50 {
+        let update = next(&stored, "x".repeat(round * 1000));
+        tokio::select! {
+            biased;
+            done = store.update(&id, &update, stored.version) => {
+                assert_eq!(done.unwrap(), Written::Done);
+            }
+            () = std::future::ready(()) => {}
+        }
+        loop {
+            let found = store.load(&id).await.unwrap().unwrap();
+            if found == update {
+                break;
+            }
+            assert_eq!(found, stored);
+        }
+        stored = update;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
+    let (dir, store) = folder();
+    let (id, first) = (id(1), record());
+    assert_eq!(store.create(&id, &first).await.unwrap(), Created::Done);
+    let (place, away) = (path_of(dir.path(), &id), dir.path().join("away"));
+    let held = std::fs::File::open(&place).unwrap();
+    held.lock().unwrap();
+    let update = next(&first, "x");
+    let writer = {
+        let (store, update) = (store.clone(), update.clone());
+        tokio::spawn(async move { store.update(&id, &update, first.version).await.unwrap() })
+    };
+    until_it_waits_for(&held, &writer).await;
+    std::fs::rename(&place, &away).unwrap();
+    std::fs::copy(&away, &place).unwrap();
+    let before = std::fs::read(&away).unwrap();
+    held.unlock().unwrap();
+    assert_eq!(writer.await.unwrap(), Written::Done);
+    assert_eq!(store.load(&id).await.unwrap(), Some(update));
+    assert_eq!(std::fs::read(&away).unwrap(), before);
+}
+
+/// Returns when a task waits for the lock of this file: the kernel lists it, with an arrow.
+async fn until_it_waits_for<T>(held: &std::fs::File, task: &tokio::task::JoinHandle<T>) {
+    let inode = format!(
+        ":{} ",
+        std::os::unix::fs::MetadataExt::ino(&held.metadata().unwrap())
+    );
+    let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+    while !std::fs::read_to_string("/proc/locks")
+        .unwrap()
+        .lines()
+        .any(waits)
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_meets_an_unclear_end_waits_for_who_is_writing_it() {
+    let (dir, store) = folder();
+    let (id, first) = (id(1), record());
+    assert_eq!(store.create(&id, &first).await.unwrap(), Created::Done);
+    let place = path_of(dir.path(), &id);
+    let held = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&place)
+        .unwrap();
+    let bytes = std::fs::read(&place).unwrap();
+    held.lock().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&held, b"half", 300).unwrap();
+    let reader = {
+        let store = store.clone();
+        tokio::spawn(async move { store.load(&id).await.unwrap() })
+    };
+    until_it_waits_for(&held, &reader).await;
+    std::os::unix::fs::FileExt::write_all_at(&held, &bytes, 0).unwrap();
+    held.unlock().unwrap();
+    assert_eq!(reader.await.unwrap(), Some(first));
+}
