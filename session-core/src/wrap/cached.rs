@@ -16,7 +16,8 @@
 //!   looks for the outcome (rule C5) looks into the store.
 //! - Records with an owner are not kept, unless [`cache_owned`](Cached::cache_owned) is asked
 //!   for: a login that was revoked on another node ends at once.
-//! - Absence is not kept, and an error is never answered with what was there before.
+//! - Absence is not kept, and an error is never answered with what was there before. While the
+//!   store is down, what is kept is handed out until `max_stale` has passed, and no longer.
 //! - A cached `accessed_at` is as old as the entry: another node's touches are seen with it.
 //!
 //! # Why not a library's cache
