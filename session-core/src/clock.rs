@@ -17,7 +17,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+#[cfg(feature = "cached")]
+use std::time::Instant;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment: whole milliseconds since 1970-01-01T00:00:00Z, negative before it.
 ///
@@ -112,6 +114,7 @@ impl Clock {
     }
 }
 
+#[cfg(feature = "cached")]
 impl Clock {
     /// The present moment, for measuring what follows.
     pub(crate) fn start(&self) -> Started {
@@ -136,6 +139,7 @@ impl Clock {
 }
 
 /// The start of a span that is being measured.
+#[cfg(feature = "cached")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Started {
     wall: Timestamp,

@@ -186,7 +186,7 @@ impl Cached {
     /// What may be kept of `record`, which the store had at `since` or later.
     fn entry(&self, record: Record, since: Started) -> Option<Entry> {
         (self.cache_owned || record.owner.is_none()).then_some(Entry {
-            known: Known::Record(record),
+            known: Known::Record(Box::new(record)),
             since,
         })
     }
@@ -222,7 +222,7 @@ impl Store for Cached {
             let mut shard = self.shard(id);
             let entry = shard.fresh(id, |entry| self.is_fresh(entry));
             if let Some(Known::Record(record)) = entry.map(|entry| &entry.known) {
-                return Ok(Some(record.clone()));
+                return Ok(Some((**record).clone()));
             }
             Flight::read(self, &mut shard, id)
         };

@@ -11,7 +11,7 @@ use crate::record::Record;
 /// and keeping it are one step.
 #[derive(Default)]
 pub(super) struct Shard {
-    slots: IdMap<Box<Slot>>,
+    slots: IdMap<Slot>,
     /// Ids in the order their entries came: the first is the first to go.
     order: BTreeMap<u64, SessionId>,
     next_place: u64,
@@ -30,7 +30,7 @@ pub(super) struct Entry {
 #[derive(Clone)]
 pub(super) enum Known {
     /// The record, with the version and generation it had then.
-    Record(Record),
+    Record(Box<Record>),
     /// A write was sent whose outcome is unknown and that may still arrive: nothing is kept.
     Doubt,
 }
@@ -220,11 +220,11 @@ impl Shard {
         self.bytes += bytes;
         self.slots.insert(
             *id,
-            Box::new(Slot {
+            Slot {
                 entry,
                 place,
                 bytes,
-            }),
+            },
         );
     }
 

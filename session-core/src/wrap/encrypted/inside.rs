@@ -37,7 +37,7 @@ pub(super) fn bound(id: &SessionId, record: &Record) -> Vec<u8> {
     } = record;
     let infallible = "writing to a String cannot fail";
     let mut text = String::with_capacity(320);
-    let mut line = |value: &dyn fmt::Display| write!(text, "{value}\n").expect(infallible);
+    let mut line = |value: &dyn fmt::Display| writeln!(text, "{value}").expect(infallible);
     line(&"session-kit sealed record v1");
     line(id);
     line(version);
