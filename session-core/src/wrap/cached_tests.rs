@@ -283,7 +283,7 @@ fn w1_after_a_write_of_unknown_outcome_nothing_is_kept_for_a_minute() {
     assert!(poll(&mut update).is_pending());
     drop(update);
     s.store.wait(false);
-    assert_eq!(s.load(&dropped), Some(second.clone()));
+    assert_eq!(s.load(&dropped), Some(second));
     for node in [&failed, &dropped] {
         s.advance(20_000);
         assert_eq!((s.asked(node), s.asked(node)), (1, 1));

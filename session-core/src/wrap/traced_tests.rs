@@ -29,7 +29,7 @@ impl Log {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    fn add(&self, kind: &str, metadata: &Metadata<'_>, line: Line) {
+    fn add(&self, kind: &str, metadata: &Metadata<'_>, line: &Line) {
         if metadata.target() == "session::store" {
             let line = format!("{kind}{}", line.0);
             self.0.lock().unwrap().push((*metadata.level(), line));
@@ -45,14 +45,14 @@ impl Subscriber for Log {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut line = Line(String::new());
         span.record(&mut line);
-        self.add("span", span.metadata(), line);
+        self.add("span", span.metadata(), &line);
         Id::from_u64(self.1.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.add("event", event.metadata(), line);
+        self.add("event", event.metadata(), &line);
     }
 
     fn record(&self, _: &Id, _: &tracing::span::Record<'_>) {}
