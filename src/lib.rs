@@ -1,3 +1,58 @@
-//! Web sessions for axum and actix-web.
+//! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory,
+//! files, SQL or Redis, the same under every framework.
+//!
+//! Pick a framework and a store by feature, open the store by its URL, add one layer, and ask for
+//! the session where it is needed:
+//!
+//! ```no_run
+//! # #[cfg(feature = "axum")] mod shown {
+//! use std::net::SocketAddr;
+//!
+//! use axum::{Router, routing::get};
+//! use session_kit::axum::{Error, Session, SessionLayer};
+//! use session_kit::{SessionConfig, SessionManager, connect};
+//!
+//! async fn count(session: Session) -> Result<String, Error> {
+//!     let n = session.transact(|s| {
+//!         let n = s.get::<u64>("count")?.unwrap_or(0) + 1;
+//!         s.insert("count", n)?;
+//!         Ok(n)
+//!     }).await?;
+//!     Ok(n.to_string())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let store = connect("memory:").await?;
+//!     let sessions = SessionManager::new(store, SessionConfig::builder().build()?);
+//!     let app = Router::new().route("/", get(count)).layer(SessionLayer::new(sessions));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     let app = app.into_make_service_with_connect_info::<SocketAddr>();
+//!     Ok(axum::serve(listener, app).await?)
+//! }
+//! # pub fn run() { let _ = main(); } }
+//! # fn main() {}
+//! ```
+//!
+//! `examples/` has smaller and larger programs; `cargo run` at the repository's root starts the
+//! largest.
+//!
+//! # Features
+//!
+//! | feature | gives | pulls in | default |
+//! |---|---|---|---|
+//! | – | the session, its manager and configuration, [`MemoryStore`], [`connect`] | tokio | always |
+//! | `axum` | `session_kit::axum`: the layer and the extractors `Session` and `LazySession` | axum 0.8 | yes |
+//! | `fs` | `session_kit::fs` and `file:` URLs: sessions in files | rustix | yes |
+//! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
+//!
+//! Turning on a feature adds names and changes no behaviour.
 
+mod connect;
+
+pub use connect::connect;
+#[cfg(feature = "axum")]
+pub use session_axum as axum;
 pub use session_core::*;
+#[cfg(feature = "fs")]
+pub use session_fs as fs;

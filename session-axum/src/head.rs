@@ -37,7 +37,9 @@ impl ResponseHead for Fields<'_> {
     }
 
     fn append(&mut self, name: &str, value: Cow<'static, str>) {
-        if let Some((name, value)) = field(name, value) {
+        if let Some((name, mut value)) = field(name, value) {
+            // Kept out of debug output and of header compression's tables.
+            value.set_sensitive(name == SET_COOKIE);
             self.0.append(name, value);
         }
     }

@@ -324,6 +324,7 @@ async fn one_request_has_one_session_however_often_it_is_asked_for() {
     let (spy, manager) = world();
     let app = Router::new()
         .route("/", any(handler))
+        .layer(SessionLayer::new(manager.clone()))
         .layer(from_fn(middleware))
         .layer(SessionLayer::new(manager.clone()))
         .merge(probe_app::router(Probe::new(manager)));

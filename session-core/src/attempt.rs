@@ -3,23 +3,29 @@
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind};
-use crate::id::{Digest, Secret, Token};
+use crate::id::{Secret, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
-use crate::session::{Limits, Session};
+use crate::session::Visitor;
+use crate::state::{Limits, Scope};
 
 /// All that one write attempt is decided by.
 pub(crate) struct Attempt {
+    /// The life of the handle that it is made for.
+    pub(crate) life: u32,
+    pub(crate) scope: Scope,
     pub(crate) standing: Standing,
     pub(crate) base: Option<Record>,
     pub(crate) token: Token,
     pub(crate) done: Done,
     pub(crate) due: Due,
-    /// The secret that was loaded: a timed renewal is due only while it is in force.
-    pub(crate) loaded_secret: Option<Digest>,
+    /// So many operations of the handle are in the draft that it writes.
+    pub(crate) operations: usize,
     pub(crate) login: Option<Owner>,
+    /// The record is another owner's: its values are not built upon.
+    pub(crate) takes_over: bool,
     pub(crate) limits: Option<Limits>,
     pub(crate) keep_expiry: bool,
     pub(crate) head_sent: bool,
@@ -27,11 +33,20 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// The same attempt on a newer record.
-    pub(crate) fn on(mut self, record: Record) -> Self {
+    pub(crate) fn on(&mut self, record: Record) {
         // Who finds the secret already replaced drops its own renewal (rule I7).
-        self.due.renewal &= self.loaded_secret == Some(record.secret);
+        let secret = self.base.as_ref().map(|base| base.secret);
+        self.due.renewal &= secret == Some(record.secret);
         self.base = Some(record);
-        self
+    }
+
+    /// Puts the draft's operations on the data of the record that the attempt builds on.
+    pub(crate) fn rebase(&self, draft: &mut Draft) -> Result<(), Error> {
+        let base = self.base.as_ref().filter(|_| !self.takes_over);
+        let (data, own) = base
+            .map(|base| (base.data.clone(), base.own.clone()))
+            .unwrap_or_default();
+        draft.rebase(data, own)
     }
 
     /// Whether the record it builds on has expired since it was loaded (rule E2).
@@ -44,27 +59,34 @@ impl Attempt {
         plan(self.standing, self.done, self.due)
     }
 
+    /// Whether the client cannot go on without what the response head would have brought it.
+    pub(crate) fn needs_head(&self, plan: &Plan) -> bool {
+        let was = self.base.as_ref().is_some_and(|base| base.persistent);
+        plan.cookie_needed || self.limits.is_some_and(|limits| limits.persistent && !was)
+    }
+
     /// The record to write, and the token that opens it.
     pub(crate) fn next(
         &mut self,
-        session: &Session,
+        manager: &SessionManager,
+        visitor: &Visitor,
         draft: &Draft,
         operation: &'static str,
     ) -> Result<(Record, Token), Error> {
-        let manager = &session.0.manager;
         let config = manager.config();
         let now = manager.now();
         let (data, own) = draft.apply()?;
         let size = data.as_str().len() + own.as_str().len();
         let most = config.options.max_size;
-        if size > most {
+        // A session that was stored under a larger limit can still be read and renewed.
+        if size > most && self.done.changed {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("{operation} failed: it has {size} bytes and max_size is {most}"),
             ));
         }
         let mut record = match &self.base {
-            None => Record::new(self.token.digest(), now, config.expiry(now))?,
+            None => Record::new(self.token.digest(), now, config.expiry(None, now))?,
             Some(base) => Record {
                 version: base.version.next()?,
                 ..base.clone()
@@ -73,16 +95,22 @@ impl Attempt {
         record.data = data;
         record.own = own;
         if self.base.is_none() || self.login.is_some() {
-            record.address = session.0.visitor.address;
-            record.agent.clone_from(&session.0.visitor.agent);
+            if visitor.address.is_none() && !config.options.ignore_change_ip {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!(
+                        "{operation} failed: ignore_change_ip is off and the client's address is not known, so the session cannot be bound to it; serve with connect info"
+                    ),
+                ));
+            }
+            record.address = visitor.address;
+            record.agent.clone_from(&visitor.agent);
         }
         if let Some(limits) = self.limits {
-            record.own_timeout = true;
+            record.own_timeout = Some(limits.timeout);
             record.persistent = limits.persistent;
-            record.expiry = config.expiry_with(limits.timeout, record.created_at);
-        } else if !record.own_timeout {
-            record.expiry = config.expiry(record.created_at);
         }
+        record.expiry = config.expiry(record.own_timeout, record.created_at);
         if !self.keep_expiry {
             record.accessed_at = record.accessed_at.max(now);
         }
@@ -116,16 +144,19 @@ impl Attempt {
                 record.owner = Some(owner.clone());
             }
         } else if timed {
-            // Presented under the secret before the last one: the last was never received.
+            // A request under the secret before the one in force shows that the latter was never
+            // received: the former stays the one to fall back on.
+            let unconfirmed = |previous: &Previous| previous.valid && previous.until.is_none();
             let kept = record
                 .previous
                 .take()
-                .filter(|previous| previous.valid && previous.until.is_none());
+                .filter(|previous| unconfirmed(previous));
             let superseded = Previous {
                 secret: base.secret,
                 until: None,
                 valid: true,
             };
+            let kept = kept.filter(|_| !self.due.confirm);
             record.previous = Some(kept.unwrap_or_else(|| Box::new(superseded)));
         } else if self.due.confirm {
             if let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid) {

@@ -9,18 +9,16 @@
 use std::time::Duration;
 
 use crate::attempt::Attempt;
-use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Token, fresh_nonce};
 use crate::manager::{only, settle};
 use crate::operations::Draft;
-use crate::plan::{
-    CookieMove, Done, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
-};
+use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, is_expired, plan, still_admits};
 use crate::queue::Ticket;
-use crate::record::Record;
-use crate::session::{Doubt, Intent, Scope, Session, State};
+use crate::record::{Record, Version};
+use crate::session::Session;
+use crate::state::{Doubt, Life, Outcome, Scope, State};
 use crate::store::{Created, Touch, Written};
 
 /// The operation of a request's end, for messages.
@@ -40,9 +38,12 @@ impl Session {
 
     /// What the end of a request has to do; `None` when nothing is left to be stored.
     pub(crate) fn conclusion(&self) -> Result<Option<Plan>, Error> {
+        let manager = &self.0.manager;
         let mut state = self.state();
-        state.note_due(self.0.manager.now(), &self.0.manager);
-        let plan = state.plan(Scope::Everything);
+        let keep_expiry = state.keep_expiry;
+        state.life.note_due(manager.now(), keep_expiry, manager);
+        let (done, due) = (state.done(Scope::Everything), state.due(Scope::Everything));
+        let plan = plan(state.life.standing, done, due);
         let plan = plan.map_err(|no| refused(CONCLUDING, no))?;
         if plan.write == Write::Nothing && !plan.delete {
             state.conclude(plan.cookie);
@@ -70,10 +71,13 @@ impl Session {
 
     /// Reads the record again and puts the changes made so far on it.
     pub(crate) async fn refresh(&self, operation: &'static str) -> Result<(), Error> {
-        let (id, base) = {
+        let (number, id, base) = {
             let state = self.state();
-            match (state.standing, &state.token, &state.base) {
-                (Standing::Live, Some(token), Some(base)) => (token.id(), base.clone()),
+            let life = &state.life;
+            match (life.standing, &life.token, &life.base) {
+                (Standing::Live, Some(token), Some(base)) => {
+                    (life.number, token.id(), base.clone())
+                }
                 (Standing::New, ..) => return Ok(()),
                 (Standing::Detached, ..) => return Err(refused(operation, Refusal::Unavailable)),
                 _ => return Err(Error::gone(operation)),
@@ -81,16 +85,24 @@ impl Session {
         };
         let deadline = self.0.manager.deadline();
         let record = self.reread(operation, &id, &base, deadline).await?;
-        let mut state = self.state();
-        if state.draft.is_committing() {
-            // A commit on a clone of this handle is at work and will leave newer data.
-            return Ok(());
+        loop {
+            let mut draft = self.state().life.draft.clone();
+            let seen = draft.clone();
+            // The application's closures run here, outside the lock.
+            draft.rebase(record.data.clone(), record.own.clone())?;
+            let mut state = self.state();
+            let known = state.life.base.as_ref().map(|base| base.version.counter());
+            let newer = known.is_some_and(|known| known <= record.version.counter());
+            if state.life.number != number || !newer || state.life.is_taken_over() {
+                // Ended, taken over or committed meanwhile, which leaves newer data.
+                return Ok(());
+            }
+            if state.life.draft.is_same(&seen) {
+                state.life.draft = draft;
+                state.life.rebase(record);
+                return Ok(());
+            }
         }
-        let mut draft = state.draft.clone();
-        draft.rebase(record.data.clone(), record.own.clone())?;
-        state.draft = draft;
-        state.rebase(record);
-        Ok(())
     }
 
     async fn run<T, E, F>(&self, operation: &'static str, scope: Scope, mut work: F) -> Result<T, E>
@@ -98,86 +110,68 @@ impl Session {
         E: From<Error>,
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
-        let deadline = self.0.manager.deadline();
-        let id = self.state().identity(operation)?.id();
-        let turn = self.0.manager.queues().enter(id, deadline).await;
+        let manager = &self.0.manager;
+        let deadline = manager.deadline();
+        let id = self.state().life.identity(operation)?.id();
+        let turn = manager.queues().enter(id, deadline).await;
         let mut ticket = turn.map_err(|_| contended(operation))?;
-        let mut newer = self.settle_doubt(operation, &mut ticket, deadline).await?;
+        let mut newer = self.look_back(operation, &mut ticket, deadline).await?;
 
         for tries in 0..ATTEMPTS_MAX {
-            // On the newest record known, with the operations and the work put on it.
-            let (mut draft, attempt) = self.state().begin(scope, operation)?;
-            let open = CommitGuard(self);
-            let mut attempt = match newer.take() {
-                Some(record) => {
-                    self.check(operation, &record, attempt.base.as_ref())?;
-                    draft.rebase(record.data.clone(), record.own.clone())?;
-                    attempt.on(record)
-                }
-                None if attempt.has_expired(&self.0.manager) => {
-                    // Another request may have kept it alive: only the store knows.
-                    let base = attempt.base.as_ref();
-                    let base = base.ok_or_else(|| Error::gone(operation))?;
-                    newer = Some(self.reread(operation, &id, base, deadline).await?);
-                    continue;
-                }
-                None => attempt,
-            };
+            let (mut draft, mut attempt) = self.state().begin(scope, operation)?;
+            let open = CommitGuard(self, attempt.life);
+            self.bring_up_to_date(operation, &mut attempt, &mut draft, newer.take(), deadline)
+                .await?;
             let answer = work(&mut draft)?;
-            attempt.done.changed = draft.changes() > 0;
+            attempt.done.changed |= draft.changes() > 0;
+            if attempt.standing == Standing::New {
+                attempt.done.changed = draft.adds_something();
+            }
             let plan = attempt.plan().map_err(|no| refused(operation, no))?;
-            let (record, token) = match plan.write {
-                Write::Nothing | Write::Touch => {
-                    return Ok(answer);
-                }
-                Write::Create | Write::Update => attempt.next(self, &draft, operation)?,
-            };
-            if plan.cookie_needed && attempt.head_sent {
+            if matches!(plan.write, Write::Nothing | Write::Touch) {
+                return Ok(answer);
+            }
+            if attempt.head_sent && attempt.needs_head(&plan) {
                 return Err(head_sent(operation).into());
             }
+            let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
+            drop(draft);
+            let outcome = Outcome {
+                scope: attempt.scope,
+                token,
+                cookie: plan.cookie,
+                operations: attempt.operations,
+            };
 
             open.keep();
-            drop(draft);
-            self.state().doubt = Some(Doubt {
-                version: record.version,
-                token: token.clone(),
-                cookie: plan.cookie,
-                scope,
-            });
+            self.doubt(attempt.life, record.version, &outcome);
             let written = self
-                .write(operation, &attempt, &record, &token, deadline)
+                .write(operation, &attempt, &record, &outcome.token, deadline)
                 .await;
-            let open = CommitGuard(self);
-            match written {
-                Ok(Written::Done) => {
-                    open.keep();
-                    self.state()
-                        .committed(scope, record.clone(), token, plan.cookie);
-                    ticket.leave_with(&record);
-                    return Ok(answer);
+            if let Err(error) = &written {
+                if error.kind() == ErrorKind::Unavailable {
+                    // It may have happened: its operations stay frozen, in doubt.
+                    return Err(written.err().unwrap_or_else(|| contended(operation)).into());
                 }
-                Ok(Written::Gone) => return Err(Error::gone(operation).into()),
-                Ok(Written::Conflict) if attempt.standing == Standing::New => {
-                    // Another record has this id, a chance of 2^-128: begin under a new one.
-                    self.state().token = None;
-                    self.state().identity(operation)?;
-                }
-                Ok(Written::Conflict) => {
-                    let base = attempt
-                        .base
-                        .as_ref()
-                        .ok_or_else(|| Error::gone(operation))?;
+            }
+            if written
+                .as_ref()
+                .is_ok_and(|written| *written == Written::Done)
+            {
+                self.state()
+                    .committed(attempt.life, record.clone(), &outcome);
+                ticket.leave_with(&record);
+                return Ok(answer);
+            }
+            // It did not happen, for certain.
+            self.undoubt(attempt.life, record.version);
+            match written? {
+                Written::Done | Written::Gone => return Err(Error::gone(operation).into()),
+                Written::Conflict => {
                     if tries > 0 {
                         deadline.sleep(jitter(tries)?).await;
                     }
-                    newer = Some(self.reread(operation, &id, base, deadline).await?);
-                }
-                Err(error) => {
-                    if error.kind() == ErrorKind::Unavailable {
-                        // It may have happened: the operations stay frozen, in doubt.
-                        open.keep();
-                    }
-                    return Err(error.into());
+                    newer = self.look_again(operation, &attempt, deadline).await?;
                 }
             }
             if deadline.has_passed() {
@@ -185,6 +179,146 @@ impl Session {
             }
         }
         Err(contended(operation).into())
+    }
+
+    /// Puts an attempt on the newest record known.
+    pub(crate) async fn bring_up_to_date(
+        &self,
+        operation: &'static str,
+        attempt: &mut Attempt,
+        draft: &mut Draft,
+        newer: Option<Record>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        if let Some(record) = newer {
+            self.check(operation, &record, attempt.base.as_ref())?;
+            attempt.on(record);
+            return attempt.rebase(draft);
+        }
+        match &attempt.base {
+            // Another request may have kept it alive: only the store knows.
+            Some(base) if attempt.has_expired(&self.0.manager) => {
+                let record = self
+                    .reread(operation, &attempt.token.id(), base, deadline)
+                    .await?;
+                attempt.on(record);
+                attempt.rebase(draft)
+            }
+            _ if draft.is_stale() => attempt.rebase(draft),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is stored now that a write met something else than it expected; `None` to try again
+    /// from the handle's own state.
+    async fn look_again(
+        &self,
+        operation: &'static str,
+        attempt: &Attempt,
+        deadline: Deadline,
+    ) -> Result<Option<Record>, Error> {
+        let id = attempt.token.id();
+        let stored = self.0.manager.load(operation, &id, deadline).await?;
+        match self.reconcile(operation, attempt.life, stored)? {
+            Reconciled::Committed => Ok(None),
+            Reconciled::NotApplied(_) if attempt.standing == Standing::New => {
+                // Another record has this id, a chance of 2^-128: begin under a new one.
+                if let Some(life) = self.state().life_mut(attempt.life) {
+                    life.token = None;
+                }
+                Ok(None)
+            }
+            Reconciled::NotApplied(Some(record)) => {
+                self.check(operation, &record, attempt.base.as_ref())?;
+                Ok(Some(record))
+            }
+            Reconciled::NotApplied(None) => Err(Error::gone(operation)),
+        }
+    }
+
+    /// Finds out what became of earlier writes whose outcome is unknown, or takes over the
+    /// record that whoever saved before has left.
+    pub(crate) async fn look_back(
+        &self,
+        operation: &'static str,
+        ticket: &mut Ticket,
+        deadline: Deadline,
+    ) -> Result<Option<Record>, Error> {
+        let (number, id, in_doubt, ours) = {
+            let state = self.state();
+            let life = &state.life;
+            let version = life.base.as_ref().map(|base| base.version);
+            (
+                life.number,
+                life.token.as_ref().map(Token::id),
+                !life.doubts.is_empty(),
+                version,
+            )
+        };
+        let latest = ticket.take_latest();
+        let Some(id) = id.filter(|_| in_doubt) else {
+            // A record no newer than ours says nothing new.
+            return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
+        };
+        let stored = self.0.manager.load(operation, &id, deadline).await?;
+        let there = stored.is_some();
+        match self.reconcile(operation, number, stored)? {
+            Reconciled::NotApplied(None) if ours.is_some() || there => Err(Error::gone(operation)),
+            // Should the write still arrive, it will be met again: the doubt stays.
+            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(None),
+        }
+    }
+
+    /// Holds what is stored against the writes in doubt.
+    fn reconcile(
+        &self,
+        operation: &'static str,
+        number: u32,
+        stored: Option<Record>,
+    ) -> Result<Reconciled, Error> {
+        let mut state = self.state();
+        let Some(life) = state.life_mut(number) else {
+            return Ok(Reconciled::NotApplied(stored));
+        };
+        let version = stored.as_ref().map(|record| record.version);
+        let found = life
+            .doubts
+            .iter()
+            .find(|doubt| Some(doubt.version) == version);
+        match (found.map(|doubt| doubt.outcome.clone()), stored) {
+            (Some(outcome), Some(record)) => {
+                state.committed(number, record, &outcome);
+                Ok(Reconciled::Committed)
+            }
+            (_, stored) => {
+                let ours = life.base.as_ref().map(|base| base.version);
+                if life.doubts.is_empty() || version == ours || version.is_none() {
+                    return Ok(Reconciled::NotApplied(stored));
+                }
+                Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!(
+                        "{operation} failed: whether an earlier write happened cannot be known; revert the session or begin a new request"
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// Notes a write that is about to be made.
+    pub(crate) fn doubt(&self, number: u32, version: Version, outcome: &Outcome) {
+        if let Some(life) = self.state().life_mut(number) {
+            let outcome = outcome.clone();
+            life.doubts.push(Doubt { version, outcome });
+        }
+    }
+
+    /// Forgets a write that did not happen; its operations are open again.
+    pub(crate) fn undoubt(&self, number: u32, version: Version) {
+        if let Some(life) = self.state().life_mut(number) {
+            life.doubts.retain(|doubt| doubt.version != version);
+        }
+        drop(CommitGuard(self, number));
     }
 
     /// One conditional write; a lost answer is resolved by one look for our own version.
@@ -222,52 +356,6 @@ impl Session {
         }
     }
 
-    /// Finds out what became of an earlier write whose outcome is unknown, and takes over the
-    /// record that whoever saved before has left.
-    pub(crate) async fn settle_doubt(
-        &self,
-        operation: &'static str,
-        ticket: &mut Ticket,
-        deadline: Deadline,
-    ) -> Result<Option<Record>, Error> {
-        let (doubt, id, base) = {
-            let state = self.state();
-            (
-                state.doubt.clone(),
-                state.token.as_ref().map(Token::id),
-                state.base.clone(),
-            )
-        };
-        let latest = ticket.take_latest();
-        let (Some(doubt), Some(id)) = (doubt, id) else {
-            // Nothing in doubt; a record no newer than ours says nothing new.
-            let ours = base.map(|base| base.version);
-            return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
-        };
-        let stored = self.0.manager.load(operation, &id, deadline).await?;
-        let mut state = self.state();
-        match stored {
-            Some(record) if record.version == doubt.version => {
-                state.committed(doubt.scope, record, doubt.token, doubt.cookie);
-                Ok(None)
-            }
-            stored
-                if stored.as_ref().map(|record| record.version)
-                    == base.map(|base| base.version) =>
-            {
-                // Not applied; should it still arrive, its version conflicts with the next write.
-                state.draft.abort_commit();
-                Ok(None)
-            }
-            _ => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!(
-                    "{operation} failed: whether an earlier write happened cannot be known; revert the session or begin a new request"
-                ),
-            )),
-        }
-    }
-
     /// The record as it is now, if the session may still act on it.
     pub(crate) async fn reread(
         &self,
@@ -301,30 +389,38 @@ impl Session {
         }
     }
 
-    /// Deletes the record of a session that was ended, under its own generation.
+    /// Deletes the records of sessions that were ended, each under its own generation.
     async fn delete_ended(&self, operation: &'static str) -> Result<(), Error> {
-        let ended = {
-            let state = self.state();
-            let live = state.intent.end.as_ref().and_then(|end| end.live.as_ref());
-            live.map(|(token, record)| (token.id(), record.generation))
-        };
-        let Some((id, generation)) = ended else {
-            return Ok(());
-        };
         let manager = &self.0.manager;
-        let deleted = manager
-            .delete(operation, &id, only(generation), manager.deadline())
-            .await?;
-        match deleted {
-            // Already gone is as good: someone else ended it.
-            Written::Done | Written::Gone => {
-                tracing::debug!(target: "session", session = %id, "destroyed");
-                if let Some(end) = self.state().intent.end.as_mut() {
-                    end.live = None;
+        let deadline = manager.deadline();
+        loop {
+            let next = {
+                let state = self.state();
+                let mut live = state.ended.iter().filter_map(|life| {
+                    let (token, record) = life.token.as_ref().zip(life.base.as_ref())?;
+                    Some((life.number, token.id(), record.generation))
+                });
+                live.next()
+            };
+            let Some((number, id, generation)) = next else {
+                return Ok(());
+            };
+            match manager
+                .delete(operation, &id, only(generation), deadline)
+                .await?
+            {
+                // Already gone is as good: someone else ended it.
+                Written::Done | Written::Gone => {
+                    tracing::debug!(target: "session", session = %id, "destroyed");
+                    let mut state = self.state();
+                    // Unless a session begun since has its own cookie to send.
+                    if state.life.standing == Standing::New {
+                        state.note(CookieMove::Remove);
+                    }
+                    state.ended.retain(|life| life.number != number);
                 }
-                Ok(())
+                Written::Conflict => return Err(Error::gone(operation)),
             }
-            Written::Conflict => Err(Error::gone(operation)),
         }
     }
 
@@ -332,7 +428,8 @@ impl Session {
         let manager = &self.0.manager;
         let found = {
             let state = self.state();
-            state.token.as_ref().map(Token::id).zip(state.base.clone())
+            let id = state.life.token.as_ref().map(Token::id);
+            id.zip(state.life.base.clone())
         };
         let Some((id, base)) = found else {
             return Ok(());
@@ -355,7 +452,7 @@ impl Session {
             Ok(Written::Conflict | Written::Gone) => Ok(()),
             Ok(Written::Done) => {
                 let mut state = self.state();
-                if let Some(base) = &mut state.base {
+                if let Some(base) = &mut state.life.base {
                     base.touch(&touch);
                 }
                 state.conclude(cookie);
@@ -372,10 +469,19 @@ impl Session {
     }
 }
 
-/// Unfreezes the operations unless the commit has begun to write.
-pub(crate) struct CommitGuard<'a>(pub(crate) &'a Session);
+/// What a look at the store says of writes in doubt.
+enum Reconciled {
+    /// One of them is what is stored; the handle goes on from there.
+    Committed,
+    /// None of them is; this is what is stored.
+    NotApplied(Option<Record>),
+}
+
+/// Unfreezes the operations of a life, but for those in doubt.
+pub(crate) struct CommitGuard<'a>(pub(crate) &'a Session, pub(crate) u32);
 
 impl CommitGuard<'_> {
+    /// The commit has begun to write.
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }
@@ -383,13 +489,15 @@ impl CommitGuard<'_> {
 
 impl Drop for CommitGuard<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.draft.abort_commit();
-        state.doubt = None;
+        if let Some(life) = self.0.state().life_mut(self.1) {
+            let in_doubt = life.doubts.iter().map(|doubt| doubt.outcome.operations);
+            let frozen = in_doubt.max().unwrap_or(0);
+            life.draft.abort_commit(frozen);
+        }
     }
 }
 
-impl State {
+impl Life {
     /// The client's token, or a new one for the session that a commit will begin.
     pub(crate) fn identity(&mut self, operation: &'static str) -> Result<Token, Error> {
         match (self.standing, &self.token) {
@@ -403,114 +511,46 @@ impl State {
             _ => Err(Error::gone(operation)),
         }
     }
+}
 
-    /// What the passing of time has made due.
-    fn note_due(&mut self, now: Timestamp, manager: &crate::manager::SessionManager) {
-        let Some(base) = &self.base else {
-            return;
-        };
-        let config = manager.config();
-        self.due.persistent = config
-            .cookie_life(base.persistent, base.expiry.timeout())
-            .is_some();
-        self.due.touch =
-            !self.intent.keep_expiry && now.since(base.accessed_at) >= config.touch_interval();
-        self.due.renewal &= !self.head_sent;
-    }
-
-    fn plan(&self, scope: Scope) -> Result<Plan, Refusal> {
-        plan(self.standing, self.done_in(scope), self.due_in(scope))
-    }
-
-    fn done_in(&self, scope: Scope) -> Done {
-        let done = self.done();
-        match scope {
-            Scope::Everything => done,
-            Scope::Data => Done {
-                changed: done.changed,
-                ..Done::default()
-            },
-        }
-    }
-
-    fn due_in(&self, scope: Scope) -> Due {
-        match scope {
-            Scope::Everything => self.due,
-            Scope::Data => Due::default(),
-        }
-    }
-
+impl State {
     /// Freezes the operations and hands out all that a write attempt needs.
     pub(crate) fn begin(
         &mut self,
         scope: Scope,
         operation: &'static str,
     ) -> Result<(Draft, Attempt), Error> {
-        let everything = scope == Scope::Everything;
-        if self.head_sent && self.intent.needs_head() {
+        if self.head_sent && self.needs_head() {
             return Err(head_sent(operation));
         }
-        let token = self.identity(operation)?;
+        // No value of the new owner's may be written into the other's session.
+        let takes_over = self.life.is_taken_over();
+        let scope = if takes_over { Scope::Everything } else { scope };
+        let everything = scope == Scope::Everything;
+        let (mut done, due) = (self.done(scope), self.due(scope));
+        // What was ended is deleted by the end of the request, not by this write.
+        (done.ended, done.ended_nothing) = (false, false);
+        let life = &mut self.life;
+        let login = life.login.as_ref().filter(|_| everything);
+        let login = login.map(|login| login.owner.clone());
+        let token = life.identity(operation)?;
+        let draft = life.draft.begin_commit();
         let attempt = Attempt {
-            standing: self.standing,
-            base: self.base.clone(),
+            life: life.number,
+            scope,
+            standing: life.standing,
+            base: life.base.clone(),
             token,
-            done: self.done_in(scope),
-            due: self.due_in(scope),
-            loaded_secret: self.base.as_ref().map(|base| base.secret),
-            login: self.intent.login.clone().filter(|_| everything),
-            limits: self
-                .intent
-                .limits
-                .filter(|_| everything || self.base.is_none()),
-            keep_expiry: self.intent.keep_expiry,
+            done,
+            due,
+            operations: draft.changes(),
+            login,
+            takes_over,
+            limits: life.limits,
+            keep_expiry: self.keep_expiry,
             head_sent: self.head_sent,
         };
-        Ok((self.draft.begin_commit(), attempt))
-    }
-
-    /// The record is stored; what was asked for is done.
-    pub(crate) fn committed(
-        &mut self,
-        scope: Scope,
-        record: Record,
-        token: Token,
-        cookie: CookieMove,
-    ) {
-        self.draft
-            .committed(record.data.clone(), record.own.clone());
-        self.doubt = None;
-        self.standing = Standing::Live;
-        self.rebase(record);
-        self.token = Some(token);
-        match scope {
-            Scope::Everything => self.conclude(cookie),
-            Scope::Data => self.note(cookie),
-        }
-    }
-
-    /// Goes on from a newer record of the same session.
-    fn rebase(&mut self, record: Record) {
-        let before = self.base.as_ref().map(|base| base.secret);
-        // Another request was first to renew: a second new secret would kill the one it gave.
-        self.due.renewal &= before == Some(record.secret);
-        self.base = Some(record);
-    }
-
-    /// Everything that was asked for is done.
-    fn conclude(&mut self, cookie: CookieMove) {
-        self.intent = Intent {
-            logged_out: self.intent.logged_out,
-            ..Intent::default()
-        };
-        self.note(cookie);
-        self.due = Due::default();
-    }
-
-    fn note(&mut self, cookie: CookieMove) {
-        if cookie != CookieMove::Keep {
-            self.cookie = cookie;
-        }
+        Ok((draft, attempt))
     }
 }
 

@@ -51,18 +51,13 @@ impl SessionConfig {
         self.cookie.name()
     }
 
-    /// The limits of a session that began at `created` and has none of its own.
-    pub(crate) fn expiry(&self, created: Timestamp) -> Expiry {
-        self.expiry_with(self.options.timeout, created)
-    }
-
-    /// The limits of a session with this time-out of its own.
-    pub(crate) fn expiry_with(&self, timeout: Duration, created: Timestamp) -> Expiry {
+    /// The limits of a session that began at `created`; `own` is its own time-out.
+    pub(crate) fn expiry(&self, own: Option<Duration>, created: Timestamp) -> Expiry {
         if self.options.ignore_expiry {
             return Expiry::NEVER;
         }
         let ends_at = self.options.absolute_timeout.map(|age| created.after(age));
-        Expiry::new(Some(timeout), ends_at)
+        Expiry::new(Some(own.unwrap_or(self.options.timeout)), ends_at)
     }
 
     pub(crate) fn touch_interval(&self) -> Duration {
@@ -502,7 +497,7 @@ impl SessionConfigBuilder {
     ///
     /// [`ErrorKind::Invalid`], with what to change: a cookie that browsers would drop, a
     /// time-out of zero, an absolute time-out below the idle one, a touch interval not below
-    /// the time-out, a grace or skew that is no fraction of it, an unusable header name.
+    /// the time-out, renewals more frequent than the grace, an unusable header name.
     pub fn build(self) -> Result<SessionConfig, Error> {
         let cookie = CookiePolicy::new(self.cookie.clone())
             .map_err(|source| invalid(source.to_string()).caused_by(source))?;

@@ -76,7 +76,7 @@ impl Session {
 
     fn csrf_seed(&self) -> Option<[u8; BYTES]> {
         let state = self.state();
-        let json = state.draft.value(Space::Own, SEED)?;
+        let json = state.life.draft.value(Space::Own, SEED)?;
         let text: std::borrow::Cow<'_, str> = serde_json::from_str(json).ok()?;
         BASE64URL.decode(text.as_bytes()).ok()?.try_into().ok()
     }
@@ -88,8 +88,8 @@ impl Session {
     /// who fixed it before a login does, must not know the new seed.
     fn make_csrf_seed(&self) -> Result<[u8; BYTES], Error> {
         let mut state = self.state();
-        let token = state.identity("making a CSRF token")?;
-        let seed = if state.intent.login.is_some() || state.intent.renew {
+        let token = state.life.identity("making a CSRF token")?;
+        let seed = if state.life.login.is_some() || state.life.renew {
             let mut seed = [0; BYTES];
             fill_random(&mut seed)?;
             seed
@@ -97,7 +97,7 @@ impl Session {
             token.derive_key(CONTEXT)
         };
         let json = format!("\"{}\"", BASE64URL.encode(&seed));
-        state.draft.default_in(Space::Own, SEED, json);
+        state.life.draft.default_in(Space::Own, SEED, json);
         Ok(seed)
     }
 }

@@ -36,11 +36,13 @@ impl Expiry {
     };
 
     /// Limits of inactivity (`timeout`, in whole milliseconds) and of age (`ends_at`).
+    ///
+    /// Beyond the year 30,000 they are cut: stores keep times in 15 digits.
     #[must_use]
     pub fn new(timeout: Option<Duration>, ends_at: Option<Timestamp>) -> Self {
         Self {
-            timeout_ms: timeout.map(millis),
-            ends_at,
+            timeout_ms: timeout.map(|timeout| millis(timeout).min(LONGEST_MS)),
+            ends_at: ends_at.map(|end| end.min(LATEST)),
         }
     }
 
@@ -60,12 +62,17 @@ impl Expiry {
     /// The moment a session last accessed at `accessed` expires; `None` means never.
     #[must_use]
     pub fn expires_at(&self, accessed: Timestamp) -> Option<Timestamp> {
-        let idle = self
-            .timeout_ms
-            .map(|ms| Timestamp::from_unix_ms(accessed.as_unix_ms().saturating_add(ms)));
+        let idle = self.timeout_ms.map(|ms| {
+            Timestamp::from_unix_ms(accessed.as_unix_ms().saturating_add(ms)).min(LATEST)
+        });
         match (idle, self.ends_at) {
             (Some(idle), Some(end)) => Some(idle.min(end)),
             (idle, end) => idle.or(end),
         }
     }
 }
+
+/// The year 31658: the last moment of 15 digits.
+const LATEST: Timestamp = Timestamp::from_unix_ms(999_999_999_999_999);
+/// Some 3,000 years.
+const LONGEST_MS: i64 = 99_999_999_999_999;

@@ -45,7 +45,10 @@ impl Session {
             text: text.into(),
         };
         let json = encode(FLASHES, &flash)?;
-        self.state().draft.append_in(Space::Own, FLASHES, &json)
+        self.state()
+            .life
+            .draft
+            .append_in(Space::Own, FLASHES, &json)
     }
 
     /// Takes all messages, oldest first; no other request gets them too.
@@ -69,7 +72,7 @@ impl Session {
     }
 
     async fn take_flashes_if(&self, wanted: impl Fn(&Flash) -> bool) -> Result<Vec<Flash>, Error> {
-        if !flashes(&self.state().draft)?.iter().any(&wanted) {
+        if !flashes(&self.state().life.draft)?.iter().any(&wanted) {
             return Ok(Vec::new());
         }
         self.commit("taking the session's flashes", |draft| {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -128,14 +129,16 @@ impl Record {
         let infallible = "writing to a String cannot fail";
         write!(
             json,
-            "\"created\":{},\"secret\":\"{}\",\"secret_at\":{},\"own_timeout\":{},\"persistent\":{}",
+            "\"created\":{},\"secret\":\"{}\",\"secret_at\":{},\"persistent\":{}",
             self.created_at.as_unix_ms(),
             self.secret,
             self.secret_at.as_unix_ms(),
-            self.own_timeout,
             self.persistent,
         )
         .expect(infallible);
+        if let Some(timeout) = self.own_timeout {
+            write!(json, ",\"own_timeout\":{}", millis(timeout)).expect(infallible);
+        }
         if let Some(previous) = &self.previous {
             let (secret, valid) = (previous.secret, previous.valid);
             write!(json, ",\"previous\":{{\"secret\":\"{secret}\",\"until\":").expect(infallible);
@@ -225,7 +228,7 @@ struct Head<'a> {
     #[serde(default)]
     ends: Option<i64>,
     #[serde(default)]
-    own_timeout: bool,
+    own_timeout: Option<u64>,
     #[serde(default)]
     persistent: bool,
     #[serde(borrow)]
@@ -259,7 +262,7 @@ impl Head<'_> {
             return Err(corrupt("its format number is 0"));
         }
         let expiry = Expiry::new(
-            self.timeout.map(std::time::Duration::from_millis),
+            self.timeout.map(Duration::from_millis),
             self.ends.map(Timestamp::from_unix_ms),
         );
         let previous = self.previous.map(|previous| {
@@ -275,7 +278,7 @@ impl Head<'_> {
             created_at: Timestamp::from_unix_ms(self.created),
             accessed_at: Timestamp::from_unix_ms(self.accessed),
             expiry,
-            own_timeout: self.own_timeout,
+            own_timeout: self.own_timeout.map(Duration::from_millis),
             persistent: self.persistent,
             secret: self.secret.parse().map_err(corrupt)?,
             secret_at: Timestamp::from_unix_ms(self.secret_at),

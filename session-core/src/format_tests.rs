@@ -15,7 +15,7 @@ pub(crate) fn sample() -> Record {
         created_at: at,
         accessed_at: at.after(Duration::from_secs(5)),
         expiry: Expiry::new(Some(Duration::from_secs(3600)), None),
-        own_timeout: false,
+        own_timeout: Some(Duration::from_secs(3600)),
         persistent: true,
         secret: digest,
         secret_at: at,

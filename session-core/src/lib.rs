@@ -35,6 +35,7 @@
 mod key;
 mod operations;
 mod session;
+mod state;
 
 mod data;
 

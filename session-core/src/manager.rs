@@ -146,8 +146,13 @@ impl SessionManager {
                 Ok(None) => return Ok(false),
                 Ok(Some(record)) if record.owner.as_ref() != Some(owner) => return Ok(false),
                 Ok(Some(record)) => Only::Generation(record.generation),
-                // Whose it is cannot be read, but the index says theirs: end it (rule F2).
-                Err(error) if error.kind() == ErrorKind::Corrupt => Only::Any,
+                // Whose it is cannot be read; where the index says theirs, it ends (rule F2).
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    if !self.owned_by(OPERATION, owner).await?.contains(id) {
+                        return Err(error);
+                    }
+                    Only::Any
+                }
                 Err(error) => return Err(error),
             };
             match self.delete(OPERATION, id, only, deadline).await? {
@@ -180,15 +185,25 @@ impl SessionManager {
         const OPERATION: &str = "signing an owner out everywhere";
         let mut ended = 0;
         for _ in 0..REVOKE_TRIES_MAX {
-            let mut found = false;
+            let (mut found, mut failed) = (false, None);
             for id in self.owned_by(OPERATION, owner).await? {
-                if Some(&id) != except && self.revoke_owned(owner, &id).await? {
-                    found = true;
-                    ended += 1;
+                if Some(&id) == except {
+                    continue;
+                }
+                // One that cannot be ended must not keep the others alive.
+                match self.revoke_owned(owner, &id).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        found = true;
+                        ended += 1;
+                    }
+                    Err(error) => failed = Some(error),
                 }
             }
-            if !found {
-                return Ok(ended);
+            match failed {
+                Some(error) => return Err(error),
+                None if found => {}
+                None => return Ok(ended),
             }
         }
         Err(contended(OPERATION))

@@ -185,8 +185,9 @@ impl MemoryStore {
         Ok(bytes)
     }
 
-    /// Removes a record, its place in the order of expiry and then its index entry.
-    fn remove(&self, shard: &mut Shard, id: &SessionId) -> Option<Box<Slot>> {
+    /// Removes a record, its place in the order of expiry and then its index entry; what it
+    /// returns is best dropped after the lock.
+    fn remove(&self, shard: &mut Shard, id: &SessionId) -> Option<Record> {
         let slot = shard.slots.remove(id)?;
         if let Some(bound) = slot.queued {
             shard.queue.remove(&(bound, *id));
@@ -194,11 +195,11 @@ impl MemoryStore {
         shard.give_back_room();
         self.unbind(slot.record.owner.as_ref(), id);
         self.release(1, slot.bytes);
-        Some(slot)
+        Some(slot.record)
     }
 
     /// Sweeps a part of one shard under one lock; says whether there may be more that is due.
-    fn sweep_some(&self, at: usize, before: Timestamp, limit: u64) -> (Vec<Box<Slot>>, bool) {
+    fn sweep_some(&self, at: usize, before: Timestamp, limit: u64) -> (Vec<Record>, bool) {
         let mut removed = Vec::new();
         let mut shard = locked(&self.shards[at]);
         for _ in 0..SWEPT_UNDER_ONE_LOCK {
@@ -328,7 +329,9 @@ impl Store for MemoryStore {
                 Ok(Written::Conflict)
             }
             Only::Generation(_) | Only::Any => {
-                self.remove(&mut shard, id);
+                let removed = self.remove(&mut shard, id);
+                drop(shard);
+                drop(removed);
                 Ok(Written::Done)
             }
         }

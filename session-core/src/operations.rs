@@ -37,6 +37,8 @@ pub struct Draft {
     operations: Option<Arc<Vec<Operation>>>,
     /// Operations before this one are being committed: they may no longer be merged into.
     committing: usize,
+    /// Operations were left over by a commit and have yet to be put on the data it wrote.
+    stale: bool,
 }
 
 /// Whose keys: the application's, or the library's own (flashes, CSRF seed).
@@ -211,18 +213,46 @@ impl Draft {
             .enumerate()
             .skip(self.committing)
             .rev();
-        let earlier = open
+        let mut earlier = open
             .filter(|(_, operation)| operation.space == space)
             .take_while(|(_, operation)| !matches!(operation.act, Act::Clear))
-            .find_map(|(at, operation)| (*operation.key == *key).then_some(at));
-        match earlier {
-            Some(at) => {
-                let operation = &mut self.operations_mut()[at];
-                operation.act = Act::Replace;
-                operation.value = value;
-            }
-            None => self.push(space, key, Act::Replace, value),
+            .filter_map(|(at, operation)| (*operation.key == *key).then_some(at));
+        let (last, more) = (earlier.next(), earlier.next().is_some());
+        let Some(last) = last else {
+            return self.push(space, key, Act::Replace, value);
+        };
+        let (first_open, operations) = (self.committing, self.operations_mut());
+        operations[last].act = Act::Replace;
+        operations[last].value = value;
+        if more {
+            // What was done to the key before is moot, and must not fail on other data.
+            let mut at = 0;
+            operations.retain(|operation| {
+                let moot = at >= first_open
+                    && at < last
+                    && operation.space == space
+                    && *operation.key == *key
+                    && !matches!(operation.act, Act::Clear);
+                at += 1;
+                !moot
+            });
         }
+    }
+
+    /// Removes one of the library's own keys whether or not it is there: someone else may be
+    /// making it.
+    pub(crate) fn forget_own(&mut self, key: &str) {
+        self.replace(Space::Own, key, None);
+    }
+
+    /// Whether a key has a value that it did not have when loaded, or another one.
+    pub(crate) fn adds_something(&self) -> bool {
+        self.operations().iter().any(|operation| {
+            operation.value.is_some()
+                && self
+                    .value_escaped(operation.space, &operation.key)
+                    .is_some()
+        })
     }
 
     pub(crate) fn remove_in(&mut self, space: Space, key: &str) -> bool {
@@ -286,28 +316,39 @@ impl Draft {
         }
     }
 
-    /// Whether a commit of this draft is at work.
-    pub(crate) fn is_committing(&self) -> bool {
-        self.committing > 0
+    /// The commit did not happen; the first `in_doubt` operations stay frozen.
+    pub(crate) fn abort_commit(&mut self, in_doubt: usize) {
+        self.committing = in_doubt;
     }
 
-    /// The commit did not happen: its operations are open again.
-    pub(crate) fn abort_commit(&mut self) {
-        self.committing = 0;
-    }
-
-    /// The operations frozen by [`begin_commit`](Self::begin_commit) are in `user` and `own`
-    /// now; those made since stay.
-    pub(crate) fn committed(&mut self, user: Data, own: Data) {
-        if self.committing == self.changes() {
+    /// The first `count` operations are in `user` and `own` now; those made since stay.
+    ///
+    /// Their values are then those they had on the old data, until the next commit puts them on
+    /// the new.
+    pub(crate) fn committed(&mut self, count: usize, user: Data, own: Data) {
+        if count >= self.changes() {
             self.operations = None;
         } else {
-            let committed = self.committing;
-            self.operations_mut().drain(..committed);
+            self.operations_mut().drain(..count);
+            self.stale = true;
         }
         self.committing = 0;
         self.user = user;
         self.own = own;
+    }
+
+    /// Whether values are those of older data.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Whether nothing was done to one of two copies that was not done to the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.operations, &other.operations) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            _ => false,
+        }
     }
 
     /// Puts the same operations on other data.
@@ -335,6 +376,7 @@ impl Draft {
     pub(crate) fn revert(&mut self) {
         self.operations = None;
         self.committing = 0;
+        self.stale = false;
     }
 
     /// The data with all operations applied.

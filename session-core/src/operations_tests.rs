@@ -83,7 +83,7 @@ fn what_is_added_while_a_commit_runs_is_kept_for_the_next() {
     draft.insert("b", 3).unwrap();
     assert_eq!(result(&copy), json!({"a": 1}));
     let (user, own) = copy.apply().unwrap();
-    draft.committed(user, own);
+    draft.committed(1, user, own);
     assert_eq!(
         (draft.changes(), result(&draft)),
         (2, json!({"a": 2, "b": 3}))

@@ -11,11 +11,12 @@ use std::fmt;
 
 use crate::commit::{CommitGuard, contended, head_sent, refused};
 use crate::error::Error;
-use crate::id::{SessionId, Token};
-use crate::plan::{CookieMove, Write};
+use crate::id::SessionId;
+use crate::plan::Write;
 use crate::queue::Ticket;
 use crate::record::{Record, Version};
-use crate::session::{Doubt, Scope, Session};
+use crate::session::Session;
+use crate::state::{Outcome, Scope};
 
 /// A save that is prepared and not yet written.
 ///
@@ -25,9 +26,9 @@ use crate::session::{Doubt, Scope, Session};
 pub struct PendingSave {
     session: Session,
     ticket: Ticket,
+    life: u32,
     record: Record,
-    token: Token,
-    cookie: CookieMove,
+    outcome: Outcome,
     expected: Option<Version>,
 }
 
@@ -41,45 +42,37 @@ impl Session {
         const OPERATION: &str = "preparing to save the session";
         let manager = &self.0.manager;
         let deadline = manager.deadline();
-        let id = self.state().identity(OPERATION)?.id();
+        let id = self.state().life.identity(OPERATION)?.id();
         let turn = manager.queues().enter(id, deadline).await;
         let mut ticket = turn.map_err(|_| contended(OPERATION))?;
-        let newer = self.settle_doubt(OPERATION, &mut ticket, deadline).await?;
+        let newer = self.look_back(OPERATION, &mut ticket, deadline).await?;
 
         let (mut draft, mut attempt) = self.state().begin(Scope::Data, OPERATION)?;
-        let open = CommitGuard(self);
-        let newer = match (newer, &attempt.base) {
-            (None, Some(base)) if attempt.has_expired(manager) => {
-                Some(self.reread(OPERATION, &id, base, deadline).await?)
-            }
-            (newer, _) => newer,
-        };
-        if let Some(record) = newer {
-            self.check(OPERATION, &record, attempt.base.as_ref())?;
-            draft.rebase(record.data.clone(), record.own.clone())?;
-            attempt = attempt.on(record);
-        }
+        let open = CommitGuard(self, attempt.life);
+        self.bring_up_to_date(OPERATION, &mut attempt, &mut draft, newer, deadline)
+            .await?;
         let plan = attempt.plan().map_err(|no| refused(OPERATION, no))?;
         if matches!(plan.write, Write::Nothing | Write::Touch) {
             return Ok(None);
         }
-        if plan.cookie_needed && attempt.head_sent {
+        if attempt.head_sent && attempt.needs_head(&plan) {
             return Err(head_sent(OPERATION));
         }
-        let (record, token) = attempt.next(self, &draft, OPERATION)?;
-        open.keep();
-        self.state().doubt = Some(Doubt {
-            version: record.version,
-            token: token.clone(),
+        let (record, token) = attempt.next(manager, &self.0.visitor, &draft, OPERATION)?;
+        let outcome = Outcome {
+            scope: attempt.scope,
+            token,
             cookie: plan.cookie,
-            scope: Scope::Data,
-        });
+            operations: attempt.operations,
+        };
+        open.keep();
+        self.doubt(attempt.life, record.version, &outcome);
         Ok(Some(PendingSave {
             session: self.clone(),
             ticket,
+            life: attempt.life,
             record,
-            token,
-            cookie: plan.cookie,
+            outcome,
             expected: attempt.base.as_ref().map(|base| base.version),
         }))
     }
@@ -89,7 +82,7 @@ impl PendingSave {
     /// The session's id.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.token.id()
+        self.outcome.token.id()
     }
 
     /// The record to write.
@@ -107,16 +100,15 @@ impl PendingSave {
 
     /// The record is written and the transaction committed.
     pub fn confirm(self) {
-        self.session
-            .state()
-            .committed(Scope::Data, self.record.clone(), self.token, self.cookie);
+        let (record, outcome) = (self.record.clone(), &self.outcome);
+        self.session.state().committed(self.life, record, outcome);
         self.ticket.leave_with(&self.record);
     }
 
     /// Nothing was written: the changes are as they were before. After a conflict, `reload` the
     /// session and prepare again.
     pub fn abort(self) {
-        drop(CommitGuard(&self.session));
+        self.session.undoubt(self.life, self.record.version);
     }
 }
 

@@ -131,6 +131,9 @@ pub(crate) struct Due {
     pub(crate) confirm: bool,
     /// The token was signed by an older key.
     pub(crate) resign: bool,
+    /// The last access was old enough when the session was loaded: a cookie that slides is
+    /// sent again, even if a commit has written the access down meanwhile.
+    pub(crate) slides: bool,
     /// The cookie has a Max-Age that slides with the session.
     pub(crate) persistent: bool,
 }
@@ -210,12 +213,13 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
             let new_secret = renewed || logged_in || due.renewal;
             let write = if changed || new_secret || limits || due.confirm {
                 Write::Update
-            } else if due.touch {
+            } else if due.touch || due.resign {
+                // A token under a newer key is sent only after a look whether it is in force.
                 Write::Touch
             } else {
                 Write::Nothing
             };
-            let slides = due.touch && due.persistent;
+            let slides = due.slides && due.persistent;
             let send = new_secret || limits || due.resign || slides;
             Ok(Plan {
                 write,
@@ -225,7 +229,8 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
                     CookieMove::Keep
                 },
                 cookie_needed: new_secret,
-                ..nothing
+                // Another session was ended, and this one begun and saved since.
+                delete: ended,
             })
         }
     }

@@ -49,6 +49,7 @@ const CALM: Due = Due {
     renewal: false,
     confirm: false,
     resign: false,
+    slides: false,
     persistent: false,
 };
 const TOUCH: Due = Due {
@@ -57,6 +58,12 @@ const TOUCH: Due = Due {
 };
 const SLIDES: Due = Due {
     touch: true,
+    slides: true,
+    persistent: true,
+    ..CALM
+};
+const SLID: Due = Due {
+    slides: true,
     persistent: true,
     ..CALM
 };
@@ -95,7 +102,8 @@ const ROWS: &[(Standing, Done, Due, bool, Write, CookieMove, bool)] = {
         (Live, NOTHING, TOUCH, false, Touch, Keep, false),
         (Live, NOTHING, SLIDES, false, Touch, Set, false),
         (Live, NOTHING, PERSISTENT, false, Nothing, Keep, false),
-        (Live, NOTHING, RESIGN, false, Nothing, Set, false),
+        (Live, NOTHING, SLID, false, Nothing, Set, false),
+        (Live, NOTHING, RESIGN, false, Touch, Set, false),
         (Live, NOTHING, RENEWAL, false, Update, Set, true),
         (Live, NOTHING, CONFIRM, false, Update, Keep, false),
         (Live, CHANGED, CALM, false, Update, Keep, false),
@@ -106,6 +114,8 @@ const ROWS: &[(Standing, Done, Due, bool, Write, CookieMove, bool)] = {
         (Live, RENEWED, CALM, false, Update, Set, true),
         (Live, LOGIN, CALM, false, Update, Set, true),
         (Live, LIMITS, CALM, false, Update, Set, false),
+        (Live, ENDED, CALM, true, Nothing, Keep, false),
+        (Live, ENDED_AND_CHANGED, CALM, true, Update, Keep, false),
     ]
 };
 
@@ -144,13 +154,16 @@ fn dones() -> impl Iterator<Item = Done> {
 }
 
 fn dues() -> impl Iterator<Item = Due> {
-    flags().map(|[touch, renewal, confirm, resign, persistent]| Due {
-        touch,
-        renewal,
-        confirm,
-        resign,
-        persistent,
-    })
+    flags().map(
+        |[touch, renewal, confirm, resign, slides, persistent]| Due {
+            touch,
+            renewal,
+            confirm,
+            resign,
+            slides,
+            persistent,
+        },
+    )
 }
 
 #[test]
@@ -183,7 +196,8 @@ fn only_a_new_session_is_created_and_only_a_live_one_updated() {
             assert_eq!(new.write == Write::Create, done.changed || done.logged_in);
             assert_eq!(new.delete, done.ended);
             let live = plan(Standing::Live, done, due).unwrap();
-            assert!(live.write != Write::Create && !live.delete);
+            assert!(live.write != Write::Create);
+            assert_eq!(live.delete, done.ended);
             let must = done.changed || done.renewed || done.logged_in || done.limits;
             assert_eq!(
                 live.write == Write::Update,

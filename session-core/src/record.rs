@@ -20,7 +20,8 @@
 //! | `generation` | counts the secrets given out by `renew` and `login`, from 1 |
 //! | `created`, `accessed`, `expires`, `ends`, `secret_at` | integer milliseconds since 1970 UTC; `expires` and `ends` may be `null`: never |
 //! | `timeout` | integer milliseconds of allowed inactivity, or `null` |
-//! | `own_timeout`, `persistent` | booleans: set for this session by `set_timeout`; by `remember` |
+//! | `own_timeout` | milliseconds, where `set_timeout` or `remember` set the session's own |
+//! | `persistent` | boolean: set by `remember` |
 //! | `secret` | `b3.` and base64url: BLAKE3 over id and secret |
 //! | `previous` | `null`, or `{"secret", "until", "valid"}`: the last superseded digest |
 //! | `owner`, `address`, `agent` | strings or `null` |
@@ -42,6 +43,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::data::Data;
@@ -63,8 +65,8 @@ pub struct Record {
     pub accessed_at: Timestamp,
     /// The limits that [`expires_at`](Self::expires_at) follows from.
     pub expiry: Expiry,
-    /// The limits were set for this session and do not follow the configuration.
-    pub own_timeout: bool,
+    /// A time-out that was set for this session and does not follow the configuration's.
+    pub own_timeout: Option<Duration>,
     /// The cookie is persistent though the configuration's is not: `remember`.
     pub persistent: bool,
     /// The digest of the secret in force.
@@ -101,7 +103,7 @@ impl Record {
             created_at: now,
             accessed_at: now,
             expiry,
-            own_timeout: false,
+            own_timeout: None,
             persistent: false,
             secret,
             secret_at: now,

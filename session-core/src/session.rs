@@ -33,8 +33,9 @@ use crate::id::{SessionId, Token};
 use crate::key::IntoKey;
 use crate::manager::SessionManager;
 use crate::operations::{self, Draft};
-use crate::plan::{CookieMove, Done, Due, Standing};
-use crate::record::{Owner, Record, Version};
+use crate::plan::{Done, Standing};
+use crate::record::{Owner, Record};
+use crate::state::{Limits, Scope, State};
 
 /// The session of one request; clones share it.
 #[derive(Clone)]
@@ -52,75 +53,6 @@ pub(crate) struct Visitor {
     pub(crate) agent: Option<Arc<str>>,
 }
 
-/// What was loaded and what was done since.
-pub(crate) struct State {
-    pub(crate) standing: Standing,
-    /// The record as last loaded or stored; `Some` exactly when live.
-    pub(crate) base: Option<Record>,
-    /// The client's token, or the one it will be given.
-    pub(crate) token: Option<Token>,
-    pub(crate) draft: Draft,
-    pub(crate) intent: Intent,
-    /// What the client must learn of what has been committed.
-    pub(crate) cookie: CookieMove,
-    pub(crate) due: Due,
-    /// A write of the frozen operations whose outcome is unknown (rule C5).
-    pub(crate) doubt: Option<Doubt>,
-    /// The request carried a token that opened nothing.
-    pub(crate) presented_nothing: bool,
-    pub(crate) head_sent: bool,
-}
-
-/// A write that may have happened, and what it means if it did.
-#[derive(Clone)]
-pub(crate) struct Doubt {
-    pub(crate) version: Version,
-    pub(crate) token: Token,
-    pub(crate) cookie: CookieMove,
-    pub(crate) scope: Scope,
-}
-
-/// Which of the things that were asked for a commit carries out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// The operations on data.
-    Data,
-    /// Also renewal, login, limits and what is due.
-    Everything,
-}
-
-/// What was asked for and is done when the request ends.
-#[derive(Default)]
-pub(crate) struct Intent {
-    pub(crate) renew: bool,
-    pub(crate) login: Option<Owner>,
-    pub(crate) limits: Option<Limits>,
-    pub(crate) keep_expiry: bool,
-    pub(crate) end: Option<Ending>,
-    /// A session that was ended by a commit of this request: clear the browser's site data.
-    pub(crate) logged_out: bool,
-}
-
-impl Intent {
-    /// Whether this can only be done with a cookie, before the response head has left (rule T7).
-    pub(crate) fn needs_head(&self) -> bool {
-        self.renew || self.login.is_some() || self.end.is_some()
-    }
-}
-
-/// Limits of this session's own.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) timeout: Duration,
-    pub(crate) persistent: bool,
-}
-
-/// A session that was ended and waits for its record to be deleted.
-pub(crate) struct Ending {
-    pub(crate) live: Option<(Token, Record)>,
-    draft: Draft,
-}
-
 impl Session {
     pub(crate) fn new(manager: SessionManager, visitor: Visitor, state: State) -> Self {
         Self(Arc::new(Inner {
@@ -136,13 +68,13 @@ impl Session {
     ///
     /// [`ErrorKind::WrongType`]: there is a value, but not of type `T`.
     pub fn get<T: DeserializeOwned>(&self, key: impl IntoKey<T>) -> Result<Option<T>, Error> {
-        self.state().draft.get(key)
+        self.state().life.draft.get(key)
     }
 
     /// The JSON text under `key`.
     #[must_use]
     pub fn raw(&self, key: &str) -> Option<String> {
-        self.state().draft.raw(key).map(str::to_owned)
+        self.state().life.draft.raw(key).map(str::to_owned)
     }
 
     /// Stores `value` under `key`.
@@ -153,15 +85,14 @@ impl Session {
     pub fn insert<T: Serialize>(&self, key: impl IntoKey<T>, value: T) -> Result<(), Error> {
         let json = operations::encode(key.name(), &value)?;
         let mut state = self.state();
-        state
-            .draft
-            .replace(operations::Space::User, key.name(), Some(json));
+        let draft = &mut state.life.draft;
+        draft.replace(operations::Space::User, key.name(), Some(json));
         Ok(())
     }
 
     /// Removes `key` and says whether it was there.
     pub fn remove(&self, key: impl AsRef<str>) -> bool {
-        self.state().draft.remove(key)
+        self.state().life.draft.remove(key)
     }
 
     /// Removes `key` and returns its value.
@@ -170,7 +101,7 @@ impl Session {
     ///
     /// [`ErrorKind::WrongType`]: there is a value, but not of type `T`; it stays.
     pub fn take<T: DeserializeOwned>(&self, key: impl IntoKey<T>) -> Result<Option<T>, Error> {
-        self.state().draft.take(key)
+        self.state().life.draft.take(key)
     }
 
     /// Adds `item` to the end of the array under `key`, which is made if there is none.
@@ -180,7 +111,7 @@ impl Session {
     /// [`ErrorKind::WrongType`]: what is there is no array, or the item cannot be expressed as
     /// JSON.
     pub fn append<T: Serialize>(&self, key: &str, item: T) -> Result<(), Error> {
-        self.state().draft.append(key, item)
+        self.state().life.draft.append(key, item)
     }
 
     /// Computes the value under `key` from the present one.
@@ -204,8 +135,8 @@ impl Session {
             let before = self.raw(key);
             let value = operations::run(&closure, before.as_deref())?;
             let mut state = self.state();
-            if state.draft.raw(key) == before.as_deref() {
-                state.draft.updated(key, closure, value);
+            if state.life.draft.raw(key) == before.as_deref() {
+                state.life.draft.updated(key, closure, value);
                 return Ok(());
             }
         }
@@ -214,111 +145,68 @@ impl Session {
     /// Whether there is a value under `key`.
     #[must_use]
     pub fn contains_key(&self, key: impl AsRef<str>) -> bool {
-        self.state().draft.contains_key(key)
+        self.state().life.draft.contains_key(key)
     }
 
     /// All keys, in the order they were first stored.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        self.state().draft.keys()
+        self.state().life.draft.keys()
     }
 
     /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state().draft.len()
+        self.state().life.draft.len()
     }
 
     /// Whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.state().draft.is_empty()
+        self.state().life.draft.is_empty()
     }
 
     /// Removes every key; flashes and the CSRF token stay, the session lives on.
     pub fn clear(&self) {
-        self.state().draft.clear();
+        self.state().life.draft.clear();
     }
 
     /// Back to what was last loaded or stored: changes and intentions since are forgotten.
     pub fn revert(&self) {
-        let mut state = self.state();
-        if let Some(end) = state.intent.end.take() {
-            if let Some((token, record)) = end.live {
-                state.standing = Standing::Live;
-                state.token = Some(token);
-                state.base = Some(record);
-            }
-            state.draft = end.draft;
-        }
-        state.intent = Intent::default();
-        state.draft.revert();
-        state.doubt = None;
+        self.state().revert();
     }
 
     /// Gives the client a new secret when the request ends; the data stay, the old secret is
     /// dead at once and requests still running under it can write nothing more.
     pub fn renew(&self) {
-        self.state().intent.renew = true;
+        self.state().life.renew = true;
     }
 
     /// Binds the session to `owner` when the request ends, under a new secret.
     ///
-    /// A session of a different owner is emptied first. Requests still running under the old
-    /// secret can write nothing more, so nothing of the time before is written after it.
+    /// Requests still running under the old secret can write nothing more, so nothing of the
+    /// time before is written after it.
+    ///
+    /// A session of a different owner is emptied first. From this call on its values are out of
+    /// sight, and what is stored waits for the login: a `save` or `transact` then commits the
+    /// login, too, since no value of the new owner's may be written into the other's session.
     pub fn login(&self, owner: Owner) {
-        let mut state = self.state();
-        let other = state
-            .base
-            .as_ref()
-            .and_then(|record| record.owner.as_ref())
-            .is_some_and(|present| *present != owner);
-        if other {
-            state.draft.clear_in(operations::Space::User);
-            state.draft.clear_in(operations::Space::Own);
-        }
-        state
-            .draft
-            .replace(operations::Space::Own, crate::csrf::SEED, None);
-        state.intent.login = Some(owner);
+        self.state().life.log_in(owner);
     }
 
     /// Ends the session when the request ends: the record is deleted and the cookie removed.
     ///
     /// What is stored after this call (a flash, say) begins a new session.
     pub fn destroy(&self) {
-        let mut state = self.state();
-        if state.intent.end.is_some() {
-            return self.begin_anew(&mut state);
-        }
-        let live = match state.standing {
-            Standing::Live => state.token.take().zip(state.base.take()),
-            _ => None,
-        };
-        let mut draft = std::mem::take(&mut state.draft);
-        draft.abort_commit();
-        state.intent = Intent {
-            end: Some(Ending { live, draft }),
-            ..Intent::default()
-        };
-        if matches!(state.standing, Standing::Live | Standing::New) {
-            self.begin_anew(&mut state);
-        }
+        self.state().begin_anew(&self.0.manager);
     }
 
     /// Signs out: as [`destroy`](Self::destroy), and asks the browser to clear its site data
     /// where that is configured.
     pub fn logout(&self) {
-        self.destroy();
-        self.state().intent.logged_out = true;
-    }
-
-    fn begin_anew(&self, state: &mut State) {
-        state.standing = Standing::New;
-        state.token = None;
-        state.base = None;
-        state.due = Due::default();
-        state.draft = initial(&self.0.manager).unwrap_or_default();
+        let mut state = self.state();
+        state.begin_anew(&self.0.manager);
+        state.logged_out = true;
     }
 
     /// How long this session may lie idle, whatever the configuration says; kept in the record.
@@ -349,8 +237,9 @@ impl Session {
 
     fn is_persistent(&self) -> bool {
         let state = self.state();
-        let limits = state.intent.limits.map(|limits| limits.persistent);
-        limits.unwrap_or_else(|| state.base.as_ref().is_some_and(|record| record.persistent))
+        let limits = state.life.limits.map(|limits| limits.persistent);
+        let base = state.life.base.as_ref();
+        limits.unwrap_or_else(|| base.is_some_and(|record| record.persistent))
     }
 
     fn set_limits(&self, timeout: Duration, persistent: bool) -> Result<(), Error> {
@@ -360,7 +249,7 @@ impl Session {
                 "a session's time-out is at least a millisecond",
             ));
         }
-        self.state().intent.limits = Some(Limits {
+        self.state().life.limits = Some(Limits {
             timeout,
             persistent,
         });
@@ -369,59 +258,70 @@ impl Session {
 
     /// Does not count this request as an access: the session's life is not extended by it.
     pub fn keep_expiry(&self) {
-        self.state().intent.keep_expiry = true;
+        self.state().keep_expiry = true;
     }
 
     /// The id, safe to log and to list; `None` as long as nothing is stored.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
         let state = self.state();
-        let live = state.standing == Standing::Live;
-        state.token.as_ref().filter(|_| live).map(Token::id)
+        let live = state.life.standing == Standing::Live;
+        state.life.token.as_ref().filter(|_| live).map(Token::id)
     }
 
     /// The application's user, as of now: a `login` of this request counts.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         let state = self.state();
-        let login = state.intent.login.clone();
-        login.or_else(|| state.base.as_ref()?.owner.clone())
+        match &state.life.login {
+            Some(login) => Some(login.owner.clone()),
+            None => state.life.base.as_ref()?.owner.clone(),
+        }
     }
 
     /// Whether nothing was stored before: the request came without a live session.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.state().standing != Standing::Live
+        self.state().life.standing != Standing::Live
     }
 
     /// Whether there is something to be stored.
     #[must_use]
     pub fn is_modified(&self) -> bool {
         let state = self.state();
-        state.done() != Done::default()
+        state.done(Scope::Everything) != Done::default()
     }
 
     /// When the session began; `None` as long as nothing is stored.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
-        self.state().base.as_ref().map(|record| record.created_at)
+        self.state()
+            .life
+            .base
+            .as_ref()
+            .map(|record| record.created_at)
     }
 
     /// When the session was last used before this request, to within the touch interval.
     #[must_use]
     pub fn accessed_at(&self) -> Option<Timestamp> {
-        self.state().base.as_ref().map(|record| record.accessed_at)
+        self.state()
+            .life
+            .base
+            .as_ref()
+            .map(|record| record.accessed_at)
     }
 
     /// When the session ends if it is not used; `None`: never, or nothing is stored.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.state().base.as_ref().and_then(Record::expires_at)
+        self.state().life.base.as_ref().and_then(Record::expires_at)
     }
 
     /// Stores the changes made so far, now; with nothing changed it does nothing.
     ///
-    /// `renew`, `login`, `logout` and `destroy` wait for the end of the request.
+    /// `renew`, `login`, `logout` and `destroy` wait for the end of the request (but see
+    /// [`login`](Self::login) over another owner).
     ///
     /// # Errors
     ///
@@ -435,9 +335,11 @@ impl Session {
 
     /// Changes the session as one step that no other request comes between, and stores it now.
     ///
-    /// `change` works on a draft of the newest data; it runs again when another request stored
-    /// something meanwhile, so it should have no effect but its result. If it returns an error
-    /// nothing is written. Changes made before on this handle are stored with it.
+    /// `change` works on a draft of what was loaded; it runs again on newer data when another
+    /// request stored something meanwhile, so it should have no effect but its result. If it
+    /// returns an error nothing is written; where it changes nothing, nothing is written
+    /// either, and the data it saw may be as old as the last load. Changes made before on this
+    /// handle are stored with it.
     ///
     /// # Errors
     ///
@@ -479,23 +381,6 @@ impl Session {
     }
 }
 
-impl State {
-    /// What the handler did, for [`plan`](crate::plan::plan).
-    pub(crate) fn done(&self) -> Done {
-        let intent = &self.intent;
-        let live = self.standing == Standing::Live;
-        Done {
-            changed: self.draft.changes() > 0,
-            // There is nothing to renew, and no limit to set, where nothing is stored.
-            renewed: intent.renew && self.standing != Standing::New,
-            logged_in: intent.login.is_some(),
-            limits: intent.limits.is_some() && live,
-            ended: intent.end.as_ref().is_some_and(|end| end.live.is_some()),
-            ended_nothing: intent.end.is_some() && self.presented_nothing,
-        }
-    }
-}
-
 impl fmt::Debug for Session {
     /// Shows id and size only: session data may be personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -504,15 +389,4 @@ impl fmt::Debug for Session {
             .field("keys", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The data of a new session.
-pub(crate) fn initial(manager: &SessionManager) -> Result<Draft, Error> {
-    let mut draft = Draft::default();
-    if let Some(fill) = &manager.config().options.initializer {
-        fill(&mut draft)?;
-        let (user, own) = draft.apply()?;
-        draft = Draft::new(user, own);
-    }
-    Ok(draft)
 }

@@ -97,7 +97,7 @@ async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     loop {
-        let pause = with_jitter(every);
+        let pause = with_jitter(every.max(SHORTEST));
         let stop = stopped.wait_for(|stop| *stop);
         if tokio::time::timeout(pause, stop).await.is_ok() {
             return;
@@ -120,6 +120,9 @@ async fn run(
     }
 }
 
+/// However often a sweep is asked for, it leaves the store some time for others.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// Four to six fifths of `every`.
 fn with_jitter(every: Duration) -> Duration {
     let fifth = every / 5;
@@ -136,7 +139,7 @@ mod tests {
     fn the_pause_varies_by_a_fifth_and_never_overflows() {
         let every = Duration::from_secs(10);
         for _ in 0..1_000 {
-            let pause = with_jitter(every);
+            let pause = with_jitter(every.max(SHORTEST));
             assert!((8_000..=12_000).contains(&pause.as_millis()), "{pause:?}");
         }
         let _ = (with_jitter(Duration::ZERO), with_jitter(Duration::MAX));

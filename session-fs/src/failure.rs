@@ -80,3 +80,39 @@ fn kind_of(error: &io::Error) -> StoreErrorKind {
 pub(crate) fn refused(why: &'static str) -> Failure {
     Failure::Io(io::Error::other(why))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn a_lack_of_room_is_full_unless_only_the_sync_reports_it() {
+        let error = |errno: rustix::io::Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        use rustix::io::Errno;
+        for (failure, kind) in [
+            (Failure::Io(error(Errno::NOSPC)), StoreErrorKind::Full),
+            (Failure::Io(error(Errno::DQUOT)), StoreErrorKind::Full),
+            (Failure::Io(error(Errno::FBIG)), StoreErrorKind::TooLarge),
+            (Failure::Io(error(Errno::IO)), StoreErrorKind::Unavailable),
+            (
+                Failure::Io(error(Errno::MFILE)),
+                StoreErrorKind::Unavailable,
+            ),
+            (
+                Failure::Sync(error(Errno::NOSPC)),
+                StoreErrorKind::Unavailable,
+            ),
+        ] {
+            let error = failure.into_store_error("updating the session");
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("updating the session failed: ")
+            );
+            let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
+            assert!(source.raw_os_error().is_some());
+        }
+    }
+}

@@ -1,9 +1,27 @@
-//! A small web app that shows sessions at work: the parts its program and its tests share.
+//! A small web app that shows sessions at work, on whatever store a URL names.
 //!
-//! Nothing here holds a session or answers a request. The [`options`] say what to start, and the
-//! [`page`] turns a plain model into HTML.
+//! In reading order: the [`options`] say what to start and [`setup`] starts it. [`routes`] has
+//! what each route does with a session and answers with an [`answer::Answer`]; both are free of
+//! any framework. `axum_app` is the glue to one: extractors in, responses out. The [`page`] turns
+//! a plain model into HTML.
+
+pub mod options;
+pub mod setup;
+
+pub mod app;
+pub mod routes;
+
+pub mod answer;
+pub mod cross_site;
+pub mod form;
+pub mod moment;
+
+#[cfg(feature = "axum")]
+pub mod axum_app;
+
+pub mod secret_key;
+pub mod signals;
 
 pub mod agent;
 pub mod lang;
-pub mod options;
 pub mod page;

@@ -1,21 +1,24 @@
-//! `session-demo`: reads its options and says what it would start.
+//! `session-demo`: reads its options, opens its store and serves until it is told to end.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use session_demo::options::{Options, Stop};
+use session_demo::app::App;
+use session_demo::options::{Framework, Options, Stop, Transport};
+use session_demo::setup;
+use session_demo::signals::Signals;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
-fn main() -> ExitCode {
-    match Options::from_args(std::env::args_os()) {
-        Ok(options) => {
-            println!(
-                "session-demo {}: {} on {}, sessions in {}",
-                env!("CARGO_PKG_VERSION"),
-                options.framework,
-                options.bind,
-                options.store_name(),
-            );
-            ExitCode::SUCCESS
-        }
+#[tokio::main]
+async fn main() -> ExitCode {
+    let served = match Options::from_args(std::env::args_os()) {
+        Ok(options) => run(&options).await,
+        Err(stop) => Err(stop),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Asked(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -26,3 +29,66 @@ fn main() -> ExitCode {
         }
     }
 }
+
+async fn run(options: &Options) -> Result<(), Stop> {
+    let app = setup::app(options).await?;
+    let listener = TcpListener::bind(options.bind)
+        .await
+        .map_err(|error| Stop::Refused(format!("--bind {}: {error}", options.bind)))?;
+    let failed = |error: io::Error| Stop::Refused(format!("serving failed: {error}"));
+    let address = listener.local_addr().map_err(failed)?;
+    // Before the address is announced: whoever reads it may already send a signal.
+    let signals = Signals::listen().map_err(failed)?;
+
+    if !options.secure() && options.transport == Transport::Cookie {
+        eprintln!(
+            "session-demo: cookies go without Secure, as {} is loopback and plain HTTP",
+            options.bind.ip()
+        );
+    }
+    // A closed stdout is no reason not to serve.
+    let _ = writeln!(io::stdout(), "listening on http://{address}");
+
+    let sweeper = app.sessions.start_sweeper(setup::SWEEP_EVERY);
+    let served = serve_until_told(options.framework, app, listener, signals).await;
+    sweeper.stop().await;
+    served.map_err(failed)
+}
+
+/// Serves until a signal comes, and then until the requests in flight are answered; for those
+/// that take too long, or at a second signal, it waits no longer.
+async fn serve_until_told(
+    framework: Framework,
+    app: App,
+    listener: TcpListener,
+    mut signals: Signals,
+) -> io::Result<()> {
+    let (told, stop) = oneshot::channel::<()>();
+    let serving = async {
+        // Nothing is ever sent: the other end is dropped.
+        let stop = async { drop(stop.await) };
+        match framework {
+            #[cfg(feature = "axum")]
+            Framework::Axum => session_demo::axum_app::run(app, listener, stop).await,
+            _ => {
+                drop((app, listener, stop));
+                Ok(())
+            }
+        }
+    };
+    let ending = async {
+        signals.next().await;
+        drop(told);
+        tokio::select! {
+            () = signals.next() => {}
+            () = tokio::time::sleep(FAREWELL) => {}
+        }
+    };
+    tokio::select! {
+        served = serving => served,
+        () = ending => Ok(()),
+    }
+}
+
+/// Longer than the slowest route and its store calls.
+const FAREWELL: Duration = Duration::from_secs(10);

@@ -18,6 +18,7 @@ pub(crate) fn router(probe: Probe) -> Router {
     Router::new()
         .route("/eager", any(eager))
         .route("/lazy", any(lazy))
+        .route("/careless", any(careless))
         .route("/optional", any(optional))
         .route("/untouched", any(untouched))
         .merge(twice)
@@ -44,6 +45,15 @@ async fn lazy(
     }
     let session = session.load().await?;
     Ok(respond(probe.perform(Some(&session), &body).await?))
+}
+
+async fn careless(
+    State(probe): State<Probe>,
+    session: LazySession,
+    body: Bytes,
+) -> Result<Response, Error> {
+    let session = session.load().await.ok();
+    Ok(respond(probe.perform(session.as_deref(), &body).await?))
 }
 
 async fn optional(

@@ -112,22 +112,33 @@ async fn count_together(openings: &[Shared], tasks: usize, each: usize) {
 
 /// Adds one `times` times, each time from what is stored; the numbers it wrote.
 async fn count(store: &dyn Store, id: &SessionId, times: usize) -> Vec<u64> {
-    let mut written = Vec::new();
-    for attempt in 0..20_000_u32 {
+    let (mut written, mut conflicts) = (Vec::new(), 0);
+    let mut refused = None;
+    for _ in 0..20_000 {
         if written.len() == times {
             return written;
         }
         let seen = load(store, id).await.expect("nobody deletes it");
+        assert_ne!(
+            Some(seen.version),
+            refused,
+            "a version that was refused is loaded again"
+        );
         // Lets others see the same.
         yield_now().await;
         let count = counted(&seen) + 1;
         let next = changed(&seen, &format!("{{\"count\":{count}}}"));
         match update(store, id, &next, seen.version).await {
-            Written::Done => written.push(count),
-            Written::Conflict if attempt % 8 == 7 => {
-                tokio::time::sleep(Duration::from_micros(next.version.nonce() % 3_000)).await;
+            Written::Done => {
+                written.push(count);
+                conflicts = 0;
             }
-            Written::Conflict => {}
+            Written::Conflict => {
+                refused = Some(seen.version);
+                conflicts = 16.min(conflicts + 1);
+                let jitter = (next.version.nonce() >> 32) % (1_000 * conflicts);
+                tokio::time::sleep(Duration::from_micros(jitter)).await;
+            }
             Written::Gone => panic!("the record is gone and nobody deletes it"),
         }
     }
@@ -150,17 +161,19 @@ pub async fn a_touch_beside_an_update_loses_neither(harness: &dyn Harness) {
     for _ in 0..40 {
         let accessed_at = now.accessed_at.after(Duration::from_secs(1));
         let generation = now.generation;
-        let touching = tokio::spawn({
+        let mut touches = JoinSet::new();
+        for _ in 0..4 {
             let store = Arc::clone(&store);
-            async move { touch(&*store, &id, generation, accessed_at).await }
-        });
+            touches.spawn(async move { touch(&*store, &id, generation, accessed_at).await });
+        }
+        yield_now().await;
         let next = changed(&now, "{\"updated\":true}");
         // A touch leaves the version, so it can make no update conflict.
         assert_eq!(
             update(&*store, &id, &next, now.version).await,
             Written::Done
         );
-        assert_eq!(touching.await.expect("the touch failed"), Written::Done);
+        assert_eq!(touches.join_all().await, [Written::Done; 4]);
         now = Record {
             accessed_at,
             ..next
@@ -274,7 +287,9 @@ pub async fn the_owner_index_never_misses_a_session_that_changes_hands(harness: 
     let store = harness.empty_store().await;
     let mut now = samples::owned_record("owner-0");
     let id = stored(&*store, &now).await;
-    let looking = tokio::spawn(look_for_owner(Arc::clone(&store), id));
+    // A set, because it ends what it spawned when this property fails.
+    let mut looking = JoinSet::new();
+    looking.spawn(look_for_owner(Arc::clone(&store), id));
     for turn in 1..150 {
         let owner = samples::owner(&format!("owner-{}", turn % 2));
         let next = Record {
@@ -289,7 +304,8 @@ pub async fn the_owner_index_never_misses_a_session_that_changes_hands(harness: 
         yield_now().await;
     }
     assert_eq!(delete(&*store, &id, Only::Any).await, Written::Done);
-    looking.await.expect("an owner's list missed a session");
+    expect_absent(&*store, &id, "after its deletion").await;
+    looking.join_all().await;
 }
 
 async fn look_for_owner(store: Shared, id: SessionId) {
@@ -301,6 +317,7 @@ async fn look_for_owner(store: Shared, id: SessionId) {
         if after.is_some_and(|after| after.version == before.version) {
             assert!(listed.contains(&id), "{owner} does not list its session");
         }
+        yield_now().await;
     }
 }
 

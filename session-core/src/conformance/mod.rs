@@ -1,5 +1,10 @@
-//! The suite that every store passes: one property for each sentence of the contract in
-//! [`Store`].
+//! What stores and adapters are tested with: published, so that others' can be too.
+//!
+//! [`SpyStore`] wraps any store, counts what it is asked and breaks on request. [`http`] holds
+//! the scenarios that every adapter passes.
+//!
+//! The rest is the suite that every store passes: one property for each sentence of the contract
+//! in [`Store`].
 //!
 //! [`store_conformance!`](crate::store_conformance) turns every property into a test of the
 //! calling crate, so that each shows under its own name. A store joins by a [`Harness`]:
@@ -55,11 +60,6 @@
 //! Properties look at what was stored. They take the time from [`samples::now`]: their records
 //! expire in an hour, never, or a second ago. The last must still be there in a store whose
 //! backend expires records by itself, because it waits `clock_skew` longer (rule E3).
-//!
-//! # Adapters
-//!
-//! [`SpyStore`] wraps any store, counts what it is asked and breaks on request. [`http`] holds
-//! the scenarios that every adapter passes.
 
 pub mod concurrency;
 pub mod create;

@@ -61,7 +61,7 @@ pub fn record() -> Record {
         generation: Generation(3),
         created_at: started,
         expiry: Expiry::new(Some(HOUR), Some(started.after(24 * HOUR))),
-        own_timeout: true,
+        own_timeout: Some(HOUR),
         persistent: true,
         secret_at: started.after(Duration::from_millis(7)),
         previous: Some(Box::new(Previous {
@@ -253,7 +253,7 @@ pub fn odd_records() -> Vec<(&'static str, Record)> {
             "an odd time-out",
             Record {
                 expiry: Expiry::new(Some(Duration::from_millis(31_536_000_001)), None),
-                own_timeout: false,
+                own_timeout: None,
                 ..record()
             },
         ),

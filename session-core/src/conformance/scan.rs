@@ -1,4 +1,4 @@
-//! [`Store::scan`](crate::Store::scan): every record, page by page.
+//! [`Store::scan`]: every record, page by page.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -125,7 +125,7 @@ pub async fn a_touch_uses_the_limits_that_are_stored_now(harness: &dyn Harness) 
     let id = stored(&*store, &record).await;
     let longer = Record {
         expiry: Expiry::new(Some(6_000 * SECOND), None),
-        own_timeout: true,
+        own_timeout: Some(6_000 * SECOND),
         ..next_of(&record)
     };
     assert_eq!(

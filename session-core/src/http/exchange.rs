@@ -8,20 +8,23 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::OnceCell;
 
 use super::client_addr::client_address;
 use super::finished::Finished;
 use super::transport::RequestHead;
+use crate::clock::Timestamp;
 use crate::config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig};
 use crate::error::{Error, ErrorKind};
 use crate::id::{Signed, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Admission, CookieMove, Dead, Due, Plan, Standing, admit};
-use crate::record::{Previous, Record};
-use crate::session::{Intent, Session, State, Visitor, initial};
+use crate::record::Record;
+use crate::session::{Session, Visitor};
+use crate::state::{Life, State, initial, needs_touch};
 
 /// One request's session business; clones share it.
 #[derive(Clone)]
@@ -32,6 +35,10 @@ struct Inner {
     /// The method promises to change nothing (RFC 9110 section 9.2.1).
     safe_method: bool,
     opened: OnceCell<Result<Session, Failure>>,
+    /// A handler asked whether there is a token, which the answer may depend on.
+    consulted: AtomicBool,
+    /// The response head has left, or is about to.
+    finished: AtomicBool,
 }
 
 /// A failed opening, remembered: whatever the handler answers, the client gets this (rule T5).
@@ -74,6 +81,8 @@ impl Exchange {
             manager: manager.clone(),
             safe_method: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE"),
             opened: OnceCell::new(),
+            consulted: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
         }))
     }
 
@@ -122,7 +131,11 @@ impl Exchange {
                 message: error.to_string().into(),
             })
         };
-        remembered(self.0.opened.get_or_init(open).await)
+        let session = remembered(self.0.opened.get_or_init(open).await)?;
+        if self.0.finished.load(Ordering::SeqCst) {
+            session.state().head_sent = true;
+        }
+        Ok(session)
     }
 
     /// Ends the exchange once the handler has answered with `status`.
@@ -133,7 +146,11 @@ impl Exchange {
     #[must_use]
     pub fn finish(self, status: u16) -> Finish {
         let config = self.0.manager.config();
+        self.0.finished.store(true, Ordering::SeqCst);
         let session = match self.0.opened.get() {
+            None if self.0.consulted.load(Ordering::SeqCst) => {
+                return Finish::Done(Finished::new(config));
+            }
             None => return Finish::Done(Finished::untouched()),
             Some(Ok(session)) => session,
             Some(Err(failure)) => {
@@ -167,11 +184,16 @@ impl Exchange {
         let mut state = session.state();
         state.head_sent = true;
         match outcome {
-            Ok(()) if state.intent.logged_out && config.options.clear_site_data => {
+            Ok(()) if state.logged_out && config.options.clear_site_data => {
                 finished.clear_site_data();
             }
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Gone && !self.gone_is_an_error() => {
+            // A login or logout that did not happen is never answered as one that did.
+            Err(error)
+                if error.kind() == ErrorKind::Gone
+                    && !self.gone_is_an_error()
+                    && !state.speaks_of_identity() =>
+            {
                 tracing::warn!(target: "session", "changes were lost: the session has ended meanwhile");
             }
             Err(error) => {
@@ -183,9 +205,7 @@ impl Exchange {
             CookieMove::Keep => {}
             CookieMove::Remove => finished.remove(config),
             CookieMove::Set => {
-                let current = state.token.as_ref().zip(state.base.as_ref());
-                if let Some((token, base)) = current.filter(|(token, base)| !outgrown(token, base))
-                {
+                if let Some((token, base)) = state.life.token_in_force() {
                     let life = config.cookie_life(base.persistent, base.expiry.timeout());
                     finished.set(config, &token.expose(config.token_keys.as_ref()), life);
                 }
@@ -249,6 +269,7 @@ impl LazySession {
     /// [`load`](Self::load) can say.
     #[must_use]
     pub fn has_token(&self) -> bool {
+        self.exchange.0.consulted.store(true, Ordering::SeqCst);
         self.opening.first.is_some()
     }
 }
@@ -300,6 +321,10 @@ impl Opening {
             let id = candidate.token.id();
             let record = match manager.load(OPERATION, &id, manager.deadline()).await {
                 Ok(record) => record,
+                Err(error) if live.is_some() => {
+                    tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
+                    continue;
+                }
                 Err(error) => match self.excuse(&error, config) {
                     Some(Standing::New) => {
                         tracing::error!(target: "session", session = %id, %error, "the record is kept for inspection");
@@ -330,7 +355,7 @@ impl Opening {
                     tracing::warn!(target: "session", session = %id, "a second live session came with the request; one of them may be planted");
                 }
                 Admission::Live { by_previous } => {
-                    let due = due(candidate, &record, by_previous, now, config);
+                    let due = due(candidate, &record, by_previous, now, manager);
                     live = Some((candidate.clone(), record, due));
                 }
             }
@@ -342,32 +367,23 @@ impl Opening {
                     .and_then(|(_, record, _)| record.agent.as_ref()),
             ),
         };
-        let mut state = State {
-            standing,
-            base: None,
-            token: None,
-            draft: Draft::default(),
-            intent: Intent::default(),
-            cookie: CookieMove::Keep,
-            due: Due::default(),
-            doubt: None,
-            presented_nothing: dead.is_some() || standing != Standing::New,
-            head_sent: false,
-        };
+        let mut life = Life::new(0, Draft::default());
+        life.standing = standing;
         if let Some((candidate, record, due)) = live {
-            state.standing = Standing::Live;
-            state.draft = Draft::new(record.data.clone(), record.own.clone());
-            state.base = Some(record);
-            state.token = Some(candidate.token);
-            state.due = due;
-        } else if state.standing == Standing::New {
+            life.standing = Standing::Live;
+            life.draft = Draft::new(record.data.clone(), record.own.clone());
+            life.base = Some(record);
+            life.token = Some(candidate.token);
+            life.due = due;
+        } else if standing == Standing::New {
             let expired = dead.is_some_and(|why| why != Dead::Corrupt);
             if expired && config.options.on_expired == OnExpired::Unauthorized {
                 let message = config.options.expired_message.to_string();
                 return Err(Error::new(ErrorKind::Expired, message));
             }
-            state.draft = initial(manager)?;
+            life.draft = initial(manager)?;
         }
+        let state = State::new(life, dead.is_some());
         Ok(Session::new(manager.clone(), visitor, state))
     }
 
@@ -384,30 +400,23 @@ impl Opening {
     }
 }
 
-/// Whether the client has already presented a newer secret than this token's: it must not get
-/// the old one back, which is about to die (rule I7).
-fn outgrown(token: &Token, base: &Record) -> bool {
-    let presented = |previous: &Previous| previous.until.is_some();
-    base.secret != token.digest() && base.previous.as_deref().is_some_and(presented)
-}
-
 fn due(
     candidate: &Candidate,
     record: &Record,
     by_previous: bool,
-    now: crate::clock::Timestamp,
-    config: &SessionConfig,
+    now: Timestamp,
+    manager: &SessionManager,
 ) -> Due {
     let age = now.since(record.secret_at);
-    let open = record
-        .previous
-        .as_deref()
-        .is_some_and(|previous| previous.valid && previous.until.is_none());
+    let every = manager.config().options.renew_every;
+    let previous = record.previous.as_deref();
+    let open = previous.is_some_and(|previous| previous.valid && previous.until.is_none());
     Due {
-        renewal: config.options.renew_every.is_some_and(|every| age >= every),
+        renewal: every.is_some_and(|every| age >= every),
         confirm: open && !by_previous,
         // The client's newer token may already be under the newest key.
         resign: candidate.signed == Signed::Older && !by_previous,
+        slides: needs_touch(record, now, manager),
         ..Due::default()
     }
 }

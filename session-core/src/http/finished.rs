@@ -1,6 +1,7 @@
 //! What a finished exchange does to the response's head.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use super::reply::Reply;
@@ -21,13 +22,24 @@ pub trait ResponseHead {
 
 /// The outcome of an exchange: perhaps another response, and header fields for whichever goes
 /// out.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Finished {
     /// The response to send in place of the handler's.
     pub reply: Option<Reply>,
     vary: Option<Cow<'static, str>>,
     token: Option<(String, String)>,
+    sets: bool,
     clear_site_data: bool,
+}
+
+impl fmt::Debug for Finished {
+    /// Shows no token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finished")
+            .field("reply", &self.reply)
+            .field("token", &self.token.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Finished {
@@ -53,6 +65,7 @@ impl Finished {
 
     pub(crate) fn set(&mut self, config: &SessionConfig, token: &str, life: Option<Duration>) {
         self.token = config.transport.write(&config.cookie, token, life);
+        self.sets = true;
     }
 
     pub(crate) fn remove(&mut self, config: &SessionConfig) {
@@ -71,6 +84,7 @@ impl Finished {
                 head.append("vary", name);
             }
         }
+        let sets = self.sets;
         if let Some((name, value)) = self.token {
             head.append(&name, Cow::Owned(value));
             // A shared cache must not hand one visitor's session to another (RFC 9111).
@@ -79,7 +93,13 @@ impl Finished {
             }
         }
         if self.clear_site_data {
-            head.replace("clear-site-data", Cow::Borrowed("\"cookies\", \"storage\""));
+            // The cookie of a session begun since must not be cleared with the rest.
+            let what = if sets {
+                "\"storage\""
+            } else {
+                "\"cookies\", \"storage\""
+            };
+            head.replace("clear-site-data", Cow::Borrowed(what));
         }
     }
 }

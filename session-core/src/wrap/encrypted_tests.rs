@@ -29,6 +29,7 @@ fn full(id: &SessionId) -> Record {
             until: Some(START.after(Duration::from_secs(10))),
             valid: true,
         })),
+        own_timeout: Some(Duration::from_secs(60)),
         owner: Some(Owner::new("user\n17").unwrap()),
         address: Some(Ipv4Addr::new(192, 0, 2, 7).into()),
         agent: Some("Agent \"quoted\"".into()),
@@ -163,7 +164,7 @@ fn w2_no_bound_field_can_be_changed_in_the_store() {
             "ends",
             Box::new(|r| r.expiry = Expiry::new(r.expiry.timeout(), None)),
         ),
-        ("own_timeout", Box::new(|r| r.own_timeout = true)),
+        ("own_timeout", Box::new(|r| r.own_timeout = None)),
         ("persistent", Box::new(|r| r.persistent = true)),
         ("secret", Box::new(|r| r.secret = digest(&s.id))),
         ("secret_at", Box::new(|r| r.secret_at = later)),
@@ -324,7 +325,7 @@ fn w2_keys_and_data_show_in_no_debug_output_or_error() {
 fn a_record_sealed_by_the_first_version_opens() {
     let s = Setting::new();
     let id = SessionId::from_bytes([7; 16]);
-    let json = include_str!("../../tests/vectors/sealed-v1.json");
+    let json = include_str!("../../tests/vectors/sealed/v1.json");
     let kept = Record::decode(json.as_bytes()).unwrap();
     s.plant(&id, &kept);
     let record = now(s.store.load(&id)).unwrap().unwrap();

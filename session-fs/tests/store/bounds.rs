@@ -99,13 +99,17 @@ async fn a_version_that_does_not_fit_before_the_live_one_is_written_after_it() {
     assert_eq!(store.create(&id(1), &stored).await.unwrap(), Created::Done);
     let path = path_of(dir.path(), &id(1));
     // Until the superseded part is just below its bound.
-    while fs::metadata(&path).unwrap().len() < 17_000 {
+    for _ in 0..100 {
+        if fs::metadata(&path).unwrap().len() >= 17_000 {
+            break;
+        }
         let update = next(&stored, "x");
         let written = store.update(&id(1), &update, stored.version).await.unwrap();
         assert_eq!(written, Written::Done);
         stored = update;
     }
     let before = fs::read(&path).unwrap();
+    assert!(before.len() >= 17_000, "{} bytes", before.len());
     let update = next(&stored, "y".repeat(30_000));
     let written = store.update(&id(1), &update, stored.version).await.unwrap();
     assert_eq!(written, Written::Done);

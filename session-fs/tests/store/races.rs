@@ -298,6 +298,7 @@ async fn until_it_waits_for<T>(held: &std::fs::File, task: &tokio::task::JoinHan
         .lines()
         .any(waits)
     {
+        assert!(!task.is_finished(), "it did not wait for the lock");
         tokio::task::yield_now().await;
     }
 }

@@ -1,8 +1,11 @@
 //! The demo as a person sees it: in a real, headless Chromium.
 //!
-//! [`driver`] starts the browser. A further test of what a browser shows is a further module
-//! beside [`page`].
+//! [`driver`] starts the browser. [`page`] is about the page alone, [`running`] about the whole
+//! program behind it.
 
+#[path = "../running/demo.rs"]
+mod demo;
 mod driver;
 mod page;
+mod running;
 mod server;

@@ -86,8 +86,10 @@ async fn seen_as(world: &World<'_>, peer: &str, headers: &[(&str, &str)]) -> IpA
     let mut browser = from(&world.stranger(), peer);
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     browser.headers = headers.iter().map(owned).collect();
-    let response = browser.post([login("ada"), Step::Save, Step::Id]).await;
-    let id = response.outcome(2);
+    let response = browser
+        .post([login("ada"), insert("seen", 1), Step::Save, Step::Id])
+        .await;
+    let id = response.outcome(3);
     let infos = world.manager().sessions_of(&owner("ada")).await.unwrap();
     let own = infos.iter().find(|info| id == info.id.to_string());
     own.and_then(|info| info.address)

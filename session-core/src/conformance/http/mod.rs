@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `/eager` | extracts the session: `probe.perform(Some(&session), &body)` |
 //! | `/lazy` | extracts the lazy session and loads it if [`Probe::has_steps`] |
+//! | `/careless` | as `/lazy`, but performs without a session if loading it fails |
 //! | `/optional` | extracts an optional session and performs with what there is |
 //! | `/untouched` | extracts nothing: `probe.perform(None, &body)` |
 //! | `/twice` | as `/eager`, under a second layer of the same manager |
@@ -119,6 +120,7 @@ macro_rules! suite {
 suite! {
     $
     identity {
+        i1_a_secret_stays_with_the_client
         i2_an_unknown_token_is_never_adopted
         i2_nothing_found_in_a_store_works_as_a_cookie
         i3_a_bad_mac_costs_no_store_access

@@ -193,7 +193,7 @@ pub(super) async fn e5_an_expired_session_can_be_401(harness: &dyn HttpHarness) 
     let mut visitor = world.visitor().await;
     let expired = visitor.clone();
     world.advance(600);
-    for path in ["/eager", "/lazy", "/optional"] {
+    for path in ["/eager", "/lazy", "/careless", "/optional"] {
         let mut visitor = expired.clone();
         let response = visitor.call("GET", path, [Step::Keys]).await;
         assert_eq!(response.status, 401, "{path}");

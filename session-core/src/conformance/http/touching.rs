@@ -224,7 +224,7 @@ pub(super) async fn t5_a_failed_load_is_remembered(harness: &dyn HttpHarness) {
     let mut visitor = world.visitor().await;
     let down = Fault::Refuse(StoreErrorKind::Unavailable);
     world.spy.always(Operation::Load, down);
-    for path in ["/eager", "/lazy", "/optional", "/twice"] {
+    for path in ["/eager", "/lazy", "/careless", "/optional", "/twice"] {
         let steps = [Step::Header("x-mine".into(), "1".into()), Step::Keys];
         let response = visitor.call("GET", path, steps).await;
         assert_eq!(response.status, 503, "{path} {response:?}");

@@ -71,6 +71,7 @@ pub(super) async fn h5_a_bearer_token_comes_in_authorization(harness: &dyn HttpH
     }
     for line in [
         format!("Basic {token}"),
+        format!("Digest {token}"),
         token.clone(),
         format!("Bearer{token}"),
         "Bearer ".to_owned(),

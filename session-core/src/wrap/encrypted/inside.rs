@@ -45,7 +45,7 @@ pub(super) fn bound(id: &SessionId, record: &Record) -> Vec<u8> {
     line(&created_at.as_unix_ms());
     line(&or_null(expiry.timeout().map(millis)));
     line(&or_null(expiry.ends_at().map(Timestamp::as_unix_ms)));
-    line(own_timeout);
+    line(&or_null(own_timeout.map(millis)));
     line(persistent);
     line(secret);
     line(&secret_at.as_unix_ms());

@@ -1,0 +1,45 @@
+//! The smallest application: a counter for each visitor, in memory.
+//!
+//! ```sh
+//! cargo run --example counter
+//! ```
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::routing::get;
+use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::{MemoryStore, SessionConfig, SessionManager};
+use tokio::net::TcpListener;
+
+async fn count(session: Session) -> Result<String, Error> {
+    // Two requests at once count to two: the closure runs again for whoever comes second.
+    let n = session
+        .transact(|s| {
+            let n = s.get::<u64>("count")?.unwrap_or(0) + 1;
+            s.insert("count", n)?;
+            Ok(n)
+        })
+        .await?;
+    Ok(format!("{n}\n"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let config = SessionConfig::builder()
+        // For a laptop without HTTPS; leave both lines out everywhere else.
+        .secure(false)
+        .cookie_name("sid")
+        .build()?;
+    let sessions = SessionManager::new(MemoryStore::new(), config);
+    let app = Router::new()
+        .route("/", get(count))
+        .layer(SessionLayer::new(sessions));
+
+    let address = std::env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, app).await?)
+}

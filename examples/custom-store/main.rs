@@ -1,0 +1,44 @@
+//! An application on a store of its own, which `store.rs` has; `conformance.rs` checks it.
+//!
+//! ```sh
+//! cargo run --example custom-store
+//! cargo test --test custom-store-conformance
+//! ```
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::routing::get;
+use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::{SessionConfig, SessionManager};
+use tokio::net::TcpListener;
+
+mod store;
+
+use store::MapStore;
+
+async fn visits(session: Session) -> Result<String, Error> {
+    session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1)?;
+    let visits = session.get::<u64>("visits")?.unwrap_or_default();
+    Ok(format!("visit {visits}\n"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let config = SessionConfig::builder()
+        // For a laptop without HTTPS; leave both lines out everywhere else.
+        .secure(false)
+        .cookie_name("sid")
+        .build()?;
+    let sessions = SessionManager::new(MapStore::default(), config);
+    let app = Router::new()
+        .route("/", get(visits))
+        .layer(SessionLayer::new(sessions));
+
+    let address = std::env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, app).await?)
+}

@@ -1,0 +1,103 @@
+//! From options to an application that is ready to serve.
+
+use std::time::Duration;
+
+use session_kit::http::{IpNet, Transport};
+use session_kit::{OnExpired, SessionConfig, SessionManager, connect};
+
+use crate::app::App;
+use crate::options::{self, Framework, Options, Stop};
+use crate::secret_key;
+
+/// How often expired sessions are removed.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// The header that carries the token with `--transport header`.
+const TOKEN_HEADER: &str = "x-session-id";
+
+/// Opens the store, makes sure that it answers, and puts the application together.
+///
+/// # Errors
+///
+/// [`Stop::Refused`]: whatever of `options` cannot be had.
+pub async fn app(options: &Options) -> Result<App, Stop> {
+    if !is_built_in(options.framework) {
+        return Err(refused(format!(
+            "--framework {} is not in this build",
+            options.framework
+        )));
+    }
+    if options.store_name().eq_ignore_ascii_case("cookie") {
+        return Err(refused(
+            "--store cookie: sessions sealed in the cookie are not available in this version",
+        ));
+    }
+    let config = config(options)?;
+    let store = connect(&options.store)
+        .await
+        .map_err(|error| refused(format!("--store: {error}")))?;
+    let sessions = SessionManager::new(store, config);
+    sessions
+        .ping()
+        .await
+        .map_err(|error| refused(format!("--store: {error}")))?;
+    Ok(App {
+        sessions,
+        store: options.store_name().to_owned(),
+        framework: options.framework.to_string(),
+    })
+}
+
+/// Whether the framework's feature is on.
+fn is_built_in(framework: Framework) -> bool {
+    match framework {
+        Framework::Axum => cfg!(feature = "axum"),
+        Framework::Actix => false,
+    }
+}
+
+fn config(options: &Options) -> Result<SessionConfig, Stop> {
+    // Whichever comes first ends a session, so an idle time-out beyond the absolute one is the
+    // same as one of its length.
+    let timeout = options
+        .absolute_timeout
+        .map_or(options.timeout, |age| options.timeout.min(age));
+    let mut config = SessionConfig::builder()
+        .timeout(timeout)
+        .ignore_expiry(options.ignore_expiry)
+        .ignore_change_ip(options.ignore_change_ip)
+        .trusted_proxies(trusted_proxies(options)?)
+        .secure(options.secure())
+        .cookie_name(options.cookie_name());
+    if let Some(age) = options.absolute_timeout.filter(|_| !options.ignore_expiry) {
+        config = config.absolute_timeout(age);
+    }
+    if let Some(path) = &options.secret_key_file {
+        let keys = secret_key::load(path)
+            .map_err(|error| refused(format!("--secret-key-file: {error}")))?;
+        config = config.secret_key(keys);
+    }
+    if options.transport == options::Transport::Header {
+        config = config.transport(Transport::Header(TOKEN_HEADER.to_owned()));
+    }
+    if let Some(message) = &options.expired_message {
+        config = config
+            .on_expired(OnExpired::Unauthorized)
+            .expired_message(message.as_str());
+    }
+    config.build().map_err(|error| refused(error.to_string()))
+}
+
+fn trusted_proxies(options: &Options) -> Result<Vec<IpNet>, Stop> {
+    let parse = |text: &String| {
+        text.parse::<IpNet>()
+            .map_err(|error| refused(format!("--trust-proxy {text:?}: {error}")))
+    };
+    options.trusted_proxies.iter().map(parse).collect()
+}
+
+/// A refusal in one line, whatever the message holds.
+fn refused(message: impl Into<String>) -> Stop {
+    let message = message.into();
+    Stop::Refused(message.split_whitespace().collect::<Vec<_>>().join(" "))
+}

@@ -1,0 +1,332 @@
+//! What a session handle knows: what was loaded, what was done since, what is in doubt.
+//!
+//! A handle goes through *lives*: the session it was let in to, and, after `destroy`, the one
+//! that may begin anew. A commit belongs to one life; when it ends after a `destroy` on a clone
+//! of the handle, its outcome is noted in the life it was made for.
+
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::Token;
+use crate::manager::SessionManager;
+use crate::operations::Draft;
+use crate::plan::{CookieMove, Done, Due, Standing};
+use crate::record::{Owner, Record, Version};
+
+use std::time::Duration;
+
+/// The state that the clones of a handle share.
+pub(crate) struct State {
+    pub(crate) life: Life,
+    /// Lives that were ended and whose records wait to be deleted, oldest first.
+    pub(crate) ended: Vec<Life>,
+    /// `destroy` was called, whatever there was to end.
+    pub(crate) end_asked: bool,
+    /// `logout` was called.
+    pub(crate) logged_out: bool,
+    pub(crate) keep_expiry: bool,
+    /// What the client must learn of what has been committed.
+    pub(crate) cookie: CookieMove,
+    /// The request carried a token that opened nothing.
+    pub(crate) presented_nothing: bool,
+    pub(crate) head_sent: bool,
+}
+
+/// One session, or the prospect of one.
+pub(crate) struct Life {
+    pub(crate) number: u32,
+    pub(crate) standing: Standing,
+    /// The record as last loaded or stored; `Some` exactly when live.
+    pub(crate) base: Option<Record>,
+    /// The client's token, or the one it will be given.
+    pub(crate) token: Option<Token>,
+    pub(crate) draft: Draft,
+    pub(crate) due: Due,
+    pub(crate) renew: bool,
+    pub(crate) login: Option<Login>,
+    pub(crate) limits: Option<Limits>,
+    /// Writes whose outcome is unknown (rule C5).
+    pub(crate) doubts: Vec<Doubt>,
+}
+
+/// A login that waits for the end of the request.
+#[derive(Clone)]
+pub(crate) struct Login {
+    pub(crate) owner: Owner,
+    /// The session is another owner's: what was in it, and is put aside.
+    pub(crate) taken_over: Option<Draft>,
+}
+
+/// Limits of this session's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) timeout: Duration,
+    pub(crate) persistent: bool,
+}
+
+/// A write that may have happened, and what it means if it did.
+#[derive(Clone)]
+pub(crate) struct Doubt {
+    pub(crate) version: Version,
+    pub(crate) outcome: Outcome,
+}
+
+/// What a write brings about.
+#[derive(Clone)]
+pub(crate) struct Outcome {
+    pub(crate) scope: Scope,
+    pub(crate) token: Token,
+    pub(crate) cookie: CookieMove,
+    /// So many of the operations are in the record then.
+    pub(crate) operations: usize,
+}
+
+/// Which of the things that were asked for a commit carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The operations on data, and limits.
+    Data,
+    /// Also renewal, login and what is due.
+    Everything,
+}
+
+impl State {
+    /// A request's state, in the first of its lives.
+    pub(crate) fn new(life: Life, presented_nothing: bool) -> Self {
+        Self {
+            life,
+            ended: Vec::new(),
+            end_asked: false,
+            logged_out: false,
+            keep_expiry: false,
+            cookie: CookieMove::Keep,
+            presented_nothing,
+            head_sent: false,
+        }
+    }
+
+    /// Ends this life and begins another.
+    pub(crate) fn begin_anew(&mut self, manager: &SessionManager) {
+        self.end_asked = true;
+        if matches!(self.life.standing, Standing::Live | Standing::New) {
+            let draft = initial(manager).unwrap_or_default();
+            let next = Life::new(self.life.number + 1, draft);
+            self.ended.push(std::mem::replace(&mut self.life, next));
+        }
+    }
+
+    /// Back to what was last loaded or stored.
+    pub(crate) fn revert(&mut self) {
+        // A session that was stored after the end stays; one that was not never was.
+        if self.life.standing == Standing::New && !self.ended.is_empty() {
+            self.life = self.ended.swap_remove(0);
+        }
+        self.ended.clear();
+        self.end_asked = false;
+        self.logged_out = false;
+        self.life.revert();
+    }
+
+    /// What the handler did, for [`plan`](crate::plan::plan).
+    pub(crate) fn done(&self, scope: Scope) -> Done {
+        let life = &self.life;
+        let data = Done {
+            changed: life.is_changed(),
+            limits: life.limits.is_some() && life.standing == Standing::Live,
+            ..Done::default()
+        };
+        if scope == Scope::Data {
+            return data;
+        }
+        let shut_out = matches!(life.standing, Standing::Superseded | Standing::Detached);
+        let live = |life: &Life| life.base.is_some();
+        Done {
+            // There is nothing to renew where nothing is stored.
+            renewed: life.renew && life.standing != Standing::New,
+            logged_in: life.login.is_some(),
+            ended: self.ended.iter().any(live) || (shut_out && self.end_asked),
+            ended_nothing: self.end_asked && self.presented_nothing,
+            ..data
+        }
+    }
+
+    pub(crate) fn due(&self, scope: Scope) -> Due {
+        match scope {
+            Scope::Everything => self.life.due,
+            Scope::Data => Due::default(),
+        }
+    }
+
+    /// Whether the end of the request has something to tell the client.
+    pub(crate) fn needs_head(&self) -> bool {
+        self.life.renew || self.speaks_of_identity()
+    }
+
+    /// Whether the answer says who is signed in: a login or logout is still to happen.
+    pub(crate) fn speaks_of_identity(&self) -> bool {
+        self.end_asked || self.life.login.is_some()
+    }
+
+    /// The life of this number, unless its end has been carried out.
+    pub(crate) fn life_mut(&mut self, number: u32) -> Option<&mut Life> {
+        let mut lives = std::iter::once(&mut self.life).chain(&mut self.ended);
+        lives.find(|life| life.number == number)
+    }
+
+    /// The record is stored; what was asked for is done.
+    pub(crate) fn committed(&mut self, number: u32, record: Record, outcome: &Outcome) {
+        let Some(life) = self.life_mut(number) else {
+            return;
+        };
+        life.committed(record, outcome);
+        if number == self.life.number {
+            match outcome.scope {
+                Scope::Everything => self.conclude(outcome.cookie),
+                Scope::Data => self.note(outcome.cookie),
+            }
+        }
+    }
+
+    /// Everything that was asked for is done.
+    pub(crate) fn conclude(&mut self, cookie: CookieMove) {
+        self.note(cookie);
+        self.ended.clear();
+        self.end_asked = false;
+        self.life.renew = false;
+        self.life.login = None;
+        self.life.due = Due::default();
+    }
+
+    /// Notes what the client must learn.
+    pub(crate) fn note(&mut self, cookie: CookieMove) {
+        if cookie != CookieMove::Keep {
+            self.cookie = cookie;
+        }
+    }
+}
+
+impl Life {
+    /// A life in which nothing is stored yet.
+    pub(crate) fn new(number: u32, draft: Draft) -> Self {
+        Self {
+            number,
+            standing: Standing::New,
+            base: None,
+            token: None,
+            draft,
+            due: Due::default(),
+            renew: false,
+            login: None,
+            limits: None,
+            doubts: Vec::new(),
+        }
+    }
+
+    /// Whether there are operations to be stored.
+    fn is_changed(&self) -> bool {
+        match self.standing {
+            // What came and went again leaves nothing to begin a session for.
+            Standing::New => self.draft.adds_something(),
+            _ => self.draft.changes() > 0,
+        }
+    }
+
+    /// Whether the record is another owner's, whose values must not be seen, nor added to.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        let login = self.login.as_ref();
+        login.is_some_and(|login| login.taken_over.is_some())
+    }
+
+    pub(crate) fn log_in(&mut self, owner: Owner) {
+        let present = self.base.as_ref().and_then(|record| record.owner.as_ref());
+        let another = present.is_some_and(|present| *present != owner);
+        let put_aside = self.login.take().and_then(|login| login.taken_over);
+        if !another {
+            if let Some(draft) = put_aside {
+                self.draft = draft;
+            }
+            self.draft.forget_own(crate::csrf::SEED);
+            self.login = Some(Login {
+                owner,
+                taken_over: None,
+            });
+            return;
+        }
+        let taken_over = put_aside.unwrap_or_else(|| std::mem::take(&mut self.draft));
+        self.login = Some(Login {
+            owner,
+            taken_over: Some(taken_over),
+        });
+    }
+
+    fn revert(&mut self) {
+        if let Some(draft) = self.login.take().and_then(|login| login.taken_over) {
+            self.draft = draft;
+        }
+        self.renew = false;
+        self.limits = None;
+        self.doubts.clear();
+        self.draft.revert();
+    }
+
+    fn committed(&mut self, record: Record, outcome: &Outcome) {
+        if outcome.scope == Scope::Everything {
+            self.login = None;
+        }
+        let (data, own) = (record.data.clone(), record.own.clone());
+        self.draft.committed(outcome.operations, data, own);
+        self.doubts.clear();
+        self.limits = None;
+        self.standing = Standing::Live;
+        self.rebase(record);
+        self.token = Some(outcome.token.clone());
+    }
+
+    /// Goes on from a newer record of the same session.
+    pub(crate) fn rebase(&mut self, record: Record) {
+        let before = self.base.as_ref().map(|base| base.secret);
+        // Another request was first to renew: a second new secret would kill the one it gave.
+        self.due.renewal &= before == Some(record.secret);
+        self.base = Some(record);
+    }
+
+    /// The token, if it is the one in force: an older one must not replace a newer in the
+    /// browser.
+    pub(crate) fn token_in_force(&self) -> Option<(&Token, &Record)> {
+        let (token, base) = self.token.as_ref().zip(self.base.as_ref())?;
+        (token.digest() == base.secret).then_some((token, base))
+    }
+
+    /// What the passing of time has made due.
+    pub(crate) fn note_due(&mut self, now: Timestamp, keep_expiry: bool, manager: &SessionManager) {
+        let Some(base) = &self.base else {
+            return;
+        };
+        let config = manager.config();
+        let life = config.cookie_life(base.persistent, base.expiry.timeout());
+        self.due.persistent = life.is_some();
+        self.due.touch = !keep_expiry && needs_touch(base, now, manager);
+        self.due.slides &= !keep_expiry;
+    }
+}
+
+/// Whether the last access is old enough to be written down.
+pub(crate) fn needs_touch(record: &Record, now: Timestamp, manager: &SessionManager) -> bool {
+    let usual = manager.config().touch_interval();
+    // A session of a short time-out of its own must not expire between two touches.
+    let tenth = record
+        .expiry
+        .timeout()
+        .map_or(usual, |timeout| timeout / 10);
+    now.since(record.accessed_at) >= usual.min(tenth)
+}
+
+/// The data of a new session.
+pub(crate) fn initial(manager: &SessionManager) -> Result<Draft, Error> {
+    let mut draft = Draft::default();
+    if let Some(fill) = &manager.config().options.initializer {
+        fill(&mut draft)?;
+        let (user, own) = draft.apply()?;
+        draft = Draft::new(user, own);
+    }
+    Ok(draft)
+}
