@@ -158,10 +158,10 @@ impl Attempt {
             };
             let kept = kept.filter(|_| !self.due.confirm);
             record.previous = Some(kept.unwrap_or_else(|| Box::new(superseded)));
-        } else if self.due.confirm {
-            if let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid) {
-                previous.until.get_or_insert(until);
-            }
+        } else if self.due.confirm
+            && let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid)
+        {
+            previous.until.get_or_insert(until);
         }
         if asked || timed {
             let token = Token::new(self.token.id(), Secret::random()?);

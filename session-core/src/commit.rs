@@ -148,11 +148,11 @@ impl Session {
             let written = self
                 .write(operation, &attempt, &record, &outcome.token, deadline)
                 .await;
-            if let Err(error) = &written {
-                if error.kind() == ErrorKind::Unavailable {
-                    // It may have happened: its operations stay frozen, in doubt.
-                    return Err(written.err().unwrap_or_else(|| contended(operation)).into());
-                }
+            if let Err(error) = &written
+                && error.kind() == ErrorKind::Unavailable
+            {
+                // It may have happened: its operations stay frozen, in doubt.
+                return Err(written.err().unwrap_or_else(|| contended(operation)).into());
             }
             if written
                 .as_ref()

@@ -174,7 +174,8 @@ proptest! {
             ..sample()
         };
         let json = record.encode();
-        prop_assert_eq!(Record::decode(json.as_bytes()).unwrap(), record.clone());
+        let read = Record::decode(json.as_bytes()).unwrap();
+        prop_assert_eq!(&read, &record);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(Record::decode(value.to_string().as_bytes()).unwrap().version, record.version);
     }

@@ -170,6 +170,7 @@ suite! {
     committing {
         t6_transact_and_save_commit_at_once
         t6_renew_login_and_logout_wait_for_the_end
+        t6_no_value_of_a_new_owner_is_written_into_anothers_session
         t6_what_was_committed_sends_its_cookie_whatever_the_status
         t6_an_answer_that_fails_still_sends_what_was_committed
         t6_initial_values_do_not_count_as_stored
