@@ -26,7 +26,10 @@
 //!
 //! | feature | brings in |
 //! |---|---|
+//! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
 //! | `conformance` | the suites for stores and adapters |
+//! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
+//! | `metrics` | counters and histograms in [`wrap::Traced`]: metrics |
 
 // What a handler holds, from the outside in.
 mod key;
@@ -57,6 +60,7 @@ mod keys;
 // Where it is kept.
 mod memory;
 mod store;
+pub mod wrap;
 
 // What an application makes.
 mod config;
