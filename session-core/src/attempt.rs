@@ -42,10 +42,12 @@ impl Attempt {
 
     /// Puts the draft's operations on the data of the record that the attempt builds on.
     pub(crate) fn rebase(&self, draft: &mut Draft) -> Result<(), Error> {
-        let base = self.base.as_ref().filter(|_| !self.takes_over);
-        let (data, own) = base
-            .map(|base| (base.data.clone(), base.own.clone()))
-            .unwrap_or_default();
+        let (data, own) = match &self.base {
+            Some(_) if self.takes_over => Default::default(),
+            Some(base) => (base.data.clone(), base.own.clone()),
+            // Nothing is stored: the values that it began with.
+            None => draft.began_with(),
+        };
         draft.rebase(data, own)
     }
 

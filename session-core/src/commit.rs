@@ -129,6 +129,15 @@ impl Session {
             }
             let plan = attempt.plan().map_err(|no| refused(operation, no))?;
             if matches!(plan.write, Write::Nothing | Write::Touch) {
+                if attempt.standing == Standing::New && draft.changes() > 0 {
+                    // What was taken out again is so for the handle, too.
+                    let (data, own) = draft.apply()?;
+                    let mut state = self.state();
+                    let life = state.life_mut(attempt.life);
+                    if let Some(life) = life.filter(|life| life.doubts.is_empty()) {
+                        life.draft.committed(attempt.operations, data, own);
+                    }
+                }
                 return Ok(answer);
             }
             if attempt.head_sent && attempt.needs_head(&plan) {

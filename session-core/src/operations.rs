@@ -351,6 +351,11 @@ impl Draft {
         }
     }
 
+    /// The data that the operations were made on.
+    pub(crate) fn began_with(&self) -> (Data, Data) {
+        (self.user.clone(), self.own.clone())
+    }
+
     /// Puts the same operations on other data.
     pub(crate) fn rebase(&mut self, user: Data, own: Data) -> Result<(), Error> {
         let operations = self.operations().to_vec();
