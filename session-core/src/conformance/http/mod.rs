@@ -182,6 +182,23 @@ suite! {
         t7_what_needs_a_new_cookie_after_the_head_is_an_error
         t7_a_session_that_ends_meanwhile_is_gone_after_the_head
     }
+    endings {
+        t6_a_commit_after_a_logout_leaves_the_logout_in_force
+        t6_a_server_error_after_a_logout_takes_it_back
+        t6_a_logout_whose_new_session_cannot_begin_is_an_error_and_a_logout
+        f1_a_logout_of_what_could_not_be_read_is_503
+        i6_a_logout_under_a_superseded_token_is_gone
+        f1_a_login_or_logout_that_did_not_happen_is_told_under_get
+        f1_a_logout_ends_what_a_clone_is_storing
+        f1_a_logout_ends_what_a_clone_is_beginning
+        t1_what_came_and_went_begins_no_session
+    }
+    takeover {
+        i4_the_former_owners_data_are_out_of_sight
+        i4_what_the_former_owner_stores_meanwhile_is_not_taken_over
+        i4_a_save_commits_the_login_over_another_owner
+        i4_a_login_taken_back_leaves_nothing_with_the_former_owner
+    }
     concurrency {
         c1_a_save_carries_operations_and_no_snapshot
         c1_what_was_only_read_does_not_come_back
