@@ -80,8 +80,12 @@ impl Attempt {
         let (data, own) = draft.apply()?;
         let size = data.as_str().len() + own.as_str().len();
         let most = config.options.max_size;
-        // A session that was stored under a larger limit can still be read and renewed.
-        if size > most && self.done.changed {
+        // A session that was stored under a larger limit goes on, but does not grow.
+        let before = self
+            .base
+            .as_ref()
+            .map_or(0, |base| base.data.as_str().len() + base.own.as_str().len());
+        if size > most.max(before) {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("{operation} failed: it has {size} bytes and max_size is {most}"),
