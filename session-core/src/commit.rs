@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::attempt::Attempt;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
-use crate::id::{Token, fresh_nonce};
+use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::{only, settle};
 use crate::operations::Draft;
 use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, is_expired, plan, still_admits};
@@ -369,7 +369,7 @@ impl Session {
     pub(crate) async fn reread(
         &self,
         operation: &'static str,
-        id: &crate::id::SessionId,
+        id: &SessionId,
         base: &Record,
         deadline: Deadline,
     ) -> Result<Record, Error> {
@@ -435,10 +435,10 @@ impl Session {
 
     async fn touch(&self, operation: &'static str, cookie: CookieMove) -> Result<(), Error> {
         let manager = &self.0.manager;
-        let found = {
+        let (found, keep_expiry) = {
             let state = self.state();
             let id = state.life.token.as_ref().map(Token::id);
-            id.zip(state.life.base.clone())
+            (id.zip(state.life.base.clone()), state.keep_expiry)
         };
         let Some((id, base)) = found else {
             return Ok(());
@@ -447,9 +447,14 @@ impl Session {
             // It ended while the request ran: a touch would bring it back (rule E2).
             return Ok(());
         }
+        let accessed_at = if keep_expiry {
+            base.accessed_at
+        } else {
+            manager.now()
+        };
         let touch = Touch {
             generation: base.generation,
-            accessed_at: manager.now(),
+            accessed_at,
         };
         let answer = manager
             .deadline()
@@ -460,11 +465,12 @@ impl Session {
             // newest one.
             Ok(Written::Conflict | Written::Gone) => Ok(()),
             Ok(Written::Done) => {
+                let sends = cookie != CookieMove::Keep && self.is_in_force(&id, &base).await;
                 let mut state = self.state();
                 if let Some(base) = &mut state.life.base {
                     base.touch(&touch);
                 }
-                state.conclude(cookie);
+                state.conclude(if sends { cookie } else { CookieMove::Keep });
                 Ok(())
             }
             Err(error) => match manager.config().options.on_touch_outage {
@@ -474,6 +480,24 @@ impl Session {
                 }
                 crate::config::OnOutage::Fail => Err(error),
             },
+        }
+    }
+}
+
+impl Session {
+    /// Whether the secret is still that of `base`: a touch does not tell, since a timed renewal
+    /// leaves the generation as it is.
+    async fn is_in_force(&self, id: &SessionId, base: &Record) -> bool {
+        let manager = &self.0.manager;
+        if manager.config().options.renew_every.is_none() {
+            return true;
+        }
+        match manager.load(CONCLUDING, id, manager.deadline()).await {
+            Ok(record) => record.is_some_and(|record| record.secret == base.secret),
+            Err(error) => {
+                tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
+                false
+            }
         }
     }
 }
