@@ -209,3 +209,25 @@ pub(super) async fn t7_a_session_that_ends_meanwhile_is_gone_after_the_head(
     assert_eq!(outcome.matches(r#""error":"Gone""#).count(), 3, "{outcome}");
     assert!(world.records().await.is_empty());
 }
+
+pub(super) async fn t7_remember_after_the_head_is_an_error(harness: &dyn HttpHarness) {
+    for commit in [Step::Save, add("n")] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        let before = world.records().await;
+        let late = vec![Step::Remember(86_400), attempt(commit.clone())];
+        visitor.post([Step::After("stream".into(), late)]).await;
+        world.release("stream", 1).await;
+        let outcome = world.probe.outcome("stream").await;
+        assert!(outcome.contains("HeadSent"), "{commit:?}: {outcome}");
+        assert_eq!(world.records().await, before);
+        // A time-out needs no cookie.
+        let late = vec![Step::SetTimeout(90), commit.clone()];
+        visitor.post([Step::After("timeout".into(), late)]).await;
+        world.release("timeout", 1).await;
+        let outcome = world.probe.outcome("timeout").await;
+        assert!(!outcome.contains("error"), "{outcome}");
+        let (_, record) = world.record().await;
+        assert_eq!(record.expiry.timeout().map(|timeout| timeout.as_secs()), Some(90));
+    }
+}
