@@ -474,7 +474,7 @@ impl fmt::Debug for Exchange {
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazySession")
-            .field("has_token", &self.has_token())
+            .field("has_token", &self.opening.first.is_some())
             .finish_non_exhaustive()
     }
 }
