@@ -44,6 +44,9 @@
 //! | – | the session, its manager and configuration, [`MemoryStore`], [`connect`] | tokio | always |
 //! | `axum` | `session_kit::axum`: the layer and the extractors `Session` and `LazySession` | axum 0.8 | yes |
 //! | `fs` | `session_kit::fs` and `file:` URLs: sessions in files | rustix | yes |
+//! | `encrypt` | `session_kit::wrap::Encrypted`: what is stored is sealed | chacha20poly1305 | no |
+//! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |
+//! | `metrics` | counters and histograms of `session_kit::wrap::Traced` | metrics | no |
 //! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
 //!
 //! Turning on a feature adds names and changes no behaviour.

@@ -15,6 +15,7 @@ use crate::state::{Limits, Scope};
 pub(crate) struct Attempt {
     /// The life of the handle that it is made for.
     pub(crate) life: u32,
+    pub(crate) now: Timestamp,
     pub(crate) scope: Scope,
     pub(crate) standing: Standing,
     pub(crate) base: Option<Record>,
@@ -54,7 +55,7 @@ impl Attempt {
     /// Whether the record it builds on has expired since it was loaded (rule E2).
     pub(crate) fn has_expired(&self, manager: &SessionManager) -> bool {
         let base = self.base.as_ref();
-        base.is_some_and(|base| is_expired(base, manager.now(), manager.config()))
+        base.is_some_and(|base| is_expired(base, self.now, manager.config()))
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, Refusal> {
@@ -76,7 +77,7 @@ impl Attempt {
         operation: &'static str,
     ) -> Result<(Record, Token), Error> {
         let config = manager.config();
-        let now = manager.now();
+        let now = self.now;
         let (data, own) = draft.apply()?;
         let size = data.as_str().len() + own.as_str().len();
         let most = config.options.max_size;

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::attempt::Attempt;
+use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
@@ -83,7 +84,7 @@ impl Session {
                 _ => return Err(Error::gone(operation)),
             }
         };
-        let deadline = self.0.manager.deadline();
+        let deadline = &self.0.manager.deadline();
         let record = self.reread(operation, &id, &base, deadline).await?;
         loop {
             let mut draft = self.state().life.draft.clone();
@@ -111,14 +112,14 @@ impl Session {
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
         let manager = &self.0.manager;
-        let deadline = manager.deadline();
+        let deadline = &manager.deadline();
         let id = self.state().life.identity(operation)?.id();
         let turn = manager.queues().enter(id, deadline).await;
         let mut ticket = turn.map_err(|_| contended(operation))?;
         let mut newer = self.look_back(operation, &mut ticket, deadline).await?;
 
         for tries in 0..ATTEMPTS_MAX {
-            let (mut draft, mut attempt) = self.state().begin(scope, operation)?;
+            let (mut draft, mut attempt) = self.state().begin(scope, manager.now(), operation)?;
             let open = CommitGuard(self, attempt.life);
             self.bring_up_to_date(operation, &mut attempt, &mut draft, newer.take(), deadline)
                 .await?;
@@ -180,7 +181,7 @@ impl Session {
                     if tries > 0 {
                         deadline.sleep(jitter(tries)?).await;
                     }
-                    newer = self.look_again(operation, &attempt, deadline).await?;
+                    newer = Box::pin(self.look_again(operation, &attempt, deadline)).await?;
                 }
             }
             if deadline.has_passed() {
@@ -197,7 +198,7 @@ impl Session {
         attempt: &mut Attempt,
         draft: &mut Draft,
         newer: Option<Record>,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<(), Error> {
         if let Some(record) = newer {
             self.check(operation, &record, attempt.base.as_ref())?;
@@ -207,9 +208,8 @@ impl Session {
         match &attempt.base {
             // Another request may have kept it alive: only the store knows.
             Some(base) if attempt.has_expired(&self.0.manager) => {
-                let record = self
-                    .reread(operation, &attempt.token.id(), base, deadline)
-                    .await?;
+                let id = attempt.token.id();
+                let record = Box::pin(self.reread(operation, &id, base, deadline)).await?;
                 attempt.on(record);
                 attempt.rebase(draft)
             }
@@ -224,7 +224,7 @@ impl Session {
         &self,
         operation: &'static str,
         attempt: &Attempt,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Option<Record>, Error> {
         let id = attempt.token.id();
         let stored = self.0.manager.load(operation, &id, deadline).await?;
@@ -245,36 +245,49 @@ impl Session {
         }
     }
 
-    /// Finds out what became of earlier writes whose outcome is unknown, or takes over the
-    /// record that whoever saved before has left.
+    /// The record that whoever saved before has left, unless an earlier write's outcome is unknown
+    /// and has to be found out first.
     pub(crate) async fn look_back(
         &self,
         operation: &'static str,
         ticket: &mut Ticket,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Option<Record>, Error> {
-        let (number, id, in_doubt, ours) = {
+        let latest = ticket.take_latest();
+        {
             let state = self.state();
-            let life = &state.life;
-            let version = life.base.as_ref().map(|base| base.version);
+            if state.life.doubts.is_empty() {
+                let ours = state.life.base.as_ref().map(|base| base.version);
+                // A record no newer than ours says nothing new.
+                return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
+            }
+        }
+        Box::pin(self.settle_doubts(operation, deadline)).await?;
+        Ok(None)
+    }
+
+    /// Finds out what became of earlier writes.
+    async fn settle_doubts(
+        &self,
+        operation: &'static str,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let (number, id, was_there) = {
+            let life = &self.state().life;
             (
                 life.number,
                 life.token.as_ref().map(Token::id),
-                !life.doubts.is_empty(),
-                version,
+                life.base.is_some(),
             )
         };
-        let latest = ticket.take_latest();
-        let Some(id) = id.filter(|_| in_doubt) else {
-            // A record no newer than ours says nothing new.
-            return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
+        let Some(id) = id else {
+            return Ok(());
         };
         let stored = self.0.manager.load(operation, &id, deadline).await?;
-        let there = stored.is_some();
         match self.reconcile(operation, number, stored)? {
-            Reconciled::NotApplied(None) if ours.is_some() || there => Err(Error::gone(operation)),
+            Reconciled::NotApplied(None) if was_there => Err(Error::gone(operation)),
             // Should the write still arrive, it will be met again: the doubt stays.
-            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(None),
+            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(()),
         }
     }
 
@@ -325,7 +338,7 @@ impl Session {
     /// Forgets a write that did not happen; its operations are open again.
     pub(crate) fn undoubt(&self, number: u32, version: Version) {
         if let Some(life) = self.state().life_mut(number) {
-            life.doubts.retain(|doubt| doubt.version != version);
+            life.doubts.forget(version);
         }
         drop(CommitGuard(self, number));
     }
@@ -337,7 +350,7 @@ impl Session {
         attempt: &Attempt,
         record: &Record,
         token: &Token,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Written, Error> {
         let manager = &self.0.manager;
         let (store, id) = (manager.store(), token.id());
@@ -371,7 +384,7 @@ impl Session {
         operation: &'static str,
         id: &SessionId,
         base: &Record,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Record, Error> {
         let record = self.0.manager.load(operation, id, deadline).await?;
         let record = record.ok_or_else(|| Error::gone(operation))?;
@@ -401,7 +414,7 @@ impl Session {
     /// Deletes the records of sessions that were ended, each under its own generation.
     async fn delete_ended(&self, operation: &'static str) -> Result<(), Error> {
         let manager = &self.0.manager;
-        let deadline = manager.deadline();
+        let deadline = &manager.deadline();
         loop {
             let next = {
                 let state = self.state();
@@ -551,6 +564,7 @@ impl State {
     pub(crate) fn begin(
         &mut self,
         scope: Scope,
+        now: Timestamp,
         operation: &'static str,
     ) -> Result<(Draft, Attempt), Error> {
         if self.head_sent && self.needs_head() {
@@ -570,6 +584,7 @@ impl State {
         let draft = life.draft.begin_commit();
         let attempt = Attempt {
             life: life.number,
+            now,
             scope,
             standing: life.standing,
             base: life.base.clone(),

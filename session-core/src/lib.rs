@@ -27,6 +27,9 @@
 //! | feature | brings in |
 //! |---|---|
 //! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
+//! | `encrypt` | `wrap::Encrypted`, by chacha20poly1305 |
+//! | `cached` | `wrap::Cached` |
+//! | `metrics` | numbers of `wrap::Traced`, by metrics |
 //! | `conformance` | the suites for stores and adapters |
 //! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
 //! | `metrics` | counters and histograms in [`wrap::Traced`]: metrics |

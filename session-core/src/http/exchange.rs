@@ -319,7 +319,7 @@ impl Opening {
         let mut standing = Standing::New;
         for candidate in self.candidates() {
             let id = candidate.token.id();
-            let record = match manager.load(OPERATION, &id, manager.deadline()).await {
+            let record = match manager.load(OPERATION, &id, &manager.deadline()).await {
                 Ok(record) => record,
                 Err(error) if live.is_some() => {
                     tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
