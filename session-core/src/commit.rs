@@ -478,7 +478,8 @@ impl Session {
             // newest one.
             Ok(Written::Conflict | Written::Gone) => Ok(()),
             Ok(Written::Done) => {
-                let sends = cookie != CookieMove::Keep && self.is_in_force(&id, &base).await;
+                let sends =
+                    cookie != CookieMove::Keep && Box::pin(self.is_in_force(&id, &base)).await;
                 let mut state = self.state();
                 if let Some(base) = &mut state.life.base {
                     base.touch(&touch);
@@ -505,7 +506,7 @@ impl Session {
         if manager.config().options.renew_every.is_none() {
             return true;
         }
-        match manager.load(CONCLUDING, id, manager.deadline()).await {
+        match manager.load(CONCLUDING, id, &manager.deadline()).await {
             Ok(record) => record.is_some_and(|record| record.secret == base.secret),
             Err(error) => {
                 tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
