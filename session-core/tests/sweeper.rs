@@ -214,6 +214,18 @@ async fn e4_a_dropped_sweeper_sweeps_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn e4_a_sweeper_dropped_in_the_middle_begins_no_other_batch() {
+    let world = World::with_due(2_500).await;
+    let gate = world.spy.hold(Operation::Sweep);
+    let sweeper = world.manager.start_sweeper(EVERY);
+    gate.reached_by(1).await;
+    drop(sweeper);
+    gate.open();
+    rounds(5).await;
+    assert_eq!((world.sweeps(), world.left().await), (1, 1_500));
+}
+
+#[tokio::test(start_paused = true)]
 async fn e4_a_stopped_sweeper_does_not_wait_for_its_next_round() {
     let world = World::with(0).await;
     let sweeper = world.manager.start_sweeper(Duration::MAX);
