@@ -145,7 +145,7 @@ async fn i1_debug_output_shows_no_token() {
     };
     shown += &format!("{pending:?}");
     let finished = pending.complete().await;
-    shown += &format!("{finished:?} {:?}", session);
+    shown += &format!("{finished:?} {session:?}");
     let finish = Finish::Done(finished);
     shown += &format!("{finish:?}");
     let Finish::Done(finished) = finish else {
