@@ -1,5 +1,5 @@
-//! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory,
-//! files, SQL or Redis, the same under every framework.
+//! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory or
+//! files, for axum.
 //!
 //! Pick a framework and a store by feature, open the store by its URL, add one layer, and ask for
 //! the session where it is needed:
@@ -44,6 +44,9 @@
 //! | – | the session, its manager and configuration, [`MemoryStore`], [`connect`] | tokio | always |
 //! | `axum` | `session_kit::axum`: the layer and the extractors `Session` and `LazySession` | axum 0.8 | yes |
 //! | `fs` | `session_kit::fs` and `file:` URLs: sessions in files | rustix | yes |
+//! | `encrypt` | `session_kit::wrap::Encrypted`: what is stored is sealed | chacha20poly1305 | no |
+//! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |
+//! | `metrics` | counters and histograms of `session_kit::wrap::Traced` | metrics | no |
 //! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
 //!
 //! Turning on a feature adds names and changes no behaviour.
@@ -56,3 +59,8 @@ pub use session_axum as axum;
 pub use session_core::*;
 #[cfg(feature = "fs")]
 pub use session_fs as fs;
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "axum", feature = "fs"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

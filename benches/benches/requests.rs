@@ -2,8 +2,6 @@
 //!
 //! `cargo bench -p session-benches --bench requests`
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group};

@@ -99,7 +99,6 @@ async fn write(session: Session) -> Result<&'static str, Error> {
 }
 
 /// The routes without sessions.
-#[must_use]
 pub fn bare() -> Router {
     Work::ALL.into_iter().fold(Router::new(), |router, work| {
         router.route(work.path(), get(untouched))
@@ -107,7 +106,6 @@ pub fn bare() -> Router {
 }
 
 /// The routes with sessions.
-#[must_use]
 pub fn with_sessions(manager: &SessionManager) -> Router {
     Router::new()
         .route("/untouched", get(untouched))

@@ -38,8 +38,8 @@ impl ResponseHead for Fields<'_> {
 
     fn append(&mut self, name: &str, value: Cow<'static, str>) {
         if let Some((name, mut value)) = field(name, value) {
-            // Kept out of debug output and of header compression's tables.
-            value.set_sensitive(name == SET_COOKIE);
+            // A token, in whichever field: kept out of debug output and of header compression's tables.
+            value.set_sensitive(name != VARY);
             self.0.append(name, value);
         }
     }

@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use session_axum::{Error, LazySession, Session, SessionLayer};
 use session_core::conformance::http::{Probe, Step};
 use session_core::conformance::{Counts, Gate, Operation, SpyStore};
+use session_core::http::Transport;
 use session_core::{ErrorKind, MemoryStore, SessionConfig, SessionManager};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -427,4 +428,24 @@ async fn two_managers_give_a_request_two_sessions() {
     let both = format!("{cookie}; {admin_cookie}");
     assert_eq!(call(&app, "/app", &both, &[]).await.2, "2");
     assert_eq!(call(&app, "/admin", &both, &[]).await.2, "2");
+}
+
+#[tokio::test]
+async fn i1_a_token_is_marked_as_sensitive() {
+    for (transport, name) in [
+        (Transport::Cookie, "set-cookie"),
+        (Transport::Header("x-session".into()), "x-session"),
+    ] {
+        let config = SessionConfig::builder().transport(transport);
+        let config = config.build().unwrap();
+        let manager = SessionManager::new(MemoryStore::new(), config);
+        let app = probe_app::router(Probe::new(manager));
+        let body = serde_json::to_string(&[seen()]).unwrap();
+        let request = http::Request::post("/eager").body(Body::from(body));
+        let response = app.oneshot(request.unwrap()).await.unwrap();
+        let fields = response.headers();
+        assert!(fields[name].is_sensitive());
+        let token = fields[name].to_str().unwrap();
+        assert!(!format!("{fields:?}").contains(token));
+    }
 }

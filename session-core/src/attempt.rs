@@ -15,6 +15,7 @@ use crate::state::{Limits, Scope};
 pub(crate) struct Attempt {
     /// The life of the handle that it is made for.
     pub(crate) life: u32,
+    pub(crate) now: Timestamp,
     pub(crate) scope: Scope,
     pub(crate) standing: Standing,
     pub(crate) base: Option<Record>,
@@ -42,17 +43,19 @@ impl Attempt {
 
     /// Puts the draft's operations on the data of the record that the attempt builds on.
     pub(crate) fn rebase(&self, draft: &mut Draft) -> Result<(), Error> {
-        let base = self.base.as_ref().filter(|_| !self.takes_over);
-        let (data, own) = base
-            .map(|base| (base.data.clone(), base.own.clone()))
-            .unwrap_or_default();
+        let (data, own) = match &self.base {
+            Some(_) if self.takes_over => Default::default(),
+            Some(base) => (base.data.clone(), base.own.clone()),
+            // Nothing is stored: the values that it began with.
+            None => draft.began_with(),
+        };
         draft.rebase(data, own)
     }
 
     /// Whether the record it builds on has expired since it was loaded (rule E2).
     pub(crate) fn has_expired(&self, manager: &SessionManager) -> bool {
         let base = self.base.as_ref();
-        base.is_some_and(|base| is_expired(base, manager.now(), manager.config()))
+        base.is_some_and(|base| is_expired(base, self.now, manager.config()))
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, Refusal> {
@@ -74,12 +77,16 @@ impl Attempt {
         operation: &'static str,
     ) -> Result<(Record, Token), Error> {
         let config = manager.config();
-        let now = manager.now();
+        let now = self.now;
         let (data, own) = draft.apply()?;
         let size = data.as_str().len() + own.as_str().len();
         let most = config.options.max_size;
-        // A session that was stored under a larger limit can still be read and renewed.
-        if size > most && self.done.changed {
+        // A session that was stored under a larger limit goes on, but does not grow.
+        let before = self
+            .base
+            .as_ref()
+            .map_or(0, |base| base.data.as_str().len() + base.own.as_str().len());
+        if size > most.max(before) {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("{operation} failed: it has {size} bytes and max_size is {most}"),
@@ -158,10 +165,10 @@ impl Attempt {
             };
             let kept = kept.filter(|_| !self.due.confirm);
             record.previous = Some(kept.unwrap_or_else(|| Box::new(superseded)));
-        } else if self.due.confirm {
-            if let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid) {
-                previous.until.get_or_insert(until);
-            }
+        } else if self.due.confirm
+            && let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid)
+        {
+            previous.until.get_or_insert(until);
         }
         if asked || timed {
             let token = Token::new(self.token.id(), Secret::random()?);

@@ -17,6 +17,8 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+#[cfg(feature = "cached")]
+use std::time::Instant;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment: whole milliseconds since 1970-01-01T00:00:00Z, negative before it.
@@ -110,6 +112,39 @@ impl Clock {
             },
         }
     }
+}
+
+#[cfg(feature = "cached")]
+impl Clock {
+    /// The present moment, for measuring what follows.
+    pub(crate) fn start(&self) -> Started {
+        Started {
+            wall: self.now(),
+            steady: self.0.is_none().then(Instant::now),
+        }
+    }
+
+    /// How long ago `started` is: the longer of what the wall clock and the steady clock say.
+    ///
+    /// The one may be set back, the other stands still while the machine sleeps. A wall clock
+    /// that stands before the start says nothing: that counts as for ever.
+    pub(crate) fn elapsed(&self, started: &Started) -> Duration {
+        let now = self.now();
+        if now < started.wall {
+            return Duration::MAX;
+        }
+        let steady = started.steady.map_or(Duration::ZERO, |at| at.elapsed());
+        steady.max(now.since(started.wall))
+    }
+}
+
+/// The start of a span that is being measured.
+#[cfg(feature = "cached")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started {
+    wall: Timestamp,
+    /// A clock moved by hand has no other beside it.
+    steady: Option<Instant>,
 }
 
 /// The hands of a clock that only a test moves; clones move together.

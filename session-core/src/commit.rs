@@ -9,9 +9,10 @@
 use std::time::Duration;
 
 use crate::attempt::Attempt;
+use crate::clock::Timestamp;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
-use crate::id::{Token, fresh_nonce};
+use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::{only, settle};
 use crate::operations::Draft;
 use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, is_expired, plan, still_admits};
@@ -83,7 +84,7 @@ impl Session {
                 _ => return Err(Error::gone(operation)),
             }
         };
-        let deadline = self.0.manager.deadline();
+        let deadline = &self.0.manager.deadline();
         let record = self.reread(operation, &id, &base, deadline).await?;
         loop {
             let mut draft = self.state().life.draft.clone();
@@ -111,14 +112,14 @@ impl Session {
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
         let manager = &self.0.manager;
-        let deadline = manager.deadline();
+        let deadline = &manager.deadline();
         let id = self.state().life.identity(operation)?.id();
         let turn = manager.queues().enter(id, deadline).await;
         let mut ticket = turn.map_err(|_| contended(operation))?;
         let mut newer = self.look_back(operation, &mut ticket, deadline).await?;
 
         for tries in 0..ATTEMPTS_MAX {
-            let (mut draft, mut attempt) = self.state().begin(scope, operation)?;
+            let (mut draft, mut attempt) = self.state().begin(scope, manager.now(), operation)?;
             let open = CommitGuard(self, attempt.life);
             self.bring_up_to_date(operation, &mut attempt, &mut draft, newer.take(), deadline)
                 .await?;
@@ -129,6 +130,15 @@ impl Session {
             }
             let plan = attempt.plan().map_err(|no| refused(operation, no))?;
             if matches!(plan.write, Write::Nothing | Write::Touch) {
+                if attempt.standing == Standing::New && draft.changes() > 0 {
+                    // What was taken out again is so for the handle, too.
+                    let (data, own) = draft.apply()?;
+                    let mut state = self.state();
+                    let life = state.life_mut(attempt.life);
+                    if let Some(life) = life.filter(|life| life.doubts.is_empty()) {
+                        life.draft.committed(attempt.operations, data, own);
+                    }
+                }
                 return Ok(answer);
             }
             if attempt.head_sent && attempt.needs_head(&plan) {
@@ -148,11 +158,11 @@ impl Session {
             let written = self
                 .write(operation, &attempt, &record, &outcome.token, deadline)
                 .await;
-            if let Err(error) = &written {
-                if error.kind() == ErrorKind::Unavailable {
-                    // It may have happened: its operations stay frozen, in doubt.
-                    return Err(written.err().unwrap_or_else(|| contended(operation)).into());
-                }
+            if let Err(error) = &written
+                && error.kind() == ErrorKind::Unavailable
+            {
+                // It may have happened: its operations stay frozen, in doubt.
+                return Err(written.err().unwrap_or_else(|| contended(operation)).into());
             }
             if written
                 .as_ref()
@@ -171,7 +181,7 @@ impl Session {
                     if tries > 0 {
                         deadline.sleep(jitter(tries)?).await;
                     }
-                    newer = self.look_again(operation, &attempt, deadline).await?;
+                    newer = Box::pin(self.look_again(operation, &attempt, deadline)).await?;
                 }
             }
             if deadline.has_passed() {
@@ -188,7 +198,7 @@ impl Session {
         attempt: &mut Attempt,
         draft: &mut Draft,
         newer: Option<Record>,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<(), Error> {
         if let Some(record) = newer {
             self.check(operation, &record, attempt.base.as_ref())?;
@@ -198,9 +208,8 @@ impl Session {
         match &attempt.base {
             // Another request may have kept it alive: only the store knows.
             Some(base) if attempt.has_expired(&self.0.manager) => {
-                let record = self
-                    .reread(operation, &attempt.token.id(), base, deadline)
-                    .await?;
+                let id = attempt.token.id();
+                let record = Box::pin(self.reread(operation, &id, base, deadline)).await?;
                 attempt.on(record);
                 attempt.rebase(draft)
             }
@@ -215,7 +224,7 @@ impl Session {
         &self,
         operation: &'static str,
         attempt: &Attempt,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Option<Record>, Error> {
         let id = attempt.token.id();
         let stored = self.0.manager.load(operation, &id, deadline).await?;
@@ -236,36 +245,49 @@ impl Session {
         }
     }
 
-    /// Finds out what became of earlier writes whose outcome is unknown, or takes over the
-    /// record that whoever saved before has left.
+    /// The record that whoever saved before has left, unless an earlier write's outcome is unknown
+    /// and has to be found out first.
     pub(crate) async fn look_back(
         &self,
         operation: &'static str,
         ticket: &mut Ticket,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Option<Record>, Error> {
-        let (number, id, in_doubt, ours) = {
+        let latest = ticket.take_latest();
+        {
             let state = self.state();
-            let life = &state.life;
-            let version = life.base.as_ref().map(|base| base.version);
+            if state.life.doubts.is_empty() {
+                let ours = state.life.base.as_ref().map(|base| base.version);
+                // A record no newer than ours says nothing new.
+                return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
+            }
+        }
+        Box::pin(self.settle_doubts(operation, deadline)).await?;
+        Ok(None)
+    }
+
+    /// Finds out what became of earlier writes.
+    async fn settle_doubts(
+        &self,
+        operation: &'static str,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let (number, id, was_there) = {
+            let life = &self.state().life;
             (
                 life.number,
                 life.token.as_ref().map(Token::id),
-                !life.doubts.is_empty(),
-                version,
+                life.base.is_some(),
             )
         };
-        let latest = ticket.take_latest();
-        let Some(id) = id.filter(|_| in_doubt) else {
-            // A record no newer than ours says nothing new.
-            return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
+        let Some(id) = id else {
+            return Ok(());
         };
         let stored = self.0.manager.load(operation, &id, deadline).await?;
-        let there = stored.is_some();
         match self.reconcile(operation, number, stored)? {
-            Reconciled::NotApplied(None) if ours.is_some() || there => Err(Error::gone(operation)),
+            Reconciled::NotApplied(None) if was_there => Err(Error::gone(operation)),
             // Should the write still arrive, it will be met again: the doubt stays.
-            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(None),
+            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(()),
         }
     }
 
@@ -316,7 +338,7 @@ impl Session {
     /// Forgets a write that did not happen; its operations are open again.
     pub(crate) fn undoubt(&self, number: u32, version: Version) {
         if let Some(life) = self.state().life_mut(number) {
-            life.doubts.retain(|doubt| doubt.version != version);
+            life.doubts.forget(version);
         }
         drop(CommitGuard(self, number));
     }
@@ -328,7 +350,7 @@ impl Session {
         attempt: &Attempt,
         record: &Record,
         token: &Token,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Written, Error> {
         let manager = &self.0.manager;
         let (store, id) = (manager.store(), token.id());
@@ -360,9 +382,9 @@ impl Session {
     pub(crate) async fn reread(
         &self,
         operation: &'static str,
-        id: &crate::id::SessionId,
+        id: &SessionId,
         base: &Record,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Record, Error> {
         let record = self.0.manager.load(operation, id, deadline).await?;
         let record = record.ok_or_else(|| Error::gone(operation))?;
@@ -392,7 +414,7 @@ impl Session {
     /// Deletes the records of sessions that were ended, each under its own generation.
     async fn delete_ended(&self, operation: &'static str) -> Result<(), Error> {
         let manager = &self.0.manager;
-        let deadline = manager.deadline();
+        let deadline = &manager.deadline();
         loop {
             let next = {
                 let state = self.state();
@@ -426,10 +448,10 @@ impl Session {
 
     async fn touch(&self, operation: &'static str, cookie: CookieMove) -> Result<(), Error> {
         let manager = &self.0.manager;
-        let found = {
+        let (found, keep_expiry) = {
             let state = self.state();
             let id = state.life.token.as_ref().map(Token::id);
-            id.zip(state.life.base.clone())
+            (id.zip(state.life.base.clone()), state.keep_expiry)
         };
         let Some((id, base)) = found else {
             return Ok(());
@@ -438,9 +460,14 @@ impl Session {
             // It ended while the request ran: a touch would bring it back (rule E2).
             return Ok(());
         }
+        let accessed_at = if keep_expiry {
+            base.accessed_at
+        } else {
+            manager.now()
+        };
         let touch = Touch {
             generation: base.generation,
-            accessed_at: manager.now(),
+            accessed_at,
         };
         let answer = manager
             .deadline()
@@ -451,11 +478,12 @@ impl Session {
             // newest one.
             Ok(Written::Conflict | Written::Gone) => Ok(()),
             Ok(Written::Done) => {
+                let sends = cookie != CookieMove::Keep && self.is_in_force(&id, &base).await;
                 let mut state = self.state();
                 if let Some(base) = &mut state.life.base {
                     base.touch(&touch);
                 }
-                state.conclude(cookie);
+                state.conclude(if sends { cookie } else { CookieMove::Keep });
                 Ok(())
             }
             Err(error) => match manager.config().options.on_touch_outage {
@@ -465,6 +493,24 @@ impl Session {
                 }
                 crate::config::OnOutage::Fail => Err(error),
             },
+        }
+    }
+}
+
+impl Session {
+    /// Whether the secret is still that of `base`: a touch does not tell, since a timed renewal
+    /// leaves the generation as it is.
+    async fn is_in_force(&self, id: &SessionId, base: &Record) -> bool {
+        let manager = &self.0.manager;
+        if manager.config().options.renew_every.is_none() {
+            return true;
+        }
+        match manager.load(CONCLUDING, id, manager.deadline()).await {
+            Ok(record) => record.is_some_and(|record| record.secret == base.secret),
+            Err(error) => {
+                tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
+                false
+            }
         }
     }
 }
@@ -518,6 +564,7 @@ impl State {
     pub(crate) fn begin(
         &mut self,
         scope: Scope,
+        now: Timestamp,
         operation: &'static str,
     ) -> Result<(Draft, Attempt), Error> {
         if self.head_sent && self.needs_head() {
@@ -537,6 +584,7 @@ impl State {
         let draft = life.draft.begin_commit();
         let attempt = Attempt {
             life: life.number,
+            now,
             scope,
             standing: life.standing,
             base: life.base.clone(),

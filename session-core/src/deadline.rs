@@ -2,14 +2,21 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 /// The moment at which an operation gives up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(Instant);
+///
+/// The clock is first read when something has to be waited for: an in-memory store's operations
+/// never do.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    span: Duration,
+    end: OnceLock<Instant>,
+}
 
 /// The deadline passed; the operation may nevertheless happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +24,27 @@ pub(crate) struct Elapsed;
 
 impl Deadline {
     pub(crate) fn after(span: Duration) -> Self {
-        let now = Instant::now();
-        // Beyond what the clock can express is as good as for ever.
-        let far = || now + Duration::from_secs(365 * 24 * 60 * 60);
-        Self(now.checked_add(span).unwrap_or_else(far))
+        Self {
+            span,
+            end: OnceLock::new(),
+        }
     }
 
-    pub(crate) fn has_passed(self) -> bool {
-        Instant::now() >= self.0
+    fn end(&self) -> Instant {
+        *self.end.get_or_init(|| {
+            let now = Instant::now();
+            // Beyond what the clock can express is as good as for ever.
+            let far = || now + Duration::from_secs(365 * 24 * 60 * 60);
+            now.checked_add(self.span).unwrap_or_else(far)
+        })
+    }
+
+    pub(crate) fn has_passed(&self) -> bool {
+        Instant::now() >= self.end()
     }
 
     /// Runs `operation` until it ends or the deadline passes.
-    pub(crate) async fn bound<F>(self, operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
+    pub(crate) async fn bound<F>(&self, operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
     where
         F: Future + ?Sized,
     {
@@ -36,7 +52,10 @@ impl Deadline {
     }
 
     /// As [`bound`](Self::bound), but leaves a quarter of the time for what follows.
-    pub(crate) async fn bound_in_part<F>(self, operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
+    pub(crate) async fn bound_in_part<F>(
+        &self,
+        operation: Pin<Box<F>>,
+    ) -> Result<F::Output, Elapsed>
     where
         F: Future + ?Sized,
     {
@@ -45,7 +64,7 @@ impl Deadline {
 
     /// A first poll that answers at once, as an in-memory store's does, costs no timer.
     async fn run<F>(
-        self,
+        &self,
         mut operation: Pin<Box<F>>,
         reserve: fn(Duration) -> Duration,
     ) -> Result<F::Output, Elapsed>
@@ -56,17 +75,17 @@ impl Deadline {
         match first {
             Poll::Ready(answer) => Ok(answer),
             Poll::Pending => {
-                let left = self.0.saturating_duration_since(Instant::now());
-                timeout_at(self.0 - reserve(left), operation)
-                    .await
-                    .map_err(|_| Elapsed)
+                let left = self.end().saturating_duration_since(Instant::now());
+                let waited = timeout_at(self.end() - reserve(left), operation);
+                // On the heap: a future that waits is large, and most do not.
+                Box::pin(waited).await.map_err(|_| Elapsed)
             }
         }
     }
 
     /// Sleeps for `span`, at most until the deadline.
-    pub(crate) async fn sleep(self, span: Duration) {
-        let until = (Instant::now() + span).min(self.0);
+    pub(crate) async fn sleep(&self, span: Duration) {
+        let until = (Instant::now() + span).min(self.end());
         tokio::time::sleep_until(until).await;
     }
 }

@@ -174,7 +174,8 @@ proptest! {
             ..sample()
         };
         let json = record.encode();
-        prop_assert_eq!(Record::decode(json.as_bytes()).unwrap(), record.clone());
+        let read = Record::decode(json.as_bytes()).unwrap();
+        prop_assert_eq!(&read, &record);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(Record::decode(value.to_string().as_bytes()).unwrap().version, record.version);
     }
@@ -186,5 +187,27 @@ proptest! {
             *byte = with;
         }
         let _ = Record::decode(&json);
+    }
+}
+
+#[test]
+fn absurd_lengths_stay_within_the_width_of_a_time() {
+    let (longest, last) = (Duration::MAX, Timestamp::from_unix_ms(i64::MAX));
+    for (timeout, ends_at) in [
+        (Some(longest), None),
+        (None, Some(last)),
+        (Some(longest), Some(last)),
+        (Some(Duration::from_millis(i64::MAX as u64)), Some(last)),
+    ] {
+        let record = Record {
+            expiry: Expiry::new(timeout, ends_at),
+            ..sample()
+        };
+        let json = record.encode();
+        assert_eq!(Record::decode(json.as_bytes()).unwrap(), record);
+        let expires = &json[Record::EXPIRES_AT..Record::EXPIRES_AT + Record::TIME_WIDTH];
+        let expires = expires.trim_start().parse::<i64>().ok();
+        let expected = record.expires_at().map(Timestamp::as_unix_ms);
+        assert_eq!(expires, expected, "{timeout:?} {ends_at:?}");
     }
 }

@@ -73,15 +73,23 @@ impl KeyRing {
     }
 
     pub(crate) fn token_keys(&self, cookie_name: &str) -> TokenKeys {
-        let derive = |key: &Zeroizing<Vec<u8>>| {
-            let mut material =
-                Zeroizing::new(Vec::with_capacity(key.len() + cookie_name.len() + 8));
+        let keys = self.derived(TOKEN_MAC_CONTEXT, cookie_name);
+        TokenKeys(keys.map(|key| *key).collect())
+    }
+
+    /// A key for one purpose and name from each secret key, in the ring's order.
+    pub(crate) fn derived(
+        &self,
+        context: &'static str,
+        name: &str,
+    ) -> impl Iterator<Item = Zeroizing<[u8; 32]>> {
+        self.0.iter().map(move |key| {
+            let mut material = Zeroizing::new(Vec::with_capacity(key.len() + name.len() + 8));
             material.extend_from_slice(&(key.len() as u64).to_le_bytes());
             material.extend_from_slice(key);
-            material.extend_from_slice(cookie_name.as_bytes());
-            blake3::derive_key(TOKEN_MAC_CONTEXT, &material)
-        };
-        TokenKeys(self.0.iter().map(derive).collect())
+            material.extend_from_slice(name.as_bytes());
+            Zeroizing::new(blake3::derive_key(context, &material))
+        })
     }
 }
 

@@ -26,10 +26,17 @@
 //!
 //! | feature | brings in |
 //! |---|---|
+//! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
+//! | `encrypt` | `wrap::Encrypted`, by chacha20poly1305 |
+//! | `cached` | `wrap::Cached` |
+//! | `metrics` | numbers of `wrap::Traced`, by metrics |
 //! | `conformance` | the suites for stores and adapters |
+//! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
+//! | `metrics` | counters and histograms in [`wrap::Traced`]: metrics |
 
 // What a handler holds, from the outside in.
 mod key;
+mod merged;
 mod operations;
 mod session;
 mod state;
@@ -56,6 +63,7 @@ mod keys;
 // Where it is kept.
 mod memory;
 mod store;
+pub mod wrap;
 
 // What an application makes.
 mod config;

@@ -102,7 +102,7 @@ impl SessionManager {
         let now = self.now();
         let mut sessions = Vec::new();
         for id in self.owned_by(OPERATION, owner).await? {
-            let record = match self.load(OPERATION, &id, self.deadline()).await {
+            let record = match self.load(OPERATION, &id, &self.deadline()).await {
                 Ok(Some(record)) => record,
                 Ok(None) => continue,
                 Err(error) if error.kind() == ErrorKind::Corrupt => continue,
@@ -124,7 +124,7 @@ impl SessionManager {
     /// [`ErrorKind::Unavailable`]: the session may still be there.
     pub async fn revoke(&self, id: &SessionId) -> Result<bool, Error> {
         let written = self
-            .delete("revoking the session", id, Only::Any, self.deadline())
+            .delete("revoking the session", id, Only::Any, &self.deadline())
             .await?;
         if written == Written::Done {
             tracing::info!(target: "session", session = %id, "revoked");
@@ -142,7 +142,7 @@ impl SessionManager {
         const OPERATION: &str = "revoking an owner's session";
         let deadline = self.deadline();
         for _ in 0..REVOKE_TRIES_MAX {
-            let only = match self.load(OPERATION, id, deadline).await {
+            let only = match self.load(OPERATION, id, &deadline).await {
                 Ok(None) => return Ok(false),
                 Ok(Some(record)) if record.owner.as_ref() != Some(owner) => return Ok(false),
                 Ok(Some(record)) => Only::Generation(record.generation),
@@ -155,7 +155,7 @@ impl SessionManager {
                 }
                 Err(error) => return Err(error),
             };
-            match self.delete(OPERATION, id, only, deadline).await? {
+            match self.delete(OPERATION, id, only, &deadline).await? {
                 Written::Done => {
                     tracing::info!(target: "session", session = %id, "revoked");
                     return Ok(true);
@@ -283,7 +283,7 @@ impl SessionManager {
         &self,
         operation: &'static str,
         id: &SessionId,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Option<Record>, Error> {
         settle(operation, deadline.bound(self.0.store.load(id)).await)
     }
@@ -294,7 +294,7 @@ impl SessionManager {
         operation: &'static str,
         id: &SessionId,
         only: Only,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Written, Error> {
         let answer = deadline.bound_in_part(self.0.store.delete(id, only)).await;
         match settle(operation, answer) {

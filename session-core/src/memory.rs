@@ -30,7 +30,8 @@ use crate::store::{Created, Cursor, Only, Page, Store, Touch, Written};
 
 mod shard;
 
-use self::shard::{SHARDS, Shard, Slot, shard_of, weight};
+pub(crate) use self::shard::weight;
+use self::shard::{SHARDS, Shard, Slot, shard_of};
 
 /// Keeps sessions in memory, up to a number of sessions and of bytes.
 ///

@@ -6,7 +6,6 @@
 //! value, appends append again, `update` closures run again.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::data::{Data, escaped, unescaped};
 use crate::error::{Error, ErrorKind};
 use crate::key::IntoKey;
+use crate::merged::Merged;
 
 /// Session data with the changes made to it so far: what a `transact` closure works on.
 ///
@@ -49,17 +49,17 @@ pub(crate) enum Space {
 }
 
 #[derive(Clone)]
-struct Operation {
-    space: Space,
+pub(crate) struct Operation {
+    pub(crate) space: Space,
     /// As it stands in JSON text: escaped.
-    key: Box<str>,
-    act: Act,
+    pub(crate) key: Box<str>,
+    pub(crate) act: Act,
     /// The JSON the key has after this operation, on the data it was last put on.
-    value: Option<String>,
+    pub(crate) value: Option<String>,
 }
 
 #[derive(Clone)]
-enum Act {
+pub(crate) enum Act {
     /// Insert or remove: the value stands, whatever was there before.
     Replace,
     /// Every key of the space is gone.
@@ -72,7 +72,7 @@ enum Act {
 }
 
 /// Computes a key's JSON from its present JSON; run again on every conflict.
-type Closure = Arc<Mutex<dyn FnMut(Option<&str>) -> Result<String, Error> + Send>>;
+pub(crate) type Closure = Arc<Mutex<dyn FnMut(Option<&str>) -> Result<String, Error> + Send>>;
 
 impl Draft {
     /// Data as loaded, with nothing done to it.
@@ -285,7 +285,7 @@ impl Draft {
         );
     }
 
-    fn operations(&self) -> &[Operation] {
+    pub(crate) fn operations(&self) -> &[Operation] {
         self.operations.as_deref().map_or(&[], Vec::as_slice)
     }
 
@@ -351,6 +351,11 @@ impl Draft {
         }
     }
 
+    /// The data that the operations were made on.
+    pub(crate) fn began_with(&self) -> (Data, Data) {
+        (self.user.clone(), self.own.clone())
+    }
+
     /// Puts the same operations on other data.
     pub(crate) fn rebase(&mut self, user: Data, own: Data) -> Result<(), Error> {
         let operations = self.operations().to_vec();
@@ -405,7 +410,7 @@ impl Draft {
         Ok((of(Space::User)?, of(Space::Own)?))
     }
 
-    fn base(&self, space: Space) -> &Data {
+    pub(crate) fn base(&self, space: Space) -> &Data {
         match space {
             Space::User => &self.user,
             Space::Own => &self.own,
@@ -414,101 +419,6 @@ impl Draft {
 
     fn merged(&self, space: Space) -> Merged<'_> {
         Merged::new(self, space)
-    }
-}
-
-/// A space with all operations applied: the base's keys, then the new ones.
-///
-/// A few operations are looked up by walking them, which allocates nothing; many by a map, so
-/// that the work stays linear.
-struct Merged<'a> {
-    base: Option<&'a Data>,
-    space: Space,
-    /// The operations since the space was last cleared (other spaces' among them).
-    operations: &'a [Operation],
-    index: Option<Index<'a>>,
-}
-
-struct Index<'a> {
-    operations: HashMap<&'a str, (usize, Option<&'a str>)>,
-    base: HashSet<&'a str>,
-}
-
-impl<'a> Merged<'a> {
-    const WALKED_MAX: usize = 32;
-
-    fn new(draft: &'a Draft, space: Space) -> Self {
-        let cleared = draft
-            .operations()
-            .iter()
-            .rposition(|operation| operation.space == space && matches!(operation.act, Act::Clear));
-        let mut merged = Self {
-            base: cleared.is_none().then(|| draft.base(space)),
-            space,
-            operations: &draft.operations()[cleared.map_or(0, |at| at + 1)..],
-            index: None,
-        };
-        if merged.operations.len() > Self::WALKED_MAX {
-            let mut operations = HashMap::new();
-            for (at, operation) in merged.mine() {
-                operations.entry(&*operation.key).or_insert((at, None)).1 =
-                    operation.value.as_deref();
-            }
-            let base = merged.base.iter().flat_map(|base| base.escaped_entries());
-            merged.index = Some(Index {
-                operations,
-                base: base.map(|(key, _)| key).collect(),
-            });
-        }
-        merged
-    }
-
-    /// Escaped keys and their values.
-    fn entries(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let base = self
-            .base
-            .into_iter()
-            .flat_map(|base| base.escaped_entries());
-        let kept = base.filter_map(|(key, value)| match self.latest(key) {
-            None => Some((key, value)),
-            Some((_, value)) => Some((key, value?)),
-        });
-        let new = self.mine().filter_map(|(at, operation)| {
-            let (first, value) = self.latest(&operation.key)?;
-            let value = value?;
-            (first == at && !self.in_base(&operation.key)).then_some((&*operation.key, value))
-        });
-        kept.chain(new)
-    }
-
-    fn mine(&self) -> impl Iterator<Item = (usize, &'a Operation)> + Clone {
-        let space = self.space;
-        let all = self.operations.iter().enumerate();
-        all.filter(move |(_, operation)| operation.space == space)
-    }
-
-    /// Where the first operation on `key` stands, and the value after the last one.
-    fn latest(&self, key: &str) -> Option<(usize, Option<&'a str>)> {
-        if let Some(index) = &self.index {
-            return index.operations.get(key).copied();
-        }
-        let mut found = None;
-        for (at, operation) in self.mine() {
-            if *operation.key == *key {
-                let (first, _) = found.unwrap_or((at, None));
-                found = Some((first, operation.value.as_deref()));
-            }
-        }
-        found
-    }
-
-    fn in_base(&self, key: &str) -> bool {
-        match &self.index {
-            Some(index) => index.base.contains(key),
-            None => self
-                .base
-                .is_some_and(|base| base.raw_escaped(key).is_some()),
-        }
     }
 }
 

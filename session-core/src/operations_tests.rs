@@ -57,6 +57,33 @@ fn a_value_of_another_type_is_an_error_and_stays() {
 }
 
 #[test]
+fn c1_what_an_insert_made_moot_fails_on_no_other_data() {
+    let newer = || data(json!({"k": {"no": "array, no number"}}));
+    let before: [fn(&mut Draft); 3] = [
+        |draft| draft.append("k", 1).unwrap(),
+        |draft| {
+            draft.append("k", 1).unwrap();
+            draft.append("k", 2).unwrap();
+        },
+        |draft| add_one(draft, "k"),
+    ];
+    for make in before {
+        let mut draft = Draft::default();
+        draft.insert("other", 1).unwrap();
+        make(&mut draft);
+        draft.insert("k", "final").unwrap();
+        draft.rebase(newer(), Data::new()).unwrap();
+        assert_eq!(result(&draft), json!({"k": "final", "other": 1}));
+
+        let mut draft = Draft::default();
+        make(&mut draft);
+        assert!(draft.remove("k"));
+        draft.rebase(newer(), Data::new()).unwrap();
+        assert_eq!(result(&draft), json!({}));
+    }
+}
+
+#[test]
 fn c1_operations_are_put_on_newer_data() {
     let mut draft = Draft::new(data(json!({"n": 1, "l": [1]})), Data::new());
     draft.insert("mine", 1).unwrap();

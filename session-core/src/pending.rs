@@ -41,13 +41,13 @@ impl Session {
     pub async fn prepare_save(&self) -> Result<Option<PendingSave>, Error> {
         const OPERATION: &str = "preparing to save the session";
         let manager = &self.0.manager;
-        let deadline = manager.deadline();
+        let deadline = &manager.deadline();
         let id = self.state().life.identity(OPERATION)?.id();
         let turn = manager.queues().enter(id, deadline).await;
         let mut ticket = turn.map_err(|_| contended(OPERATION))?;
         let newer = self.look_back(OPERATION, &mut ticket, deadline).await?;
 
-        let (mut draft, mut attempt) = self.state().begin(Scope::Data, OPERATION)?;
+        let (mut draft, mut attempt) = self.state().begin(Scope::Data, manager.now(), OPERATION)?;
         let open = CommitGuard(self, attempt.life);
         self.bring_up_to_date(OPERATION, &mut attempt, &mut draft, newer, deadline)
             .await?;

@@ -36,7 +36,7 @@ impl Queues {
     pub(crate) async fn enter(
         self: &Arc<Self>,
         id: SessionId,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Ticket, Elapsed> {
         let turn = {
             match self.shard(&id).entry(id) {
@@ -57,8 +57,7 @@ impl Queues {
                 id,
                 latest: None,
             }),
-            Some(turn) => deadline
-                .bound(Box::pin(turn))
+            Some(turn) => Box::pin(deadline.bound(Box::pin(turn)))
                 .await?
                 // The holder always sends before it forgets a waiter.
                 .map_err(|_| Elapsed),
@@ -140,14 +139,14 @@ mod tests {
         let queues = Arc::new(Queues::default());
         let id = SessionId::random().unwrap();
         let other = SessionId::random().unwrap();
-        let first = queues.enter(id, soon()).await.unwrap();
-        drop(queues.enter(other, soon()).await.unwrap());
+        let first = queues.enter(id, &soon()).await.unwrap();
+        drop(queues.enter(other, &soon()).await.unwrap());
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for n in 0..5 {
             let (waiter, order) = (Arc::clone(&queues), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let ticket = waiter.enter(id, soon()).await.unwrap();
+                let ticket = waiter.enter(id, &soon()).await.unwrap();
                 order.lock().unwrap().push(n);
                 drop(ticket);
             }));
@@ -170,14 +169,14 @@ mod tests {
     async fn c4_a_waiter_that_gives_up_is_passed_over() {
         let queues = Arc::new(Queues::default());
         let id = SessionId::random().unwrap();
-        let first = queues.enter(id, soon()).await.unwrap();
+        let first = queues.enter(id, &soon()).await.unwrap();
         let hasty = queues
-            .enter(id, Deadline::after(Duration::from_millis(1)))
+            .enter(id, &Deadline::after(Duration::from_millis(1)))
             .await;
         assert!(hasty.is_err());
         let patient = tokio::spawn({
             let queues = Arc::clone(&queues);
-            async move { queues.enter(id, soon()).await.is_ok() }
+            async move { queues.enter(id, &soon()).await.is_ok() }
         });
         while waiting(&queues, &id) != Some(2) {
             tokio::task::yield_now().await;

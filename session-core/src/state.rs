@@ -45,7 +45,7 @@ pub(crate) struct Life {
     pub(crate) login: Option<Login>,
     pub(crate) limits: Option<Limits>,
     /// Writes whose outcome is unknown (rule C5).
-    pub(crate) doubts: Vec<Doubt>,
+    pub(crate) doubts: Doubts,
 }
 
 /// A login that waits for the end of the request.
@@ -68,6 +68,36 @@ pub(crate) struct Limits {
 pub(crate) struct Doubt {
     pub(crate) version: Version,
     pub(crate) outcome: Outcome,
+}
+
+/// Writes in doubt, oldest first; the one that is being made takes no allocation.
+#[derive(Default)]
+pub(crate) struct Doubts {
+    older: Vec<Doubt>,
+    latest: Option<Doubt>,
+}
+
+impl Doubts {
+    pub(crate) fn push(&mut self, doubt: Doubt) {
+        self.older.extend(self.latest.replace(doubt));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Doubt> {
+        self.older.iter().chain(&self.latest)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    pub(crate) fn forget(&mut self, version: Version) {
+        self.older.retain(|doubt| doubt.version != version);
+        self.latest.take_if(|doubt| doubt.version == version);
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
 }
 
 /// What a write brings about.
@@ -217,7 +247,7 @@ impl Life {
             renew: false,
             login: None,
             limits: None,
-            doubts: Vec::new(),
+            doubts: Doubts::default(),
         }
     }
 

@@ -49,6 +49,15 @@ struct State {
     always: HashMap<Operation, Fault>,
     once: HashMap<Operation, Fault>,
     yields: bool,
+    late: Option<Late>,
+}
+
+/// A write that is still on its way.
+#[derive(Debug)]
+struct Late {
+    id: SessionId,
+    record: Record,
+    expected: Option<Version>,
 }
 
 /// How often each operation was called, faulty calls included.
@@ -119,6 +128,11 @@ pub enum Fault {
     Conflict,
     /// It waits at this gate, then it is done.
     Hold(Gate),
+    /// It is done, and its answer waits at this gate.
+    HoldAnswer(Gate),
+    /// A create or update fails with [`StoreErrorKind::Unavailable`] and arrives all the same:
+    /// just before the next create or update.
+    ArriveLate,
 }
 
 impl SpyStore {
@@ -165,6 +179,14 @@ impl SpyStore {
         gate
     }
 
+    /// The answer of the next call of `operation` waits at the gate returned.
+    #[must_use]
+    pub fn hold_answer(&self, operation: Operation) -> Gate {
+        let gate = Gate::new();
+        self.once(operation, Fault::HoldAnswer(gate.clone()));
+        gate
+    }
+
     /// Takes all faults away.
     pub fn heal(&self) {
         let mut state = self.state();
@@ -180,6 +202,40 @@ impl SpyStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the write arrive that is on its way, then sends this one on its way if it is to be
+    /// late.
+    async fn mind_late(
+        &self,
+        operation: Operation,
+        id: &SessionId,
+        record: &Record,
+        expected: Option<Version>,
+    ) {
+        let arriving = {
+            let mut state = self.state();
+            let once = state.once.get(&operation);
+            let fault = once.or_else(|| state.always.get(&operation));
+            let next = matches!(fault, Some(Fault::ArriveLate)).then(|| Late {
+                id: *id,
+                record: record.clone(),
+                expected,
+            });
+            std::mem::replace(&mut state.late, next)
+        };
+        if let Some(late) = arriving {
+            // Nobody waits for its answer any more.
+            match late.expected {
+                Some(expected) => {
+                    let update = self.0.store.update(&late.id, &late.record, expected);
+                    let _unheard = update.await;
+                }
+                None => {
+                    let _unheard = self.0.store.create(&late.id, &late.record).await;
+                }
+            }
+        }
     }
 
     async fn call<T>(
@@ -215,6 +271,15 @@ impl SpyStore {
                 gate.pass().await;
                 done.await
             }
+            (Some(Fault::HoldAnswer(gate)), _) => {
+                let answer = done.await;
+                gate.pass().await;
+                answer
+            }
+            (Some(Fault::ArriveLate), _) => {
+                let kind = StoreErrorKind::Unavailable;
+                Err(StoreError::new(kind, "it is still on its way"))
+            }
             (Some(Fault::Conflict) | None, _) => done.await,
         };
         if yields {
@@ -243,6 +308,7 @@ impl Counts {
 #[async_trait]
 impl Store for SpyStore {
     async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
+        self.mind_late(Operation::Create, id, record, None).await;
         let done = self.0.store.create(id, record);
         self.call(Operation::Create, Some(Created::Taken), done)
             .await
@@ -259,6 +325,8 @@ impl Store for SpyStore {
         record: &Record,
         expected: Version,
     ) -> Result<Written, StoreError> {
+        self.mind_late(Operation::Update, id, record, Some(expected))
+            .await;
         let done = self.0.store.update(id, record, expected);
         self.call(Operation::Update, Some(Written::Conflict), done)
             .await

@@ -319,7 +319,7 @@ impl Opening {
         let mut standing = Standing::New;
         for candidate in self.candidates() {
             let id = candidate.token.id();
-            let record = match manager.load(OPERATION, &id, manager.deadline()).await {
+            let record = match manager.load(OPERATION, &id, &manager.deadline()).await {
                 Ok(record) => record,
                 Err(error) if live.is_some() => {
                     tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
@@ -474,7 +474,7 @@ impl fmt::Debug for Exchange {
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazySession")
-            .field("has_token", &self.has_token())
+            .field("has_token", &self.opening.first.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -79,10 +79,11 @@ impl Finished {
     /// Writes the header fields: to the handler's response, or to the one made of
     /// [`reply`](Self::reply).
     pub fn apply(self, head: &mut dyn ResponseHead) {
-        if let Some(name) = self.vary {
-            if !lists(head, "vary", &name) && !lists(head, "vary", "*") {
-                head.append("vary", name);
-            }
+        if let Some(name) = self.vary
+            && !lists(head, "vary", &name)
+            && !lists(head, "vary", "*")
+        {
+            head.append("vary", name);
         }
         let sets = self.sets;
         if let Some((name, value)) = self.token {

@@ -1,11 +1,10 @@
 //! One of the maps of a `MemoryStore`: its slots, their order of expiry, what they weigh.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
 use crate::data::Data;
-use crate::id::SessionId;
+use crate::id::{IdMap, SessionId};
 use crate::record::{Owner, Previous, Record};
 
 /// The number of maps that records are spread over.
@@ -13,7 +12,7 @@ pub(super) const SHARDS: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Shard {
-    pub(super) slots: HashMap<SessionId, Box<Slot>, BuildHasherDefault<IdHasher>>,
+    pub(super) slots: IdMap<Box<Slot>>,
     /// For each record that may expire, a moment before which it does not.
     pub(super) queue: BTreeSet<(Timestamp, SessionId)>,
 }
@@ -55,32 +54,13 @@ impl Slot {
     }
 }
 
-/// Takes eight of an id's bytes for its hash: ids are random already, and only the system draws
-/// those that are written.
-#[derive(Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk() {
-            self.0 = u64::from_le_bytes(*last);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 /// By the first byte, which the hash leaves out.
 pub(super) fn shard_of(id: &SessionId) -> usize {
     usize::from(id.as_bytes()[0]) % SHARDS
 }
 
 /// What a record takes in memory, but for the allocator's rounding.
-pub(super) fn weight(record: &Record) -> usize {
+pub(crate) fn weight(record: &Record) -> usize {
     // Two counters before what an `Arc` holds.
     const SHARED: usize = 2 * size_of::<usize>();
     // Map and order of expiry, both partly empty.

@@ -144,3 +144,21 @@ pub(super) async fn a2_a_session_behind_a_proxy_is_bound_to_the_client(harness: 
     browser.headers = vec![("x-forwarded-for".into(), "203.0.113.8".into())];
     assert_eq!(browser.get([get("a")]).await.outcome(0), Value::Null);
 }
+
+pub(super) async fn a1_what_cannot_be_bound_does_not_begin(harness: &dyn HttpHarness) {
+    let world = World::with(harness, bound).await;
+    let mut nowhere = world.stranger();
+    nowhere.peer = None;
+    for steps in [
+        vec![insert("a", 1)],
+        vec![insert("a", 1), Step::Save],
+        vec![login("ada")],
+        vec![Step::CsrfToken],
+    ] {
+        let response = nowhere.post(steps.clone()).await;
+        assert_eq!(response.status, 500, "{steps:?}: {response:?}");
+        assert_eq!(response.set_cookie(), None);
+        assert!(world.records().await.is_empty(), "{steps:?}");
+    }
+    assert_eq!(nowhere.get([Step::Keys]).await.body, "[[]]");
+}

@@ -4,6 +4,7 @@ use super::HttpHarness;
 use super::script::Step;
 use super::world::{NONE, World, add, attempt, get, insert, login, wait};
 use crate::conformance::Counts;
+use crate::record::Owner;
 
 pub(super) async fn t6_transact_and_save_commit_at_once(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
@@ -31,6 +32,30 @@ pub(super) async fn t6_renew_login_and_logout_wait_for_the_end(harness: &dyn Htt
         world.release("go", 1).await;
         assert_eq!(running.answer().await.status, 200);
         assert_ne!(world.records().await, before, "{end:?}");
+    }
+}
+
+pub(super) async fn t6_no_value_of_a_new_owner_is_written_into_anothers_session(
+    harness: &dyn HttpHarness,
+) {
+    for commit in [Step::Save, add("n")] {
+        let world = World::new(harness).await;
+        let mut browser = world.member("ada").await;
+        let steps = [login("bob"), insert("of bob", 1), Step::Status(500)];
+        browser.post(steps).await;
+        let (_, record) = world.record().await;
+        let kept = (record.owner.as_ref().map(Owner::as_str), record.data.as_str());
+        assert_eq!(kept, (Some("ada"), r#"{"seen":1}"#), "discarded");
+
+        let stale = browser.clone();
+        let steps = [login("bob"), insert("of bob", 1), commit, Step::Status(500)];
+        let response = browser.post(steps).await;
+        assert!(response.set_cookie().is_some(), "the login went with it");
+        let (_, record) = world.record().await;
+        assert_eq!(record.owner.as_ref().map(Owner::as_str), Some("bob"));
+        assert_eq!(record.data.raw("seen"), None, "and ada's values are gone");
+        assert_eq!(stale.clone().get([Step::Keys]).await.body, "[[]]");
+        assert_eq!(browser.get([get("of bob")]).await.outcome(0), 1);
     }
 }
 
@@ -183,4 +208,26 @@ pub(super) async fn t7_a_session_that_ends_meanwhile_is_gone_after_the_head(
     let outcome = world.probe.outcome("stream").await;
     assert_eq!(outcome.matches(r#""error":"Gone""#).count(), 3, "{outcome}");
     assert!(world.records().await.is_empty());
+}
+
+pub(super) async fn t7_remember_after_the_head_is_an_error(harness: &dyn HttpHarness) {
+    for commit in [Step::Save, add("n")] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        let before = world.records().await;
+        let late = vec![Step::Remember(86_400), attempt(commit.clone())];
+        visitor.post([Step::After("stream".into(), late)]).await;
+        world.release("stream", 1).await;
+        let outcome = world.probe.outcome("stream").await;
+        assert!(outcome.contains("HeadSent"), "{commit:?}: {outcome}");
+        assert_eq!(world.records().await, before);
+        // A time-out needs no cookie.
+        let late = vec![Step::SetTimeout(90), commit.clone()];
+        visitor.post([Step::After("timeout".into(), late)]).await;
+        world.release("timeout", 1).await;
+        let outcome = world.probe.outcome("timeout").await;
+        assert!(!outcome.contains("error"), "{outcome}");
+        let (_, record) = world.record().await;
+        assert_eq!(record.expiry.timeout().map(|timeout| timeout.as_secs()), Some(90));
+    }
 }

@@ -242,3 +242,24 @@ pub(super) async fn h1_a_neighbours_bad_bytes_hide_nothing(harness: &dyn HttpHar
         assert_eq!(browser.get([Step::Keys]).await.body, "[[]]", "{line}");
     }
 }
+
+pub(super) async fn h3_a_persistent_cookie_slides_though_each_request_commits(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    visitor.post([Step::Remember(3_600)]).await;
+    for steps in [
+        vec![add("n")],
+        vec![insert("a", 1), Step::Save],
+        vec![add("n"), Step::Save, add("n")],
+        vec![add("n"), insert("b", 1)],
+    ] {
+        world.advance(60);
+        let response = visitor.post(steps.clone()).await;
+        let text = response.set_cookie().expect("the cookie slides");
+        assert!(text.contains("; Max-Age=3600;"), "{steps:?}: {text}");
+        let response = visitor.post(steps).await;
+        assert_eq!(response.set_cookie(), None, "once per interval");
+    }
+}

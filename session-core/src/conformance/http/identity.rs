@@ -3,10 +3,12 @@
 use super::HttpHarness;
 use super::script::Step;
 use super::world::{COOKIE, NONE, World, add, attempt, get, insert, login, wait};
-use crate::conformance::Counts;
+use crate::conformance::{Counts, Fault, Operation};
+use crate::error::StoreErrorKind;
 use crate::id::Token;
 use crate::keys::KeyRing;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 pub(super) async fn i1_a_secret_stays_with_the_client(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
@@ -329,4 +331,69 @@ pub(super) async fn i6_a_dead_token_causes_no_removal(harness: &dyn HttpHarness)
     let removal = response.set_cookie().expect("a logout asks for it");
     assert!(removal.contains("Max-Age=0"), "{removal}");
     assert!(browser.jar.is_empty());
+}
+
+pub(super) async fn i3_a_replaced_secret_is_not_signed_anew(harness: &dyn HttpHarness) {
+    let hour = Duration::from_secs(3_600);
+    for (timed, steps) in [
+        (false, vec![]),
+        (true, vec![]),
+        (true, vec![insert("late", 1)]),
+        (true, vec![Step::TransactAdd("n".into())]),
+    ] {
+        let old = World::with(harness, |config| config.secret_key(keyed("old"))).await;
+        let visitor = old.visitor().await;
+        let ring = keyed("new").and_older(keyed("old").expose_first()).unwrap();
+        let both = old
+            .node(|config| config.secret_key(ring).renew_every(hour))
+            .await;
+        let mut visitor = visitor.at(both.app.clone());
+        let slow = visitor.start_get([vec![wait("go")], steps.clone()].concat());
+        both.reached("go").await;
+        let change = if timed {
+            old.advance(3_600);
+            vec![]
+        } else {
+            vec![Step::Renew]
+        };
+        visitor.post(change).await;
+        visitor.post([]).await;
+        old.advance(60);
+        both.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert_eq!((slow.status, slow.set_cookie()), (200, None), "{timed} {steps:?}");
+        visitor.keep(&slow);
+        assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+    }
+}
+
+pub(super) async fn i5_a_later_token_that_cannot_be_read_fails_nothing(harness: &dyn HttpHarness) {
+    for fault in [StoreErrorKind::Unavailable, StoreErrorKind::NewerFormat] {
+        let world = World::new(harness).await;
+        let (one, two) = (world.visitor().await, world.visitor().await);
+        let mut many = world.stranger();
+        let line = format!("{COOKIE}={}; {COOKIE}={}", one.token(), two.token());
+        many.headers = vec![("cookie".into(), line)];
+        let held = world.spy.hold(Operation::Load);
+        let running = many.start_get([get("seen"), insert("a", 1)]);
+        held.reached_by(1).await;
+        world.spy.once(Operation::Load, Fault::Refuse(fault));
+        held.open();
+        let response = running.answer().await;
+        assert_eq!((response.status, response.outcome(0)), (200, json!(1)));
+        assert_eq!(world.spy.counts().loads, 2, "both were looked up");
+    }
+}
+
+pub(super) async fn i3_signing_anew_can_decline_to_extend_life(harness: &dyn HttpHarness) {
+    let old = World::with(harness, |config| config.secret_key(keyed("old"))).await;
+    let visitor = old.visitor().await;
+    let ring = keyed("new").and_older(keyed("old").expose_first()).unwrap();
+    let both = old.node(|config| config.secret_key(ring)).await;
+    let before = old.records().await;
+    old.advance(3_600);
+    let mut visitor = visitor.at(both.app.clone());
+    let response = visitor.get([Step::KeepExpiry]).await;
+    assert!(response.set_cookie().is_some());
+    assert_eq!(old.records().await, before);
 }

@@ -126,6 +126,8 @@ suite! {
         i3_a_bad_mac_costs_no_store_access
         i3_a_token_under_an_older_key_is_sent_again
         i3_a_token_of_another_cookie_is_refused
+        i3_a_replaced_secret_is_not_signed_anew
+        i3_signing_anew_can_decline_to_extend_life
         i4_renew_replaces_the_secret_in_one_write
         i4_login_always_renews_and_keeps_the_visitors_data
         i4_login_over_another_owner_clears_the_session
@@ -133,6 +135,7 @@ suite! {
         i4_what_ran_under_the_old_secret_does_not_touch
         i5_the_first_live_session_of_several_cookies_wins
         i5_at_most_eight_tokens_are_loaded
+        i5_a_later_token_that_cannot_be_read_fails_nothing
         i6_a_superseded_token_reads_as_empty_and_is_told
         i6_after_the_grace_nothing_is_removed_either
         i6_a_dead_token_causes_no_removal
@@ -148,6 +151,10 @@ suite! {
         i7_a_lost_answer_costs_no_session
         i7_open_handles_stay_bound
         i7_login_has_none_of_this
+        i7_a_loser_sends_no_cookie
+        i7_what_began_before_a_renewal_sends_no_cookie
+        i7_the_secret_presented_last_is_the_one_to_fall_back_on
+        i7_a_loser_that_waited_its_turn_does_not_renew
     }
     touching {
         t1_no_cookie_and_nothing_stored_touches_nothing
@@ -170,6 +177,7 @@ suite! {
     committing {
         t6_transact_and_save_commit_at_once
         t6_renew_login_and_logout_wait_for_the_end
+        t6_no_value_of_a_new_owner_is_written_into_anothers_session
         t6_what_was_committed_sends_its_cookie_whatever_the_status
         t6_an_answer_that_fails_still_sends_what_was_committed
         t6_initial_values_do_not_count_as_stored
@@ -179,7 +187,25 @@ suite! {
         t7_a_session_begun_before_the_head_is_saved_after_it
         t7_a_new_session_after_the_head_is_an_error
         t7_what_needs_a_new_cookie_after_the_head_is_an_error
+        t7_remember_after_the_head_is_an_error
         t7_a_session_that_ends_meanwhile_is_gone_after_the_head
+    }
+    endings {
+        t6_a_commit_after_a_logout_leaves_the_logout_in_force
+        t6_a_server_error_after_a_logout_takes_it_back
+        t6_a_logout_whose_new_session_cannot_begin_is_an_error_and_a_logout
+        f1_a_logout_of_what_could_not_be_read_is_503
+        i6_a_logout_under_a_superseded_token_is_gone
+        f1_a_login_or_logout_that_did_not_happen_is_told_under_get
+        f1_a_logout_ends_what_a_clone_is_storing
+        f1_a_logout_ends_what_a_clone_is_beginning
+        t1_what_came_and_went_begins_no_session
+    }
+    takeover {
+        i4_the_former_owners_data_are_out_of_sight
+        i4_what_the_former_owner_stores_meanwhile_is_not_taken_over
+        i4_a_save_commits_the_login_over_another_owner
+        i4_a_login_taken_back_leaves_nothing_with_the_former_owner
     }
     concurrency {
         c1_a_save_carries_operations_and_no_snapshot
@@ -188,6 +214,13 @@ suite! {
         c2_sixty_four_clients_add_to_exactly_6_400
         c2_two_hundred_writers_of_different_keys_all_survive
         c2_a_transaction_that_fails_writes_nothing
+    }
+    clones {
+        c1_what_is_done_beside_a_clones_commit_is_kept
+        c1_what_is_done_beside_a_commit_that_met_another_is_kept
+        c1_reload_never_puts_an_older_record_over_a_newer
+        c5_a_write_that_arrives_late_does_not_count_twice
+        c5_a_doubt_whose_record_is_gone_is_gone
     }
     races {
         c3_nothing_comes_back_after_a_logout
@@ -217,20 +250,25 @@ suite! {
         e1_absolute_timeout_counts_from_creation
         e1_ignore_expiry_turns_both_off
         e1_a_session_has_a_timeout_of_its_own
+        e1_an_own_timeout_outlives_ignore_expiry
+        e1_a_new_absolute_timeout_reaches_every_session
         e2_an_expired_record_is_never_handed_out
         e2_what_expired_while_a_request_ran_is_not_written_back
         e2_what_others_keep_alive_can_still_be_written
+        e2_a_handle_that_outlives_its_request_revives_nothing
         e3_a_clock_that_steps_back_ends_nothing
         e4_the_sweep_waits_for_the_clock_skew
         e4_the_sweeper_survives_a_store_error_and_stops
         e5_an_expired_session_can_be_401
         e5_a_token_without_a_live_record_counts_as_expired
+        t4_a_short_timeout_of_its_own_is_touched_in_time
     }
     address {
         a1_by_default_a_session_works_from_everywhere
         a1_another_address_gets_what_an_expired_session_gets
         a1_a_prefix_may_stay_the_same
         a1_a_login_binds_to_the_address_it_comes_from
+        a1_what_cannot_be_bound_does_not_begin
         a2_headers_count_only_from_a_trusted_proxy
         a2_a_session_behind_a_proxy_is_bound_to_the_client
     }
@@ -245,6 +283,7 @@ suite! {
         f2_a_newer_format_is_503_and_stays
         f2_a_damaged_record_can_be_revoked
         f3_a_session_that_is_too_large_is_refused
+        f3_a_lower_limit_breaks_no_larger_session
     }
     headers {
         h2_the_default_cookie_is_this_text
@@ -252,6 +291,7 @@ suite! {
         h2_remember_is_at_most_400_days
         h3_no_cookie_when_there_is_nothing_to_learn
         h3_a_persistent_cookie_slides_with_the_session
+        h3_a_persistent_cookie_slides_though_each_request_commits
         h3_never_two_cookies_of_one_name
         h4_a_response_that_consulted_the_session_varies
         h4_a_response_with_the_cookie_is_never_stored
@@ -276,6 +316,8 @@ suite! {
         o2_a_login_that_raced_the_first_list_is_ended
         o2_logins_acknowledged_before_the_call_are_ended
         o2_a_revocation_that_failed_says_so
+        o2_a_damaged_record_is_ended_only_by_its_owner
+        o2_what_cannot_be_ended_keeps_no_other_alive
     }
     csrf {
         x1_each_response_shows_another_token_and_all_are_good

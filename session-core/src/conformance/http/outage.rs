@@ -205,3 +205,32 @@ pub(super) async fn f3_a_session_that_is_too_large_is_refused(harness: &dyn Http
     world.spy.always(Operation::Update, refused);
     assert_eq!(visitor.post([add("n")]).await.status, 413, "the store's limit");
 }
+
+pub(super) async fn f3_a_lower_limit_breaks_no_larger_session(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    visitor.post([Step::InsertBytes("big".into(), 2_000)]).await;
+    let hour = Duration::from_secs(3_600);
+    let lower = world
+        .node(|config| config.max_size(1_000).renew_every(hour))
+        .await;
+    let mut visitor = visitor.at(lower.app.clone());
+    for steps in [
+        vec![],
+        vec![Step::Renew],
+        vec![login("ada")],
+        vec![Step::SetTimeout(86_400)],
+        vec![Step::Save],
+    ] {
+        let response = visitor.post([vec![get("seen")], steps.clone()].concat()).await;
+        assert_eq!(response.status, 200, "{steps:?}: {response:?}");
+        assert_eq!(response.outcome(0), 1);
+    }
+    world.advance(3_600);
+    let response = visitor.get([get("seen")]).await;
+    assert!(response.set_cookie().is_some(), "it is renewed by time");
+    assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+    assert_eq!(visitor.post([insert("a", 1)]).await.status, 413);
+    let response = visitor.post([Step::Remove("big".into()), insert("a", 1)]).await;
+    assert_eq!(response.status, 200);
+}

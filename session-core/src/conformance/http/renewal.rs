@@ -4,7 +4,8 @@ use super::HttpHarness;
 use super::browser::Browser;
 use super::script::Step;
 use super::world::{NONE, World, add, get, insert, wait};
-use crate::conformance::Counts;
+use crate::conformance::{Counts, Operation};
+use crate::http::Lifetime;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -191,4 +192,83 @@ pub(super) async fn i7_login_has_none_of_this(harness: &dyn HttpHarness) {
     visitor.post([Step::Login("ada".into())]).await;
     assert_eq!(seen(&mut old).await, Value::Null, "dead at once");
     assert_eq!(seen(&mut visitor).await, 1);
+}
+
+pub(super) async fn i7_a_loser_sends_no_cookie(harness: &dyn HttpHarness) {
+    for steps in [vec![], vec![insert("a", 1)], vec![add("n")], vec![Step::Remember(86_400)]] {
+        // Its Max-Age would slide with each request.
+        let life = Lifetime::Persistent(Duration::from_secs(86_400));
+        let world = World::with(harness, |config| {
+            config.lifetime(life).renew_every(Duration::from_secs(HOUR))
+        })
+        .await;
+        let mut visitor = world.visitor().await;
+        world.advance(HOUR);
+        let slow = visitor.start_post([vec![wait("go")], steps.clone()].concat());
+        world.reached("go").await;
+        seen(&mut visitor).await;
+        world.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert_eq!((slow.status, slow.set_cookie()), (200, None), "{steps:?}");
+        assert_eq!(seen(&mut visitor).await, 1);
+    }
+}
+
+pub(super) async fn i7_what_began_before_a_renewal_sends_no_cookie(harness: &dyn HttpHarness) {
+    for steps in [vec![], vec![insert("a", 1)], vec![add("n")]] {
+        let life = Lifetime::Persistent(Duration::from_secs(86_400));
+        let world = World::with(harness, |config| {
+            config.lifetime(life).renew_every(Duration::from_secs(HOUR))
+        })
+        .await;
+        let mut visitor = world.visitor().await;
+        world.advance(HOUR - 1);
+        let slow = visitor.start_post([vec![wait("go")], steps.clone()].concat());
+        world.reached("go").await;
+        world.advance(1);
+        seen(&mut visitor).await;
+        seen(&mut visitor).await;
+        world.advance(HOUR / 2);
+        world.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert_eq!((slow.status, slow.set_cookie()), (200, None), "{steps:?}");
+        assert_eq!(seen(&mut visitor).await, 1, "it holds the newest");
+    }
+}
+
+pub(super) async fn i7_the_secret_presented_last_is_the_one_to_fall_back_on(
+    harness: &dyn HttpHarness,
+) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    let mut first = visitor.clone();
+    world.advance(HOUR);
+    seen(&mut visitor).await;
+    world.advance(HOUR);
+    // It presents the second secret for the first time; the answer with the third is lost.
+    let mut lost = visitor.clone();
+    assert_eq!(seen(&mut lost).await, 1);
+    assert_ne!(lost.token(), visitor.token());
+    assert_eq!(seen(&mut visitor).await, 1, "the client still holds the second");
+    assert_eq!(seen(&mut first).await, Value::Null);
+}
+
+pub(super) async fn i7_a_loser_that_waited_its_turn_does_not_renew(harness: &dyn HttpHarness) {
+    let world = hourly(harness).await;
+    let mut visitor = world.visitor().await;
+    world.advance(HOUR);
+    let slow = visitor.start_post([wait("go"), add("n"), insert("slow", 1)]);
+    world.reached("go").await;
+    let held = world.spy.hold(Operation::Update);
+    let first = visitor.start_get([]);
+    held.reached_by(1).await;
+    world.release("go", 1).await;
+    // Let it come to the queue.
+    tokio::task::yield_now().await;
+    held.open();
+    let (first, slow) = (first.answer().await, slow.answer().await);
+    assert!(first.set_cookie().is_some());
+    assert_eq!((slow.status, slow.set_cookie()), (200, None));
+    visitor.keep(&first);
+    assert_eq!(visitor.get([get("n"), get("slow")]).await.body, "[1,1]");
 }

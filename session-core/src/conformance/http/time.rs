@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::HttpHarness;
 use super::script::Step;
-use super::world::{COOKIE, NONE, World, add, get, insert, login, wait};
+use super::world::{COOKIE, NONE, World, add, attempt, get, insert, login, wait};
 use crate::config::{OnExpired, SessionConfigBuilder};
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
@@ -229,4 +229,81 @@ pub(super) async fn e5_a_token_without_a_live_record_counts_as_expired(harness: 
     let response = stale.get([Step::Keys]).await;
     let answer = (response.status, response.outcome(0), response.set_cookie());
     assert_eq!(answer, (200, json!([]), None), "superseded is not expired");
+}
+
+pub(super) async fn e1_an_own_timeout_outlives_ignore_expiry(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| config.ignore_expiry(true)).await;
+    let strict = world.node(ten_minutes).await;
+    let mut visitor = world.visitor().await;
+    visitor.post([Step::SetTimeout(60)]).await;
+    world.advance(DAY);
+    assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+    let mut visitor = visitor.at(strict.app.clone());
+    visitor.post([insert("a", 1)]).await;
+    world.advance(59);
+    assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+    world.advance(60);
+    assert_eq!(visitor.get([get("seen")]).await.outcome(0), Value::Null);
+}
+
+pub(super) async fn e1_a_new_absolute_timeout_reaches_every_session(harness: &dyn HttpHarness) {
+    let world = World::with(harness, ten_minutes).await;
+    let strict = world
+        .node(|config| ten_minutes(config).absolute_timeout(Duration::from_secs(2_000)))
+        .await;
+    let mut visitor = world.visitor().await;
+    visitor.post([Step::SetTimeout(5 * DAY)]).await;
+    world.advance(1_000);
+    let mut visitor = visitor.at(strict.app.clone());
+    visitor.post([insert("a", 1)]).await;
+    world.advance(999);
+    assert_eq!(visitor.get([get("a")]).await.outcome(0), 1);
+    world.advance(1);
+    assert_eq!(visitor.get([get("a")]).await.outcome(0), Value::Null);
+}
+
+pub(super) async fn e2_a_handle_that_outlives_its_request_revives_nothing(
+    harness: &dyn HttpHarness,
+) {
+    for commit in [Step::Save, add("n")] {
+        for kept_alive in [false, true] {
+            let world = World::with(harness, ten_minutes).await;
+            let mut visitor = world.visitor().await;
+            let late = vec![insert("late", 1), attempt(commit.clone())];
+            visitor.post([Step::After("stream".into(), late)]).await;
+            world.advance(500);
+            if kept_alive {
+                visitor.get([]).await;
+            }
+            let before = world.records().await;
+            world.advance(100);
+            world.release("stream", 1).await;
+            let outcome = world.probe.outcome("stream").await;
+            assert_eq!(outcome.contains("Gone"), !kept_alive, "{outcome}");
+            if kept_alive {
+                assert_eq!(visitor.get([get("late")]).await.outcome(0), 1);
+            } else {
+                assert_eq!(world.records().await, before, "{commit:?}");
+            }
+        }
+    }
+}
+
+pub(super) async fn t4_a_short_timeout_of_its_own_is_touched_in_time(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| config.touch_interval(Duration::from_secs(60))).await;
+    let mut visitor = world.visitor().await;
+    visitor.post([Step::SetTimeout(20)]).await;
+    world.spy.reset();
+    for _ in 0..10 {
+        world.advance(15);
+        assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+    }
+    world.assert_calls(Counts {
+        loads: 10,
+        touches: 10,
+        ..NONE
+    });
+    world.advance(1);
+    visitor.get([]).await;
+    world.assert_calls(Counts { loads: 1, ..NONE });
 }

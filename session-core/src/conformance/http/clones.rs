@@ -1,0 +1,177 @@
+//! C1 and C5: clones of one handle, and writes that arrive when nobody waits for them.
+
+use super::HttpHarness;
+use super::browser::Running;
+use super::script::Step;
+use super::world::{World, add, attempt, get, insert, wait};
+use crate::conformance::{Fault, Gate, Operation};
+use crate::error::StoreErrorKind;
+use crate::store::Written;
+use serde_json::json;
+
+const DOWN: Fault = Fault::Refuse(StoreErrorKind::Unavailable);
+
+/// A request whose handler makes `before`, then `meanwhile` while a clone's `commit` waits at
+/// the gate returned, then waits at "made".
+async fn beside(
+    world: &World<'_>,
+    before: &[Step],
+    commit: Step,
+    meanwhile: &[Step],
+    then: &[Step],
+) -> (Running, Gate) {
+    let visitor = world.visitor().await;
+    let held = world.spy.hold(Operation::Update);
+    let side = Step::After("side".into(), vec![commit]);
+    let steps = [before, &[side, wait("go")], meanwhile, &[wait("made")], then].concat();
+    let running = visitor.start_post(steps);
+    world.release("side", 1).await;
+    held.reached_by(1).await;
+    world.release("go", 1).await;
+    world.reached("made").await;
+    (running, held)
+}
+
+pub(super) async fn c1_what_is_done_beside_a_clones_commit_is_kept(harness: &dyn HttpHarness) {
+    let update = || Step::UpdateAdd("n".into());
+    let append = |item: u64| Step::Append("list".into(), item.into());
+    for (before, commit, meanwhile, stored) in [
+        (vec![], add("n"), vec![update()], json!({"seen":1,"n":2})),
+        (vec![update()], add("n"), vec![update()], json!({"seen":1,"n":3})),
+        (vec![append(1)], Step::Save, vec![append(2)], json!({"seen":1,"list":[1,2]})),
+        (
+            vec![insert("k", 1)],
+            Step::Save,
+            vec![insert("k", 2), insert("l", 3)],
+            json!({"seen":1,"k":2,"l":3}),
+        ),
+        (
+            vec![insert("k", 1)],
+            Step::Save,
+            vec![Step::Remove("k".into()), Step::Clear],
+            json!({}),
+        ),
+        (vec![insert("k", 1)], Step::Save, vec![Step::Revert], json!({"seen":1,"k":1})),
+    ] {
+        let world = World::new(harness).await;
+        let (running, held) = beside(&world, &before, commit.clone(), &meanwhile, &[]).await;
+        held.open();
+        world.probe.outcome("side").await;
+        world.release("made", 1).await;
+        assert_eq!(running.answer().await.status, 200);
+        let data: serde_json::Value = serde_json::from_str(&world.data().await).unwrap();
+        assert_eq!(data, stored, "{meanwhile:?} beside {commit:?}");
+    }
+}
+
+pub(super) async fn c1_what_is_done_beside_a_commit_that_met_another_is_kept(
+    harness: &dyn HttpHarness,
+) {
+    let append = |item: u64| Step::Append("list".into(), item.into());
+    let world = World::new(harness).await;
+    let node = world.node(|config| config).await;
+    let shown = [get("list")];
+    let (running, held) =
+        beside(&world, &[append(1)], Step::Save, &[append(2)], &shown).await;
+    // Its own visitor's session: the only one there is.
+    let (id, record) = world.record().await;
+    let mut other = record.clone();
+    other.data = crate::Data::parse(r#"{"seen":1,"list":[9]}"#).unwrap();
+    other.version = record.version.next().unwrap();
+    let store = node.spy.inner();
+    let written = store.update(&id, &other, record.version).await;
+    assert_eq!(written.unwrap(), Written::Done);
+    held.open();
+    assert_eq!(world.probe.outcome("side").await, "[null]");
+    world.release("made", 1).await;
+    assert_eq!(running.answer().await.status, 200);
+    assert_eq!(world.data().await, r#"{"seen":1,"list":[9,1,2]}"#);
+}
+
+pub(super) async fn c1_reload_never_puts_an_older_record_over_a_newer(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let visitor = world.visitor().await;
+    let running = visitor.start_post([
+        Step::After("side".into(), vec![Step::Reload]),
+        wait("go"),
+        add("n"),
+        wait("made"),
+        get("n"),
+        add("n"),
+    ]);
+    world.reached("go").await;
+    let held = world.spy.hold_answer(Operation::Load);
+    world.release("side", 1).await;
+    held.reached_by(1).await;
+    world.release("go", 1).await;
+    world.reached("made").await;
+    held.open();
+    assert_eq!(world.probe.outcome("side").await, "[null]");
+    world.spy.reset();
+    world.release("made", 1).await;
+    let response = running.answer().await;
+    assert_eq!((response.outcome(4), response.outcome(5)), (json!(1), json!(2)));
+    assert_eq!(world.spy.counts().updates, 1, "on the newest there is");
+}
+
+pub(super) async fn c5_a_write_that_arrives_late_does_not_count_twice(harness: &dyn HttpHarness) {
+    for create in [false, true] {
+        for commit in [Step::Save, add("m")] {
+            let world = World::new(harness).await;
+            let mut browser = if create {
+                world.stranger()
+            } else {
+                world.visitor().await
+            };
+            let write = if create {
+                Operation::Create
+            } else {
+                Operation::Update
+            };
+            // Between the two commits it is looked for, and not yet there.
+            world.spy.once(write, Fault::ArriveLate);
+            let steps = [
+                Step::UpdateAdd("n".into()),
+                Step::Append("list".into(), 1.into()),
+                attempt(commit.clone()),
+                Step::UpdateAdd("n".into()),
+                Step::Append("list".into(), 2.into()),
+                commit.clone(),
+            ];
+            let response = browser.post(steps).await;
+            assert_eq!(response.status, 200, "{commit:?}: {response:?}");
+            assert_eq!(response.outcome(2)["error"], "Unavailable");
+            let shown = browser.get([get("n"), get("list")]).await;
+            assert_eq!(shown.body, "[2,[1,2]]", "{commit:?}, create: {create}");
+            assert_eq!(world.records().await.len(), 1, "one session was begun");
+        }
+    }
+}
+
+pub(super) async fn c5_a_doubt_whose_record_is_gone_is_gone(harness: &dyn HttpHarness) {
+    for fault in [Fault::BreakAnswer, DOWN] {
+        for again in [Step::Save, add("n")] {
+            let world = World::new(harness).await;
+            let visitor = world.visitor().await;
+            let running = visitor.start_post([
+                wait("begin"),
+                Step::UpdateAdd("n".into()),
+                attempt(Step::Save),
+                wait("healed"),
+                again.clone(),
+            ]);
+            world.reached("begin").await;
+            world.spy.once(Operation::Update, fault.clone());
+            world.spy.always(Operation::Load, DOWN);
+            world.release("begin", 1).await;
+            world.reached("healed").await;
+            world.spy.heal();
+            let (id, _) = world.record().await;
+            assert!(world.manager().revoke(&id).await.unwrap());
+            world.release("healed", 1).await;
+            let response = running.answer().await;
+            assert_eq!(response.status, 409, "{fault:?} {again:?}");
+            assert!(world.records().await.is_empty());
+        }
+    }
+}
