@@ -505,7 +505,7 @@ impl Session {
         if manager.config().options.renew_every.is_none() {
             return true;
         }
-        match manager.load(CONCLUDING, id, manager.deadline()).await {
+        match manager.load(CONCLUDING, id, &manager.deadline()).await {
             Ok(record) => record.is_some_and(|record| record.secret == base.secret),
             Err(error) => {
                 tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
