@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Router, serve};
 use futures_util::{SinkExt, StreamExt, stream};
@@ -19,7 +19,7 @@ use session_axum::{Error, LazySession, Session, SessionLayer};
 use session_core::conformance::http::{Probe, Step};
 use session_core::conformance::{Counts, Gate, Operation, SpyStore};
 use session_core::http::Transport;
-use session_core::{MemoryStore, SessionConfig, SessionManager};
+use session_core::{ErrorKind, MemoryStore, SessionConfig, SessionManager};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
@@ -305,6 +305,33 @@ async fn c2_sixty_four_clients_on_four_threads_add_to_exactly_6_400() {
     assert_eq!(all.len(), 6_400, "all answers differ");
     let (_, _, sum) = call(&app, "/eager", &cookie, &[n()]).await;
     assert_eq!(sum, "[6400]");
+}
+
+#[tokio::test]
+async fn h6_a_handlers_error_is_answered_with_its_response() {
+    for kind in [
+        ErrorKind::Unavailable,
+        ErrorKind::TooLarge,
+        ErrorKind::Gone,
+        ErrorKind::Csrf,
+        ErrorKind::Expired,
+        ErrorKind::Application,
+    ] {
+        let error = || session_core::Error::new(kind, "what was being done failed");
+        let expected = error().reply();
+        let response = Error::from(error()).into_response();
+        assert_eq!(response.status().as_u16(), expected.status, "{kind:?}");
+        let mut headers = vec![("content-type", expected.content_type.to_owned())];
+        let seconds = expected.retry_after.map(|seconds| seconds.to_string());
+        headers.extend(seconds.map(|seconds| ("retry-after", seconds)));
+        let fields = response.headers().iter();
+        let sent: Vec<_> = fields
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap().to_owned()))
+            .collect();
+        assert_eq!(sent, headers, "{kind:?}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, expected.body.as_bytes(), "{kind:?}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::operations::Draft;
 use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
 use crate::session::Visitor;
-use crate::state::{Limits, Scope};
+use crate::state::{Limits, Outcome, Scope};
 
 /// All that one write attempt is decided by.
 pub(crate) struct Attempt {
@@ -66,6 +66,16 @@ impl Attempt {
     pub(crate) fn needs_head(&self, plan: &Plan) -> bool {
         let was = self.base.as_ref().is_some_and(|base| base.persistent);
         plan.cookie_needed || self.limits.is_some_and(|limits| limits.persistent && !was)
+    }
+
+    /// What the write brings about, under the token that opens the record.
+    pub(crate) fn outcome(&self, plan: &Plan, token: Token) -> Outcome {
+        Outcome {
+            scope: self.scope,
+            token,
+            cookie: plan.cookie,
+            operations: self.operations,
+        }
     }
 
     /// The record to write, and the token that opens it.

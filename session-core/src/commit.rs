@@ -11,15 +11,15 @@ use std::time::Duration;
 use crate::attempt::Attempt;
 use crate::clock::Timestamp;
 use crate::deadline::Deadline;
+use crate::doubt::CommitGuard;
 use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::{only, settle};
 use crate::operations::Draft;
 use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, is_expired, plan, still_admits};
-use crate::queue::Ticket;
-use crate::record::{Record, Version};
+use crate::record::Record;
 use crate::session::Session;
-use crate::state::{Doubt, Life, Outcome, Scope, State};
+use crate::state::{Life, Scope, State};
 use crate::store::{Created, Touch, Written};
 
 /// The operation of a request's end, for messages.
@@ -146,44 +146,32 @@ impl Session {
             }
             let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
             drop(draft);
-            let outcome = Outcome {
-                scope: attempt.scope,
-                token,
-                cookie: plan.cookie,
-                operations: attempt.operations,
-            };
+            let outcome = attempt.outcome(&plan, token);
 
             open.keep();
             self.doubt(attempt.life, record.version, &outcome);
             let written = self
                 .write(operation, &attempt, &record, &outcome.token, deadline)
                 .await;
-            if let Err(error) = &written
-                && error.kind() == ErrorKind::Unavailable
-            {
-                // It may have happened: its operations stay frozen, in doubt.
-                return Err(written.err().unwrap_or_else(|| contended(operation)).into());
-            }
-            if written
-                .as_ref()
-                .is_ok_and(|written| *written == Written::Done)
-            {
-                self.state()
-                    .committed(attempt.life, record.clone(), &outcome);
-                ticket.leave_with(&record);
-                return Ok(answer);
-            }
-            // It did not happen, for certain.
-            self.undoubt(attempt.life, record.version);
-            match written? {
-                Written::Done | Written::Gone => return Err(Error::gone(operation).into()),
-                Written::Conflict => {
-                    if tries > 0 {
-                        deadline.sleep(jitter(tries)?).await;
-                    }
-                    newer = Box::pin(self.look_again(operation, &attempt, deadline)).await?;
+            match written {
+                Ok(Written::Done) => {
+                    let mut state = self.state();
+                    state.committed(attempt.life, record.clone(), &outcome);
+                    drop(state);
+                    ticket.leave_with(&record);
+                    return Ok(answer);
                 }
+                // It may have happened: its operations stay frozen, in doubt.
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error.into()),
+                _ => self.undoubt(attempt.life, record.version),
             }
+            if written? == Written::Gone {
+                return Err(Error::gone(operation).into());
+            }
+            if tries > 0 {
+                Box::pin(deadline.sleep(jitter(tries)?)).await;
+            }
+            newer = Box::pin(self.look_again(operation, &attempt, deadline)).await?;
             if deadline.has_passed() {
                 return Err(contended(operation).into());
             }
@@ -216,131 +204,6 @@ impl Session {
             _ if draft.is_stale() => attempt.rebase(draft),
             _ => Ok(()),
         }
-    }
-
-    /// What is stored now that a write met something else than it expected; `None` to try again
-    /// from the handle's own state.
-    async fn look_again(
-        &self,
-        operation: &'static str,
-        attempt: &Attempt,
-        deadline: &Deadline,
-    ) -> Result<Option<Record>, Error> {
-        let id = attempt.token.id();
-        let stored = self.0.manager.load(operation, &id, deadline).await?;
-        match self.reconcile(operation, attempt.life, stored)? {
-            Reconciled::Committed => Ok(None),
-            Reconciled::NotApplied(_) if attempt.standing == Standing::New => {
-                // Another record has this id, a chance of 2^-128: begin under a new one.
-                if let Some(life) = self.state().life_mut(attempt.life) {
-                    life.token = None;
-                }
-                Ok(None)
-            }
-            Reconciled::NotApplied(Some(record)) => {
-                self.check(operation, &record, attempt.base.as_ref())?;
-                Ok(Some(record))
-            }
-            Reconciled::NotApplied(None) => Err(Error::gone(operation)),
-        }
-    }
-
-    /// The record that whoever saved before has left, unless an earlier write's outcome is unknown
-    /// and has to be found out first.
-    pub(crate) async fn look_back(
-        &self,
-        operation: &'static str,
-        ticket: &mut Ticket,
-        deadline: &Deadline,
-    ) -> Result<Option<Record>, Error> {
-        let latest = ticket.take_latest();
-        {
-            let state = self.state();
-            if state.life.doubts.is_empty() {
-                let ours = state.life.base.as_ref().map(|base| base.version);
-                // A record no newer than ours says nothing new.
-                return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
-            }
-        }
-        Box::pin(self.settle_doubts(operation, deadline)).await?;
-        Ok(None)
-    }
-
-    /// Finds out what became of earlier writes.
-    async fn settle_doubts(
-        &self,
-        operation: &'static str,
-        deadline: &Deadline,
-    ) -> Result<(), Error> {
-        let (number, id, was_there) = {
-            let life = &self.state().life;
-            (
-                life.number,
-                life.token.as_ref().map(Token::id),
-                life.base.is_some(),
-            )
-        };
-        let Some(id) = id else {
-            return Ok(());
-        };
-        let stored = self.0.manager.load(operation, &id, deadline).await?;
-        match self.reconcile(operation, number, stored)? {
-            Reconciled::NotApplied(None) if was_there => Err(Error::gone(operation)),
-            // Should the write still arrive, it will be met again: the doubt stays.
-            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(()),
-        }
-    }
-
-    /// Holds what is stored against the writes in doubt.
-    fn reconcile(
-        &self,
-        operation: &'static str,
-        number: u32,
-        stored: Option<Record>,
-    ) -> Result<Reconciled, Error> {
-        let mut state = self.state();
-        let Some(life) = state.life_mut(number) else {
-            return Ok(Reconciled::NotApplied(stored));
-        };
-        let version = stored.as_ref().map(|record| record.version);
-        let found = life
-            .doubts
-            .iter()
-            .find(|doubt| Some(doubt.version) == version);
-        match (found.map(|doubt| doubt.outcome.clone()), stored) {
-            (Some(outcome), Some(record)) => {
-                state.committed(number, record, &outcome);
-                Ok(Reconciled::Committed)
-            }
-            (_, stored) => {
-                let ours = life.base.as_ref().map(|base| base.version);
-                if life.doubts.is_empty() || version == ours || version.is_none() {
-                    return Ok(Reconciled::NotApplied(stored));
-                }
-                Err(Error::new(
-                    ErrorKind::Unavailable,
-                    format!(
-                        "{operation} failed: whether an earlier write happened cannot be known; revert the session or begin a new request"
-                    ),
-                ))
-            }
-        }
-    }
-
-    /// Notes a write that is about to be made.
-    pub(crate) fn doubt(&self, number: u32, version: Version, outcome: &Outcome) {
-        if let Some(life) = self.state().life_mut(number) {
-            let outcome = outcome.clone();
-            life.doubts.push(Doubt { version, outcome });
-        }
-    }
-
-    /// Forgets a write that did not happen; its operations are open again.
-    pub(crate) fn undoubt(&self, number: u32, version: Version) {
-        if let Some(life) = self.state().life_mut(number) {
-            life.doubts.forget(version);
-        }
-        drop(CommitGuard(self, number));
     }
 
     /// One conditional write; a lost answer is resolved by one look for our own version.
@@ -512,34 +375,6 @@ impl Session {
                 tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
                 false
             }
-        }
-    }
-}
-
-/// What a look at the store says of writes in doubt.
-enum Reconciled {
-    /// One of them is what is stored; the handle goes on from there.
-    Committed,
-    /// None of them is; this is what is stored.
-    NotApplied(Option<Record>),
-}
-
-/// Unfreezes the operations of a life, but for those in doubt.
-pub(crate) struct CommitGuard<'a>(pub(crate) &'a Session, pub(crate) u32);
-
-impl CommitGuard<'_> {
-    /// The commit has begun to write.
-    pub(crate) fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for CommitGuard<'_> {
-    fn drop(&mut self) {
-        if let Some(life) = self.0.state().life_mut(self.1) {
-            let in_doubt = life.doubts.iter().map(|doubt| doubt.outcome.operations);
-            let frozen = in_doubt.max().unwrap_or(0);
-            life.draft.abort_commit(frozen);
         }
     }
 }

@@ -46,6 +46,7 @@ mod data;
 // What is done with it.
 mod attempt;
 mod commit;
+mod doubt;
 mod pending;
 mod plan;
 

@@ -9,7 +9,8 @@
 
 use std::fmt;
 
-use crate::commit::{CommitGuard, contended, head_sent, refused};
+use crate::commit::{contended, head_sent, refused};
+use crate::doubt::CommitGuard;
 use crate::error::Error;
 use crate::id::SessionId;
 use crate::plan::Write;
@@ -59,12 +60,7 @@ impl Session {
             return Err(head_sent(OPERATION));
         }
         let (record, token) = attempt.next(manager, &self.0.visitor, &draft, OPERATION)?;
-        let outcome = Outcome {
-            scope: attempt.scope,
-            token,
-            cookie: plan.cookie,
-            operations: attempt.operations,
-        };
+        let outcome = attempt.outcome(&plan, token);
         open.keep();
         self.doubt(attempt.life, record.version, &outcome);
         Ok(Some(PendingSave {

@@ -24,7 +24,7 @@
 //! | `persistent` | boolean: set by `remember` |
 //! | `secret` | `b3.` and base64url: BLAKE3 over id and secret |
 //! | `previous` | `null`, or `{"secret", "until", "valid"}`: the last superseded digest |
-//! | `owner`, `address`, `agent` | strings or `null` |
+//! | `owner`, `address`, `agent` | strings; absent or `null` where there is none, as is `previous` |
 //! | `own` | the library's own values: flashes, CSRF seed |
 //! | `data_at`, `index` | where `data` starts and its keys' lengths with a CRC-32; optional, and ignored when they do not fit |
 //! | `data` | the application's values |

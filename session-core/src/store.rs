@@ -37,7 +37,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// The record under `id`, byte for byte as it was last written or touched, expired or not.
     ///
-    /// Ids are compared byte for byte.
+    /// Ids are compared byte for byte. A backend that removes expired records by itself may do
+    /// so no earlier than the manager's `clock_skew` after their expiry.
     ///
     /// # Errors
     ///
@@ -47,7 +48,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Replaces the record under `id`, if it is still at version `expected`.
     ///
-    /// Of concurrent updates from one version exactly one gets [`Written::Done`]. On
+    /// `record.version` differs from `expected`: that is how the next writer notices. Of
+    /// concurrent updates from one version exactly one gets [`Written::Done`]. On
     /// [`Written::Conflict`] and [`Written::Gone`] nothing is written. The stored `accessed_at`
     /// is the later of the record's and the stored one, so that a touch in between is kept.
     /// If the owner changed, the index follows: written before the record, removed after it.
@@ -55,6 +57,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// `Full` and `TooLarge`: the old record is as it was. `Unavailable`: either may be there.
+    /// A record that cannot be decoded stays: the answer is `Corrupt`, `NewerFormat` or
+    /// [`Written::Conflict`], as for `touch`.
     async fn update(
         &self,
         id: &SessionId,
@@ -97,7 +101,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// From [`Cursor::start`] until [`Page::next`] is `None`, every record that exists
     /// throughout is listed at least once; records that come or go meanwhile may be, and an id
-    /// may be listed twice.
+    /// may be listed twice. A limit of 0 counts as 1.
     ///
     /// # Errors
     ///
@@ -108,8 +112,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// how many.
     ///
     /// Expiry is checked again by the removal itself, so a record touched meanwhile stays.
-    /// Records without an expiry stay. Fewer than `limit` means that nothing more was due.
-    /// Concurrent sweeps do no harm; one may find another at work and return 0.
+    /// Records without an expiry stay; entries of the owner index go with their records. Fewer
+    /// than `limit` means that nothing more was due, or that another sweep is at work on it:
+    /// concurrent sweeps do no harm. A backend that removes expired records by itself returns 0.
     ///
     /// # Errors
     ///

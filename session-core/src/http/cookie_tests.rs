@@ -8,7 +8,7 @@ fn found<'h>(header: &'h [u8], name: &'h [u8]) -> Vec<&'h [u8]> {
 }
 
 #[test]
-fn values_are_read_byte_for_byte() {
+fn h1_values_are_read_byte_for_byte() {
     let none: &[&[u8]] = &[];
     let table: &[(&[u8], &[&[u8]])] = &[
         (b"", none),
@@ -66,7 +66,7 @@ fn values_are_read_byte_for_byte() {
 }
 
 #[test]
-fn a_name_that_no_cookie_can_have_matches_nothing() {
+fn h1_a_name_that_no_cookie_can_have_matches_nothing() {
     for name in [b"a=b".as_slice(), b"a;b", b" a", b"a\t"] {
         let all = found(b"a=b=c; a;b=c; a=d; a\t=e", name);
         assert!(all.is_empty(), "{}: {all:?}", name.escape_ascii());
@@ -83,7 +83,7 @@ fn the_debug_output_shows_no_cookie() {
 }
 
 #[test]
-fn set_cookie_texts() {
+fn h2_set_cookie_texts() {
     let table = [
         (Keep::BrowserSession, "sid=v; Path=/"),
         (Keep::Seconds(0), "sid=v; Max-Age=0; Path=/"),
@@ -130,7 +130,7 @@ fn reference(header: &[u8], name: &[u8]) -> Vec<Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_bytes_read_as_the_reference_reads_them(
+    fn h1_any_bytes_read_as_the_reference_reads_them(
         header in proptest::collection::vec(any::<u8>(), 0..300),
         name in proptest::collection::vec(any::<u8>(), 0..3),
     ) {
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn likely_bytes_read_as_the_reference_reads_them(
+    fn h1_likely_bytes_read_as_the_reference_reads_them(
         header in proptest::collection::vec(
             proptest::sample::select(b"ab=; \t\"%\xa0\x0b".as_slice()), 0..60),
         name in proptest::sample::select(vec![b"a".as_slice(), b"ab", b"", b"a=", b"\xa0a"]),
@@ -147,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn no_neighbour_hides_our_cookie(
+    fn h1_no_neighbour_hides_our_cookie(
         before in proptest::collection::vec(any::<u8>(), 0..80),
         after in proptest::collection::vec(any::<u8>(), 0..80),
     ) {

@@ -68,3 +68,43 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &str = "what the operator alone should read";
+
+    #[test]
+    fn h6_every_error_has_its_response_and_tells_a_stranger_nothing_more() {
+        let table = [
+            (ErrorKind::Unavailable, 503),
+            (ErrorKind::Full, 503),
+            (ErrorKind::Contended, 503),
+            (ErrorKind::NewerFormat, 503),
+            (ErrorKind::TooLarge, 413),
+            (ErrorKind::Gone, 409),
+            (ErrorKind::Csrf, 403),
+            (ErrorKind::HeadSent, 500),
+            (ErrorKind::WrongType, 500),
+            (ErrorKind::Corrupt, 500),
+            (ErrorKind::Invalid, 500),
+            (ErrorKind::NoLayer, 500),
+            (ErrorKind::Application, 500),
+        ];
+        for (kind, status) in table {
+            let reply = Error::new(kind, MESSAGE).caused_by("its cause").reply();
+            assert_eq!(reply.status, status, "{kind:?}");
+            assert_eq!(reply.content_type, "text/plain; charset=utf-8");
+            let again = (status == 503).then_some(1);
+            assert_eq!(reply.retry_after, again, "{kind:?}");
+            assert!(!reply.body.is_empty(), "{kind:?}");
+            let leaked = reply.body.contains(MESSAGE) || reply.body.contains("cause");
+            assert!(!leaked, "{kind:?}: {}", reply.body);
+        }
+        // The one text that the application wrote for its users.
+        let expired = Error::new(ErrorKind::Expired, "please sign in again").reply();
+        assert_eq!((expired.status, expired.retry_after), (401, None));
+        assert_eq!(expired.body, "please sign in again");
+    }
+}

@@ -1,49 +1,10 @@
 //! A disk that is full, or read-only.
 
-use std::path::Path;
-use std::process::Command;
-
 use session_core::{Created, Only, Owner, Store, StoreErrorKind, Written};
 use session_fs::{Durability, FsConfig, FsStore};
-use tempfile::TempDir;
 
+use crate::disk::{SmallDisk, run};
 use crate::{SessionId, files, id, next, owned, path_of};
-
-/// A file system of 256 KiB.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount() -> Self {
-        let disk = Self(tempfile::tempdir().unwrap());
-        let mounted = run(
-            &["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs"],
-            disk.path(),
-        );
-        assert!(
-            mounted,
-            "this test mounts a tmpfs of 256 KiB: it needs root and CAP_SYS_ADMIN"
-        );
-        disk
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run(&["umount", "--lazy"], self.path());
-    }
-}
-
-fn run(command: &[&str], path: &Path) -> bool {
-    let status = Command::new(command[0])
-        .args(&command[1..])
-        .arg(path)
-        .status();
-    status.is_ok_and(|status| status.success())
-}
 
 /// Creates sessions of 8 KiB until there is no room, and says which are there.
 async fn fill(store: &FsStore) -> Vec<SessionId> {

@@ -158,7 +158,7 @@ async fn create_and_delete(store: &FsStore, counter: u64) {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_kill_9_in_the_middle_of_writing() {
+async fn f4_what_was_acknowledged_survives_kill_9_in_the_middle_of_writing() {
     let (dir, store) = folder();
     assert_eq!(
         store.create(&id(1), &counted(1)).await.unwrap(),

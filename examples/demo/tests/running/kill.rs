@@ -23,7 +23,7 @@ struct Counter {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_acknowledged_count_survives_a_kill() {
+async fn f4_every_acknowledged_count_survives_a_kill() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = format!("file:{}", dir.path().display());
     let mut demo = Demo::start(&["--store", &store]);

@@ -56,7 +56,7 @@ async fn counting_answers_the_committed_number_and_peeking_changes_nothing() {
 }
 
 #[tokio::test]
-async fn sixty_four_at_once_lose_no_count_on_any_store() {
+async fn c2_sixty_four_at_once_lose_no_count_on_any_store() {
     let dir = tempfile::tempdir().expect("a folder");
     let files = format!("file:{}", dir.path().display());
     for store in ["memory:", files.as_str()] {

@@ -1,5 +1,7 @@
 //! Two programs on one store, as behind a load balancer.
 
+use std::path::Path;
+
 use tokio::task::JoinSet;
 
 use crate::client::Client;
@@ -34,4 +36,67 @@ async fn two_programs_on_one_folder_share_every_session_and_lose_no_count() {
     client.post("/logout", "").await;
     let me = elsewhere.get("/me").await.json();
     assert_eq!(me["user"], serde_json::json!(null));
+}
+
+/// Four programs on one folder.
+fn four_programs(dir: &Path) -> [Demo; 4] {
+    let store = format!("file:{}", dir.display());
+    [(); 4].map(|()| Demo::start(&["--store", &store]))
+}
+
+#[tokio::test]
+async fn c2_sixty_four_clients_of_four_programs_count_to_exactly_6_400() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let demos = four_programs(dir.path());
+    let client = Client::new(&demos[0].url);
+    client.send("PUT", "/values/count", &[], "0").await;
+    let mut counting = JoinSet::new();
+    for demo in demos.iter().cycle().take(64) {
+        let client = client.twin();
+        client.move_to(&demo.url);
+        counting.spawn(async move {
+            let mut answers = Vec::new();
+            for _ in 0..100 {
+                let reply = client.get("/count").await;
+                assert_eq!(reply.status, 200, "{}", reply.body);
+                answers.push(reply.body.parse::<u64>().expect("a number"));
+            }
+            answers
+        });
+    }
+    let mut answers: Vec<u64> = counting.join_all().await.concat();
+    answers.sort_unstable();
+    assert!(answers.into_iter().eq(1..=6_400), "all answers differ");
+    for demo in &demos {
+        client.move_to(&demo.url);
+        assert_eq!(client.get("/peek").await.body, "6400");
+    }
+}
+
+#[tokio::test]
+async fn c2_two_hundred_keys_written_through_four_programs_all_survive() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let demos = four_programs(dir.path());
+    let client = Client::new(&demos[0].url);
+    client.get("/count").await;
+    let mut writing = JoinSet::new();
+    for (number, demo) in demos.iter().cycle().take(200).enumerate() {
+        let client = client.twin();
+        client.move_to(&demo.url);
+        writing.spawn(async move {
+            let (path, value) = (format!("/values/key{number}"), number.to_string());
+            let reply = client.send("PUT", &path, &[], &value).await;
+            assert_eq!(reply.status, 204, "{}", reply.body);
+        });
+    }
+    writing.join_all().await;
+    for demo in &demos {
+        client.move_to(&demo.url);
+        let me = client.get("/me").await.json();
+        let mut expected = serde_json::json!({"count": 1});
+        for number in 0..200 {
+            expected[format!("key{number}")] = number.into();
+        }
+        assert_eq!(me["values"], expected);
+    }
 }
