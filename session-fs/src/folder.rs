@@ -29,6 +29,10 @@ const OPEN_FILE: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
+/// How a file is opened that is only read.
+#[cfg(target_os = "linux")]
+pub(crate) const READ_FILE: OFlags = OFlags::RDONLY.union(OPEN_FILE);
+
 /// The folder by its path; opened on first use, and again after it was deleted.
 #[derive(Debug)]
 pub(crate) struct Root {
@@ -64,6 +68,12 @@ impl Root {
         let folders = Arc::new(Folders::open(&self.dir, self.durability)?);
         *held = Some(Arc::clone(&folders));
         Ok(folders)
+    }
+
+    /// The folders, if they are open already and nobody is just opening them.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn held(&self) -> Option<Arc<Folders>> {
+        self.open.try_read().ok()?.clone()
     }
 
     /// Lets go of the folder, so that the next use opens it by its path.

@@ -168,6 +168,7 @@
 mod config;
 mod store;
 
+mod cached;
 mod records;
 mod removal;
 mod scan;

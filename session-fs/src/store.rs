@@ -1,5 +1,5 @@
 //! The store: each operation is one hand-over to a blocking thread, so that the caller's deadline
-//! works with a disk that hangs.
+//! works with a disk that hangs; a load of what is in memory anyway needs none.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,6 +87,9 @@ impl Store for FsStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
+        if let Some(record) = self.records.load_cached(id) {
+            return Ok(Some(record));
+        }
         let id = *id;
         self.run("loading the session", move |records, folders| {
             records.load(folders, &id)

@@ -1,0 +1,155 @@
+//! Loading what the kernel has in its memory, without a hand-over to another thread.
+//!
+//! A session in use is in the page cache, and reading it from there takes a few microseconds:
+//! less than handing the work to a blocking thread and back. Linux can be asked to open a file
+//! only if no directory has to be read (`RESOLVE_CACHED`) and to read bytes only if they are in
+//! memory (`RWF_NOWAIT`), so this never waits for a disk. Whatever is not a plain hit is left to
+//! the blocking thread: absent, cold, torn, damaged, refused, or a kernel that cannot be asked.
+//!
+//! # Source
+//!
+//! `openat2(2)` (Linux 5.12 for `RESOLVE_CACHED`), `preadv2(2)`.
+
+use session_core::{Record, SessionId};
+
+use crate::records::Records;
+
+impl Records {
+    /// The record, if it can be read without waiting; `None` says nothing.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn load_cached(&self, _: &SessionId) -> Option<Record> {
+        None
+    }
+
+    /// The record, if it can be read without waiting; `None` says nothing.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn load_cached(&self, id: &SessionId) -> Option<Record> {
+        let folders = self.root.held()?;
+        let file = linux::open(&folders, &self.template, id)?;
+        let meta = file.0.metadata().ok()?;
+        // The same checks as of a file that is opened to wait for, in one line.
+        let plain = meta.is_file() && std::os::unix::fs::MetadataExt::nlink(&meta) == 1;
+        let last = crate::log::read_end(&file, plain.then_some(meta.len())?, id).ok()??;
+        last.record().ok()
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::File;
+    use std::io::{self, IoSliceMut};
+
+    use rustix::fs::{Mode, ResolveFlags};
+    use rustix::io::{Errno, ReadWriteFlags};
+    use session_core::SessionId;
+
+    use crate::folder::{Folders, READ_FILE};
+    use crate::log::Bytes;
+    use crate::paths::Template;
+
+    /// A file that is read only as far as it is in memory.
+    pub(super) struct Cached(pub(super) File);
+
+    pub(super) fn open(folders: &Folders, template: &Template, id: &SessionId) -> Option<Cached> {
+        let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+        let path = template.path(id);
+        let opened = rustix::fs::openat2(&folders.sessions, &*path, READ_FILE, Mode::empty(), how);
+        opened.ok().map(|file| Cached(file.into()))
+    }
+
+    impl Bytes for Cached {
+        fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+            let mut bytes = vec![0; len];
+            let mut whole = [IoSliceMut::new(&mut bytes)];
+            let nowait = ReadWriteFlags::NOWAIT;
+            match rustix::io::preadv2(&self.0, &mut whole, offset, nowait) {
+                Ok(read) if read == len => Ok(bytes),
+                Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(error) => Err(error.into()),
+            }
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use session_core::{Clock, Created, Data, Expiry, Token};
+
+    use super::*;
+    use crate::FsConfig;
+
+    struct Shelf {
+        _dir: tempfile::TempDir,
+        records: Records,
+        id: SessionId,
+        record: Record,
+        path: PathBuf,
+    }
+
+    fn with_a_session() -> Shelf {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::new(&FsConfig::new(dir.path())).unwrap();
+        let token = Token::random().unwrap();
+        let mut record = Record::new(token.digest(), Clock::system().now(), Expiry::NEVER).unwrap();
+        record.data = Data::parse(r#"{"count":1}"#).unwrap();
+        let id = token.id();
+        let created = records.within(|records, folders| records.create(folders, &id, &record));
+        assert!(matches!(created, Ok(Created::Done)));
+        let path = dir.path().join("sessions").join(records.template.path(&id));
+        Shelf {
+            _dir: dir,
+            records,
+            id,
+            record,
+            path,
+        }
+    }
+
+    #[test]
+    fn what_is_in_memory_is_read_at_once() {
+        let shelf = with_a_session();
+        assert_eq!(shelf.records.load_cached(&shelf.id), Some(shelf.record));
+    }
+
+    #[test]
+    fn before_first_use_nothing_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::new(&FsConfig::new(dir.path().join("new"))).unwrap();
+        assert_eq!(records.load_cached(&SessionId::random().unwrap()), None);
+        assert!(!dir.path().join("new").exists());
+    }
+
+    #[test]
+    fn what_is_no_plain_hit_is_left_to_the_blocking_thread() {
+        let shelf = with_a_session();
+        let left = || assert_eq!(shelf.records.load_cached(&shelf.id), None);
+        let whole = std::fs::read(&shelf.path).unwrap();
+
+        std::fs::hard_link(&shelf.path, shelf.path.with_extension("second")).unwrap();
+        left();
+        std::fs::remove_file(shelf.path.with_extension("second")).unwrap();
+        assert!(shelf.records.load_cached(&shelf.id).is_some());
+
+        let mut file = std::fs::File::options()
+            .append(true)
+            .open(&shelf.path)
+            .unwrap();
+        file.write_all(b"SKF1 R").unwrap();
+        left();
+        std::fs::write(&shelf.path, &whole[..whole.len() - 1]).unwrap();
+        left();
+        std::fs::remove_file(&shelf.path).unwrap();
+        left();
+        std::fs::write(shelf.path.with_extension("elsewhere"), &whole).unwrap();
+        symlink(shelf.path.with_extension("elsewhere"), &shelf.path).unwrap();
+        left();
+        std::fs::remove_file(&shelf.path).unwrap();
+        std::fs::create_dir(&shelf.path).unwrap();
+        left();
+    }
+}
