@@ -10,6 +10,9 @@
 //!
 //! `openat2(2)` (Linux 5.12 for `RESOLVE_CACHED`), `preadv2(2)`.
 
+#[cfg(target_os = "linux")]
+use std::sync::atomic::Ordering;
+
 use session_core::{Record, SessionId};
 
 use crate::records::Records;
@@ -24,9 +27,12 @@ impl Records {
     /// The record, if it can be read without waiting; `None` says nothing.
     #[cfg(target_os = "linux")]
     pub(crate) fn load_cached(&self, id: &SessionId) -> Option<Record> {
+        if !self.serves_cached.load(Ordering::Relaxed) {
+            return None;
+        }
         let folders = self.root.held()?;
-        let file = linux::open(&folders, &self.template, id)?;
-        let meta = file.0.metadata().ok()?;
+        let file = linux::open(&folders, &self.template, id, &self.serves_cached)?;
+        let meta = file.file.metadata().ok()?;
         // The same checks as of a file that is opened to wait for, in one line.
         let plain = meta.is_file() && std::os::unix::fs::MetadataExt::nlink(&meta) == 1;
         let last = crate::log::read_end(&file, plain.then_some(meta.len())?, id).ok()??;
@@ -38,6 +44,7 @@ impl Records {
 mod linux {
     use std::fs::File;
     use std::io::{self, IoSliceMut};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use rustix::fs::{Mode, ResolveFlags};
     use rustix::io::{Errno, ReadWriteFlags};
@@ -48,25 +55,42 @@ mod linux {
     use crate::paths::Template;
 
     /// A file that is read only as far as it is in memory.
-    pub(super) struct Cached(pub(super) File);
+    pub(super) struct Cached<'a> {
+        pub(super) file: File,
+        /// Cleared when the file system turns out not to know the question (tmpfs, for one).
+        served: &'a AtomicBool,
+    }
 
-    pub(super) fn open(folders: &Folders, template: &Template, id: &SessionId) -> Option<Cached> {
+    pub(super) fn open<'a>(
+        folders: &Folders,
+        template: &Template,
+        id: &SessionId,
+        served: &'a AtomicBool,
+    ) -> Option<Cached<'a>> {
         let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
         let path = template.path(id);
         let opened = rustix::fs::openat2(&folders.sessions, &*path, READ_FILE, Mode::empty(), how);
-        opened.ok().map(|file| Cached(file.into()))
+        opened.ok().map(|file| Cached {
+            file: file.into(),
+            served,
+        })
     }
 
-    impl Bytes for Cached {
+    impl Bytes for Cached<'_> {
         fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
             let mut bytes = vec![0; len];
             let mut whole = [IoSliceMut::new(&mut bytes)];
             let nowait = ReadWriteFlags::NOWAIT;
-            match rustix::io::preadv2(&self.0, &mut whole, offset, nowait) {
+            match rustix::io::preadv2(&self.file, &mut whole, offset, nowait) {
                 Ok(read) if read == len => Ok(bytes),
                 Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
                 Err(Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(error) => Err(error.into()),
+                Err(error) => {
+                    if error == Errno::OPNOTSUPP || error == Errno::NOSYS {
+                        self.served.store(false, Ordering::Relaxed);
+                    }
+                    Err(error.into())
+                }
             }
         }
     }
@@ -92,7 +116,10 @@ mod tests {
     }
 
     fn with_a_session() -> Shelf {
-        let dir = tempfile::tempdir().unwrap();
+        with_a_session_in(tempfile::tempdir().unwrap())
+    }
+
+    fn with_a_session_in(dir: tempfile::TempDir) -> Shelf {
         let records = Records::new(&FsConfig::new(dir.path())).unwrap();
         let token = Token::random().unwrap();
         let mut record = Record::new(token.digest(), Clock::system().now(), Expiry::NEVER).unwrap();
@@ -110,10 +137,33 @@ mod tests {
         }
     }
 
+    impl Shelf {
+        /// A plain hit; where the file system of this machine's temporary folder cannot be
+        /// asked, as tmpfs, the store has noticed and reads nothing this way.
+        fn assert_hit(&self) {
+            let loaded = self.records.load_cached(&self.id);
+            if self.records.serves_cached.load(Ordering::Relaxed) {
+                assert_eq!(loaded.as_ref(), Some(&self.record));
+            } else {
+                eprintln!("{} has no RWF_NOWAIT", self.path.display());
+                assert_eq!(loaded, None);
+            }
+        }
+    }
+
     #[test]
     fn what_is_in_memory_is_read_at_once() {
-        let shelf = with_a_session();
-        assert_eq!(shelf.records.load_cached(&shelf.id), Some(shelf.record));
+        with_a_session().assert_hit();
+    }
+
+    #[test]
+    fn a_file_system_that_cannot_be_asked_is_asked_once() {
+        let disk = std::path::Path::new("/dev/shm");
+        if disk.is_dir() {
+            let shelf = with_a_session_in(tempfile::tempdir_in(disk).unwrap());
+            shelf.assert_hit();
+            shelf.assert_hit();
+        }
     }
 
     #[test]
@@ -133,7 +183,7 @@ mod tests {
         std::fs::hard_link(&shelf.path, shelf.path.with_extension("second")).unwrap();
         left();
         std::fs::remove_file(shelf.path.with_extension("second")).unwrap();
-        assert!(shelf.records.load_cached(&shelf.id).is_some());
+        shelf.assert_hit();
 
         let mut file = std::fs::File::options()
             .append(true)

@@ -147,6 +147,12 @@
 //!
 //! JSON holds no newline inside a string, so no text that a session holds passes for a frame.
 //!
+//! # Reading
+//!
+//! A load asks Linux for what it has in memory (`RESOLVE_CACHED`, `RWF_NOWAIT`) on the calling
+//! thread; a session in use is answered so. Everything else, and every other operation, is one
+//! hand-over to a blocking thread, so that a deadline holds with a disk that hangs.
+//!
 //! # The owner index
 //!
 //! A marker is written before the record that names the owner and removed after it, under the

@@ -1,5 +1,7 @@
 //! The operations on one record, as they run on a blocking thread.
 
+use std::sync::atomic::AtomicBool;
+
 use rustix::fs::{Access as Permission, AtFlags};
 use session_core::{
     Created, Owner, Record, SessionId, StoreError, StoreErrorKind, Touch, Version, Written,
@@ -22,6 +24,8 @@ pub(crate) struct Records {
     pub(crate) template: Template,
     pub(crate) durability: Durability,
     pub(crate) sweep_place: SweepPlace,
+    /// Whether the file system can be asked for what is in memory alone.
+    pub(crate) serves_cached: AtomicBool,
     syncs: Syncs,
 }
 
@@ -36,6 +40,7 @@ impl Records {
             template,
             durability: config.chosen_durability(),
             sweep_place: SweepPlace::default(),
+            serves_cached: AtomicBool::new(cfg!(target_os = "linux")),
             syncs: Syncs::default(),
         })
     }
