@@ -5,7 +5,7 @@
 //! made for one application's cookie is refused under another's even when both share a key.
 //!
 //! MACs are keyed BLAKE3 cut to 128 bits and keys are derived with BLAKE3's `derive_key`: on a
-//! processor without SHA instructions a MAC costs a twelfth of HMAC-SHA-256, one primitive
+//! processor without SHA instructions a MAC costs a fraction of HMAC-SHA-256, one primitive
 //! serves digest, derivation and MAC, and the `b` before the MAC leaves room for another.
 
 use std::fmt;
