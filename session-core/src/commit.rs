@@ -42,7 +42,7 @@ impl Session {
         let manager = &self.0.manager;
         let mut state = self.state();
         let keep_expiry = state.keep_expiry;
-        state.life.note_due(manager.now(), keep_expiry, manager);
+        state.life.note_due(keep_expiry, manager);
         let (done, due) = (state.done(Scope::Everything), state.due(Scope::Everything));
         let plan = plan(state.life.standing, done, due);
         let plan = plan.map_err(|no| refused(CONCLUDING, no))?;

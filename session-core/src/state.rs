@@ -327,14 +327,14 @@ impl Life {
     }
 
     /// What the passing of time has made due.
-    pub(crate) fn note_due(&mut self, now: Timestamp, keep_expiry: bool, manager: &SessionManager) {
+    pub(crate) fn note_due(&mut self, keep_expiry: bool, manager: &SessionManager) {
         let Some(base) = &self.base else {
             return;
         };
         let config = manager.config();
         let life = config.cookie_life(base.persistent, base.expiry.timeout());
         self.due.persistent = life.is_some();
-        self.due.touch = !keep_expiry && needs_touch(base, now, manager);
+        self.due.touch = !keep_expiry && needs_touch(base, manager.now(), manager);
         self.due.slides &= !keep_expiry;
     }
 }
