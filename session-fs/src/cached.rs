@@ -35,10 +35,16 @@ impl Records {
         let meta = file.file.metadata().ok()?;
         // The same checks as of a file that is opened to wait for, in one line.
         let plain = meta.is_file() && std::os::unix::fs::MetadataExt::nlink(&meta) == 1;
+        let plain = plain && meta.len() <= INLINE_BYTES_MAX;
         let last = crate::log::read_end(&file, plain.then_some(meta.len())?, id).ok()??;
         last.record().ok()
     }
 }
+
+/// Longer files are left to the blocking thread: copying and reading them would keep the calling
+/// thread from others' work.
+#[cfg(target_os = "linux")]
+const INLINE_BYTES_MAX: u64 = 256 << 10;
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -164,6 +170,26 @@ mod tests {
             shelf.assert_hit();
             shelf.assert_hit();
         }
+    }
+
+    #[test]
+    fn what_is_long_is_left_to_the_blocking_thread() {
+        let mut shelf = with_a_session();
+        let text = "x".repeat(INLINE_BYTES_MAX as usize);
+        let mut long = shelf.record.clone();
+        long.version = long.version.next().unwrap();
+        long.data = Data::parse(&format!(r#"{{"text":"{text}"}}"#)).unwrap();
+        let (id, expected) = (shelf.id, shelf.record.version);
+        let updated = shelf
+            .records
+            .within(|records, folders| records.update(folders, &id, &long, expected));
+        assert!(matches!(updated, Ok(session_core::Written::Done)));
+        assert_eq!(shelf.records.load_cached(&id), None);
+        shelf.record = long;
+        let loaded = shelf
+            .records
+            .within(|records, folders| records.load(folders, &id));
+        assert!(matches!(loaded, Ok(Some(record)) if record == shelf.record));
     }
 
     #[test]
