@@ -14,13 +14,13 @@ use crate::deadline::Deadline;
 use crate::doubt::CommitGuard;
 use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
-use crate::manager::{only, settle};
+use crate::manager::settle;
 use crate::operations::Draft;
 use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, is_expired, plan, still_admits};
 use crate::record::Record;
 use crate::session::Session;
 use crate::state::{Life, Scope, State};
-use crate::store::{Created, Touch, Written};
+use crate::store::{Created, Only, Touch, Written};
 
 /// The operation of a request's end, for messages.
 const CONCLUDING: &str = "saving the session";
@@ -291,7 +291,7 @@ impl Session {
                 return Ok(());
             };
             match manager
-                .delete(operation, &id, only(generation), deadline)
+                .delete(operation, &id, Only::Generation(generation), deadline)
                 .await?
             {
                 // Already gone is as good: someone else ended it.

@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
 use crate::id::SessionId;
 use crate::queue::Queues;
-use crate::record::{Generation, Owner, Record};
+use crate::record::{Owner, Record};
 use crate::store::{Cursor, IntoStore, Only, Page, Store, Written};
 
 /// Configuration and store; cheap to clone.
@@ -369,9 +369,4 @@ fn contended(operation: &'static str) -> Error {
         ErrorKind::Contended,
         format!("{operation} failed: the session kept changing"),
     )
-}
-
-/// The generation a request acts under.
-pub(crate) fn only(generation: Generation) -> Only {
-    Only::Generation(generation)
 }

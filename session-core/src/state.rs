@@ -138,7 +138,10 @@ impl State {
     pub(crate) fn begin_anew(&mut self, manager: &SessionManager) {
         self.end_asked = true;
         if matches!(self.life.standing, Standing::Live | Standing::New) {
-            let draft = initial(manager).unwrap_or_default();
+            let draft = initial(manager).unwrap_or_else(|error| {
+                tracing::warn!(target: "session", %error, "the initializer failed: the next session begins empty");
+                Draft::default()
+            });
             let next = Life::new(self.life.number + 1, draft);
             self.ended.push(std::mem::replace(&mut self.life, next));
         }
