@@ -151,8 +151,8 @@
 //!
 //! A load asks Linux for what it has in memory (`RESOLVE_CACHED`, `RWF_NOWAIT`) on the calling
 //! thread; a session in use, of up to 256 KiB of file, is answered so. Everything else, and every
-//! other operation, is one
-//! hand-over to a blocking thread, so that a deadline holds with a disk that hangs.
+//! other operation, is one hand-over to a blocking thread, so that a deadline holds with a disk
+//! that hangs.
 //!
 //! # The owner index
 //!
