@@ -152,8 +152,21 @@ fn is_abandoned(written_at_seconds: i64, expired_before: Timestamp) -> bool {
     written_at.after(ABANDONED) <= expired_before
 }
 
-/// The lock that the one sweeper holds, over all processes; `None` if another has it.
-fn only_sweeper(folders: &Folders) -> Result<Option<OwnedFd>, Failure> {
+/// The right to sweep, over all processes.
+struct OnlySweeper(OwnedFd);
+
+impl Drop for OnlySweeper {
+    /// Closing the file would not do: a process that this one is just starting holds a copy of
+    /// it until its `exec`, and the lock lasts as long as any copy.
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.0, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the sweep lock cannot be given back");
+        }
+    }
+}
+
+/// The lock that the one sweeper holds; `None` if another has it.
+fn only_sweeper(folders: &Folders) -> Result<Option<OnlySweeper>, Failure> {
     let Some(file) = folder::open_file(folders.root.as_fd(), SWEEP_LOCK, Access::Make)? else {
         return Err(Failure::FolderDeleted);
     };
@@ -164,7 +177,7 @@ fn only_sweeper(folders: &Folders) -> Result<Option<OwnedFd>, Failure> {
         ));
     }
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(OnlySweeper(file))),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -13,7 +13,7 @@ use session_core::{
 use session_fs::FsStore;
 
 use crate::races::increments;
-use crate::{START, counted, files, folder, id, next, owned, record};
+use crate::{START, TIMEOUT, counted, files, folder, id, next, owned, record};
 
 const TASK: &str = "SESSION_FS_CHILD_TASK";
 const FOLDER: &str = "SESSION_FS_CHILD_FOLDER";
@@ -292,4 +292,34 @@ fn a_loose_umask_opens_nothing() {
             assert_eq!(mode, expected, "{}", at.display());
         }
     }
+}
+
+#[tokio::test]
+async fn a_process_that_is_just_starting_keeps_no_sweep_from_its_work() {
+    let (_dir, store) = folder();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let starters: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = std::sync::Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert!(Command::new("true").status().unwrap().success());
+                }
+            })
+        })
+        .collect();
+    let mut swept = 0;
+    for _ in 0..1000 {
+        assert_eq!(
+            store.create(&id(1), &record()).await.unwrap(),
+            Created::Done
+        );
+        swept += store.sweep(START.after(TIMEOUT), 1).await.unwrap();
+        let _ = store.delete(&id(1), Only::Any).await.unwrap();
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for starter in starters {
+        starter.join().unwrap();
+    }
+    assert_eq!(swept, 1000);
 }
