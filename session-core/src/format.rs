@@ -21,6 +21,8 @@ impl Record {
     pub const ACCESSED_AT: usize = FIXED_BEFORE_ACCESSED.len() + Version::TEXT_LEN + 10;
     /// Where the 15 characters of `expires` start: an integer or `null` with leading spaces.
     pub const EXPIRES_AT: usize = Self::ACCESSED_AT + TIME_WIDTH + ",\"expires\":".len();
+    /// Where `"owner":` starts if the record has an owner, and another field if not.
+    pub const OWNER_AT: usize = DATA_AT + DATA_AT_WIDTH + ",".len();
     /// The width of `accessed` and `expires` in characters.
     pub const TIME_WIDTH: usize = TIME_WIDTH;
 
@@ -39,16 +41,41 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> String {
         let data = self.data.as_str();
-        let mut json = String::with_capacity(
-            640 + self.own.as_str().len() + data.len() + 12 * self.data.len(),
-        );
+        let mut json = self.encode_meta(data.len());
+        json.pop();
+        json.push_str(DATA_KEY);
+        json.push_str(data);
+        json.push('}');
+        json
+    }
+
+    /// The record in two JSON objects: all fields but `data`, and the value of `data`.
+    ///
+    /// For stores that keep the application's values apart, where people read them.
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # let token = Token::random()?;
+    /// let record = Record::new(token.digest(), Clock::system().now(), Expiry::NEVER)?;
+    /// let (meta, data) = record.encode_parts();
+    /// assert_eq!(data, "{}");
+    /// assert_eq!(Record::decode_parts(&meta, data).unwrap(), record);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn encode_parts(&self) -> (String, &str) {
+        (self.encode_meta(0), self.data.as_str())
+    }
+
+    /// All fields but `data`, closed as an object, with room for the data.
+    fn encode_meta(&self, room: usize) -> String {
+        let mut json =
+            String::with_capacity(640 + self.own.as_str().len() + room + 12 * self.data.len());
         self.write_head(&mut json);
         let place = json.len() - DATA_AT_WIDTH - 1;
         self.write_rest(&mut json);
-        json.push_str(DATA_KEY);
-        let data_at = format!("{:DATA_AT_WIDTH$}", json.len());
+        let data_at = format!("{:DATA_AT_WIDTH$}", json.len() + DATA_KEY.len());
         json.replace_range(place..place + DATA_AT_WIDTH, &data_at);
-        json.push_str(data);
         json.push('}');
         json
     }
@@ -73,24 +100,32 @@ impl Record {
         }
     }
 
+    /// Reads a record in the two parts that [`encode_parts`](Self::encode_parts) or any other
+    /// program wrote.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`](Self::decode).
+    pub fn decode_parts(meta: &str, data: &str) -> Result<Self, StoreError> {
+        let Ok(head) = serde_json::from_str::<Head<'_>>(meta) else {
+            check_format(meta)?;
+            return Err(corrupt("its fields are not those of a record"));
+        };
+        refuse_newer(head.format)?;
+        let data = match indexed(head.index, data) {
+            Some(data) => data,
+            None => Data::parse(data).map_err(corrupt)?,
+        };
+        head.into_record(data)
+    }
+
     fn decode_any(json: &str) -> Result<Self, StoreError> {
-        #[derive(Deserialize)]
-        struct Format {
-            format: u64,
-        }
         #[derive(Deserialize)]
         struct Body<'a> {
             #[serde(borrow)]
             data: &'a RawValue,
         }
-        let Format { format } = serde_json::from_str(json).map_err(corrupt)?;
-        if format > Self::FORMAT {
-            let known = Self::FORMAT;
-            return Err(StoreError::new(
-                StoreErrorKind::NewerFormat,
-                format!("the record is of format {format}, this version reads up to {known}"),
-            ));
-        }
+        check_format(json)?;
         let head: Head<'_> = serde_json::from_str(json).map_err(corrupt)?;
         let body: Body<'_> = serde_json::from_str(json).map_err(corrupt)?;
         let data = Data::parse(body.data.get()).map_err(corrupt)?;
@@ -127,6 +162,11 @@ impl Record {
 
     fn write_rest(&self, json: &mut String) {
         let infallible = "writing to a String cannot fail";
+        if let Some(owner) = &self.owner {
+            json.push_str(OWNER_KEY);
+            json.push_str(&quoted(owner.as_str()));
+            json.push(',');
+        }
         write!(
             json,
             "\"created\":{},\"secret\":\"{}\",\"secret_at\":{},\"persistent\":{}",
@@ -144,10 +184,6 @@ impl Record {
             write!(json, ",\"previous\":{{\"secret\":\"{secret}\",\"until\":").expect(infallible);
             write_padded(json, previous.until.map(Timestamp::as_unix_ms), 0);
             write!(json, ",\"valid\":{valid}}}").expect(infallible);
-        }
-        if let Some(owner) = &self.owner {
-            json.push_str(",\"owner\":");
-            json.push_str(&quoted(owner.as_str()));
         }
         if let Some(address) = self.address {
             write!(json, ",\"address\":\"{address}\"").expect(infallible);
@@ -176,6 +212,7 @@ impl Record {
 const FIXED_BEFORE_VERSION: &str = "{\"format\":1,\"version\":\"";
 const FIXED_AFTER_VERSION: &str = "\",\"generation\":";
 const FIXED_BEFORE_ACCESSED: &str = "{\"format\":1,\"version\":\"\",\"generation\":,\"accessed\":";
+const OWNER_KEY: &str = "\"owner\":";
 const DATA_KEY: &str = ",\"data\":";
 const TIME_WIDTH: usize = 15;
 const DATA_AT_WIDTH: usize = 10;
@@ -187,6 +224,26 @@ const DATA_AT: usize = Record::EXPIRES_AT
     + ",\"ends\":".len()
     + TIME_WIDTH
     + ",\"data_at\":".len();
+
+fn check_format(json: &str) -> Result<(), StoreError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u64,
+    }
+    let Format { format } = serde_json::from_str(json).map_err(corrupt)?;
+    refuse_newer(format)
+}
+
+fn refuse_newer(format: u64) -> Result<(), StoreError> {
+    let known = Record::FORMAT;
+    if format <= known {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        StoreErrorKind::NewerFormat,
+        format!("the record is of format {format}, this version reads up to {known}"),
+    ))
+}
 
 /// Splits what this library wrote into its head, closed as an object, and the data's text.
 fn own_layout(json: &str) -> Option<(String, &str)> {

@@ -47,6 +47,12 @@ fn the_touched_fields_stand_at_fixed_offsets() {
         at(Record::EXPIRES_AT),
         record.expires_at().unwrap().as_unix_ms()
     );
+    assert!(json[Record::OWNER_AT..].starts_with(r#""owner":"ada \"the\" first","created":"#));
+    let nobody = Record {
+        owner: None,
+        ..record.clone()
+    };
+    assert!(nobody.encode()[Record::OWNER_AT..].starts_with("\"created\":"));
     let never = Record {
         expiry: Expiry::NEVER,
         ..record
@@ -56,6 +62,28 @@ fn the_touched_fields_stand_at_fixed_offsets() {
         never[Record::EXPIRES_AT..Record::EXPIRES_AT + Record::TIME_WIDTH].trim_start(),
         "null"
     );
+}
+
+#[test]
+fn two_parts_say_what_the_whole_says() {
+    let record = sample();
+    let (meta, data) = record.encode_parts();
+    let (head, end) = meta.split_at(meta.len() - 1);
+    assert_eq!(format!("{head},\"data\":{data}{end}"), record.encode());
+    assert_eq!(Record::decode_parts(&meta, data).unwrap(), record);
+
+    let edited = Record::decode_parts(&meta, "{ \"count\" : 2 }").unwrap();
+    assert_eq!(edited.data.as_str(), "{\"count\":2}");
+    let kind = |meta: &str, data: &str| Record::decode_parts(meta, data).unwrap_err().kind();
+    for data in ["", "[]", "{", "{},\"owner\":\"eve\"", "{\"n\":NaN}"] {
+        assert_eq!(kind(&meta, data), StoreErrorKind::Corrupt, "{data}");
+    }
+    for meta in ["", "{}", "[]", head, "{\"format\":0}", "{\"format\":1}"] {
+        assert_eq!(kind(meta, data), StoreErrorKind::Corrupt, "{meta}");
+    }
+    let newer = meta.replace("\"format\":1", "\"format\":2");
+    assert_eq!(kind(&newer, data), StoreErrorKind::NewerFormat);
+    assert_eq!(kind("{\"format\":2}", "[]"), StoreErrorKind::NewerFormat);
 }
 
 #[test]
