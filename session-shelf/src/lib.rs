@@ -1,0 +1,23 @@
+//! Sessions in an embedded database.
+
+mod config;
+mod store;
+
+mod layout;
+mod records;
+mod writer;
+mod writes;
+
+mod engine;
+mod keys;
+mod marks;
+mod place;
+mod shelf;
+
+mod failure;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Durability, ShelfConfig};
+pub use store::ShelfStore;
