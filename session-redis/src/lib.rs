@@ -4,7 +4,16 @@ mod config;
 mod connect;
 mod store;
 
+mod owners;
+mod revise;
+mod scan;
+mod scripts;
+
+mod answer;
+mod keys;
 mod link;
+
+mod failure;
 
 pub use config::RedisConfig;
 pub use store::RedisStore;
