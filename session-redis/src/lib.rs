@@ -5,6 +5,7 @@ mod connect;
 mod store;
 
 mod link;
+mod url;
 
 pub use config::RedisConfig;
 pub use store::RedisStore;
