@@ -81,6 +81,7 @@ struct Place {
 #[derive(Clone)]
 enum Authority {
     File(String),
+    #[cfg(feature = "tls")]
     Pem(Vec<u8>),
 }
 
@@ -330,6 +331,7 @@ impl RedisConfig {
     fn authority(&self) -> Result<Option<Vec<u8>>, Error> {
         match &self.authority {
             None => Ok(None),
+            #[cfg(feature = "tls")]
             Some(Authority::Pem(pem)) => Ok(Some(pem.clone())),
             Some(Authority::File(path)) => match std::fs::read(path) {
                 Ok(pem) => Ok(Some(pem)),

@@ -63,6 +63,7 @@ type Outcome = Result<Live, RedisError>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ask {
     No,
+    #[cfg(feature = "cluster")]
     First,
 }
 
@@ -94,6 +95,7 @@ impl Line {
     }
 
     /// The command on a server that is about to own its key.
+    #[cfg(feature = "cluster")]
     pub(crate) async fn command_asking(&self, command: &Cmd) -> Result<Value, Fault> {
         self.send(command, Ask::First).await
     }
@@ -226,6 +228,7 @@ impl Live {
         let answers = self.health.answers.load(Ordering::Relaxed);
         let answer = match ask {
             Ask::No => connection.send_packed_command(command).await,
+            #[cfg(feature = "cluster")]
             Ask::First => {
                 let mut both = redis::pipe();
                 both.cmd("ASKING").add_command(command.clone());

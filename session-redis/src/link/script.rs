@@ -5,14 +5,14 @@ use redis::Cmd;
 /// A Lua script and its digest.
 #[derive(Debug)]
 pub(crate) struct Script {
-    source: &'static str,
+    source: String,
     digest: String,
 }
 
 impl Script {
-    pub(crate) fn new(source: &'static str) -> Self {
+    pub(crate) fn new(source: &str) -> Self {
         Self {
-            source,
+            source: source.to_owned(),
             digest: redis::Script::new(source).get_hash().to_owned(),
         }
     }
@@ -24,7 +24,7 @@ impl Script {
 
     /// Runs the script on a server that does not, and teaches it.
     pub(crate) fn eval(&self, key: &[u8], args: &[&[u8]]) -> Cmd {
-        run("EVAL", self.source, key, args)
+        run("EVAL", &self.source, key, args)
     }
 }
 
