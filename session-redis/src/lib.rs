@@ -12,6 +12,7 @@ mod scripts;
 mod answer;
 mod keys;
 mod link;
+mod url;
 
 mod failure;
 

@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future;
-use redis::{Script, Value};
+use redis::Value;
 use session_core::{Owner, Record, SessionId, StoreErrorKind, Timestamp};
 
 use crate::answer::{bytes, integer, list, parts};
 use crate::failure::Failure;
 use crate::keys::{Keys, id_of};
-use crate::link::Link;
+use crate::link::{Link, Script};
 use crate::scripts;
 
 /// The indices of one store.

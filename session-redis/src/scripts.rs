@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
+use crate::link::Script;
 use session_core::Record;
 
 pub(crate) static CREATE: LazyLock<Script> =

@@ -12,13 +12,6 @@ pub(crate) struct Position {
     pub(crate) node: String,
 }
 
-impl Position {
-    /// After a step that ended with `cursor`, on a lone node.
-    pub(crate) fn next(self, cursor: u64) -> Option<Self> {
-        (cursor != 0).then_some(Self { cursor, ..self })
-    }
-}
-
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.node.is_empty() {
