@@ -9,7 +9,7 @@ use session_core::conformance::samples::{self, next_of};
 use session_core::{Only, Record, SessionId, Store, Touch};
 use session_test_servers::Proxy;
 
-use crate::{Place, SERVER, open, redis};
+use crate::{PATIENCE, Place, SERVER, open, redis};
 
 /// Whoever owns the record lists it, and whoever lists it may.
 async fn expect_listed(place: &Place, id: &SessionId, when: &str) {

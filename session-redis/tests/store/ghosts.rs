@@ -1,11 +1,11 @@
 //! Entries of the owner index whose record is gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_core::conformance::samples;
 use session_core::{Expiry, Only, Record, Store};
 
-use crate::{Place, redis};
+use crate::{PATIENCE, Place, redis};
 
 /// The entry's time is over.
 fn let_pass(place: &Place, owner: &str, id: &str) {
@@ -144,16 +144,16 @@ async fn a_record_that_the_server_dropped_leaves_the_list() {
         .create(&lasting, &samples::owned_record("ada"))
         .await
         .unwrap();
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while store.load(&id).await.unwrap().is_some() {
-        assert!(std::time::Instant::now() < deadline);
+        assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // An entry's time is up to 65 s longer, by its id: pages of one score would be long.
     let index = format!("expiring:owner:{}", blake3::hash(b"ada").to_hex());
     redis(&["ZINCRBY", &index, "-65536", &id.to_string()]);
     while store.owned_by(&ada).await.unwrap() != [lasting] {
-        assert!(std::time::Instant::now() < deadline);
+        assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use session_core::conformance::samples::{self, next_of};
 use session_core::{Created, Only, Record, Store, StoreErrorKind, Touch, Written};
-use session_redis::RedisStore;
 use session_test_servers::{Proxy, RedisServer};
 
-use crate::{Place, SERVER, open, redis};
+use crate::{PATIENCE, Place, SERVER, open, redis};
 
 fn touch_of(record: &Record) -> Touch {
     Touch {

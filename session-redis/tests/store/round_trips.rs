@@ -8,6 +8,7 @@ use session_redis::RedisStore;
 use session_test_servers::RedisServer;
 
 use crate::monitor::Monitor;
+use crate::open;
 
 /// The store has taught the server its scripts.
 async fn warm(server: &RedisServer) -> RedisStore {
