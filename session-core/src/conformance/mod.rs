@@ -114,7 +114,8 @@ pub trait Harness: Send + Sync {
         not_offered("reopen")
     }
 
-    /// Lets the backend's clock pass by `span`, at most a few seconds.
+    /// Lets the backend's clock pass by `span`: at most a few seconds and
+    /// [`expires_late_by`](Self::expires_late_by).
     ///
     /// Only for backends that expire records by themselves; sleeping is fine.
     ///
@@ -122,6 +123,16 @@ pub trait Harness: Send + Sync {
     ///
     /// Nothing: the stores' decisions depend on no clock.
     async fn let_pass(&self, _span: Duration) {}
+
+    /// How long after its expiry the backend itself removes a record: the `clock_skew` that the
+    /// store was opened with.
+    ///
+    /// # Default
+    ///
+    /// Zero: the sweep removes, and waits for nothing.
+    fn expires_late_by(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Puts something unreadable where the record of `id` is or would be.
     async fn plant(&self, _id: &SessionId, _what: Planted) {
