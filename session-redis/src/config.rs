@@ -75,6 +75,7 @@ struct Place {
     servers: Servers,
     access: Access,
     sentinel_access: Access,
+    tls: bool,
     pool: Option<usize>,
 }
 
@@ -234,19 +235,16 @@ impl RedisConfig {
         if matches!(url.servers, Servers::Cluster(_)) {
             return Err("the feature `cluster` of session-redis is off".to_owned());
         }
-        let tls = url.tls.then(Tls::default);
         let mut place = Place {
             servers: url.servers,
             access: Access {
                 user: url.user,
                 password: url.password,
                 database: url.database,
-                tls: tls.clone(),
+                tls: None,
             },
-            sentinel_access: Access {
-                tls,
-                ..Access::default()
-            },
+            sentinel_access: Access::default(),
+            tls: url.tls,
             pool: None,
         };
         for (name, value) in url.parameters {
@@ -269,7 +267,7 @@ impl RedisConfig {
                 }
                 place.pool = Some(positive(name, &value)?);
             }
-            "ca" if place.access.tls.is_some() => self.authority = Some(Authority::File(value)),
+            "ca" if place.tls => self.authority = Some(Authority::File(value)),
             "database" if one => place.access.database = number(name, &value)?,
             "sentinel_user" if sentinels => place.sentinel_access.user = Some(value),
             "sentinel_password" if sentinels => place.sentinel_access.password = Some(value),
@@ -292,15 +290,15 @@ impl RedisConfig {
     }
 
     fn link_to(&self, place: &Place) -> Result<Link, Error> {
-        let authority = self.authority()?;
-        let with_authority = |access: &Access| {
-            let mut access = access.clone();
-            if let Some(tls) = &mut access.tls {
-                tls.authority.clone_from(&authority);
-            }
-            access
+        let tls = match place.tls {
+            true => Some(Tls::trusting(self.authority()?).map_err(unusable)?),
+            false => None,
         };
-        let access = Arc::new(with_authority(&place.access));
+        let with_tls = |access: &Access| Access {
+            tls: tls.clone(),
+            ..access.clone()
+        };
+        let access = Arc::new(with_tls(&place.access));
         Ok(match &place.servers {
             #[cfg(feature = "pool")]
             Servers::One(address) if place.pool.is_some() => {
@@ -320,7 +318,7 @@ impl RedisConfig {
             Servers::Sentinels { addresses, name } => Link::to_primary(
                 addresses,
                 name,
-                &with_authority(&place.sentinel_access),
+                &with_tls(&place.sentinel_access),
                 &access,
                 self.timeouts,
                 self.connections,
@@ -344,7 +342,6 @@ impl RedisConfig {
     }
 }
 
-#[cfg(feature = "pool")]
 fn unusable(error: redis::RedisError) -> Error {
     Error::new(ErrorKind::Invalid, error.to_string()).caused_by(error)
 }

@@ -49,6 +49,15 @@ pub(crate) struct Entry {
     pub(crate) score: i64,
 }
 
+/// What stands behind an entry.
+enum Found {
+    Live(Box<Record>),
+    /// Nothing, or another's record.
+    Ghost,
+    /// Whose it is cannot be told: the entry stays until the record is deleted.
+    Unreadable,
+}
+
 impl Owners {
     pub(crate) fn new(link: Link, keys: Arc<Keys>, skew: Duration) -> Self {
         Self { link, keys, skew }
@@ -175,14 +184,18 @@ impl Owners {
         Ok(ids.into_iter().collect())
     }
 
-    /// Removes those whose record is gone or another's, and says which.
+    /// Looks at the records; removes the entries of those that are gone or another's, and says
+    /// which.
     async fn clean(&self, owner: &Owner, passed: &[Entry]) -> Result<Vec<SessionId>, Failure> {
         let mut ghosts = Vec::new();
         for some in passed.chunks(LOOKS_AT_ONCE) {
-            let looks = some.iter().map(|entry| self.is_ghost(owner, entry));
-            for (entry, is_ghost) in some.iter().zip(future::join_all(looks).await) {
-                if is_ghost? {
-                    ghosts.push(*entry);
+            let looks = some.iter().map(|entry| self.look(owner, entry));
+            for (entry, found) in some.iter().zip(future::join_all(looks).await) {
+                match found? {
+                    Found::Ghost => ghosts.push(*entry),
+                    // Another program has let it live longer.
+                    Found::Live(record) => drop(self.claim(&entry.id, &record).await?),
+                    Found::Unreadable => {}
                 }
             }
         }
@@ -192,19 +205,22 @@ impl Owners {
         Ok(ghosts.into_iter().map(|entry| entry.id).collect())
     }
 
-    async fn is_ghost(&self, owner: &Owner, entry: &Entry) -> Result<bool, Failure> {
+    async fn look(&self, owner: &Owner, entry: &Entry) -> Result<Found, Failure> {
         let mut command = redis::cmd("GET");
         command.arg(self.keys.session(&entry.id));
         let value = match self.link.command(&command).await.map_err(Failure::from) {
             Ok(value) => bytes(value)?,
-            Err(failure) if failure.kind() == StoreErrorKind::Corrupt => return Ok(false),
+            Err(failure) if failure.kind() == StoreErrorKind::Corrupt => {
+                return Ok(Found::Unreadable);
+            }
             Err(failure) => return Err(failure),
         };
         Ok(match value.as_deref().map(Record::decode) {
-            None => true,
-            Some(Ok(record)) => record.owner.as_ref() != Some(owner),
-            // Whose it is cannot be told: it stays until it is deleted.
-            Some(Err(_)) => false,
+            Some(Ok(record)) if record.owner.as_ref() == Some(owner) => {
+                Found::Live(Box::new(record))
+            }
+            None | Some(Ok(_)) => Found::Ghost,
+            Some(Err(_)) => Found::Unreadable,
         })
     }
 

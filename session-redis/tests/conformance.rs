@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use session_core::conformance::{Harness, Planted, samples};
@@ -21,6 +21,8 @@ static SERVER: LazyLock<RedisServer> = LazyLock::new(|| {
 struct OneServer {
     proxy: Proxy,
     prefix: String,
+    /// Those that were opened.
+    stores: Mutex<Vec<Arc<dyn Store>>>,
     /// One that has little room, while a test needs it.
     small: Mutex<Option<RedisServer>>,
 }
@@ -31,13 +33,18 @@ impl OneServer {
         Self {
             proxy: Proxy::to(SERVER.addr()).unwrap(),
             prefix: format!("test-{}:", COUNT.fetch_add(1, Ordering::Relaxed)),
+            stores: Mutex::default(),
             small: Mutex::default(),
         }
     }
 
     async fn open(&self) -> Arc<dyn Store> {
-        let config = RedisConfig::new(SERVER.url_at(self.proxy.addr())).prefix(&self.prefix);
-        Arc::new(RedisStore::with_config(config).await.unwrap())
+        let config = RedisConfig::new(SERVER.url_at(self.proxy.addr()))
+            .prefix(&self.prefix)
+            .response_timeout(PATIENCE);
+        let store: Arc<dyn Store> = Arc::new(RedisStore::with_config(config).await.unwrap());
+        self.stores.lock().unwrap().push(Arc::clone(&store));
+        store
     }
 }
 
@@ -88,10 +95,22 @@ impl Harness for OneServer {
         self.proxy.cut();
     }
 
+    /// After a failed attempt to connect, the next is not made at once.
     async fn mend_backend(&self) {
         self.proxy.accept().unwrap();
+        let stores = self.stores.lock().unwrap().clone();
+        let deadline = Instant::now() + PATIENCE;
+        for store in stores {
+            while let Err(error) = store.ping().await {
+                assert!(Instant::now() < deadline, "not back: {error}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
     }
 }
+
+/// The machine may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The default.
 const SKEW: Duration = Duration::from_secs(30);

@@ -56,9 +56,11 @@ pub(crate) fn without_secrets(error: RedisError) -> RedisError {
             "the server does not know HELLO: Redis 6 or later is needed",
         )
             .into(),
-        kind if is_refused_login(&error) => {
-            (kind, "the server refused the user or the password").into()
-        }
+        _ if is_refused_login(&error) => (
+            ErrorKind::AuthenticationFailed,
+            "the server refused the user or the password",
+        )
+            .into(),
         kind => match error.code().filter(|code| is_code(code)) {
             Some(code) => (kind, "the server refused the connection", code.to_owned()).into(),
             None => (kind, "the connection could not be set up").into(),

@@ -10,6 +10,7 @@ mod script;
 
 mod line;
 mod target;
+mod tls;
 
 mod sentinel;
 
@@ -36,7 +37,8 @@ pub(crate) use fault::is_refused_login;
 pub(crate) use line::Timeouts;
 pub(crate) use position::Position;
 pub(crate) use script::Script;
-pub(crate) use target::{Access, Address, Tls};
+pub(crate) use target::{Access, Address};
+pub(crate) use tls::Tls;
 
 #[cfg(feature = "cluster")]
 use cluster::Cluster;

@@ -12,6 +12,7 @@ use redis::{
 
 use super::line::{Live, Timeouts};
 use super::sentinel::Sentinels;
+use super::tls::Tls;
 
 /// How the address of the server is known.
 pub(crate) enum Target {
@@ -36,12 +37,6 @@ pub(crate) struct Access {
     pub(crate) password: Option<String>,
     pub(crate) database: i64,
     pub(crate) tls: Option<Tls>,
-}
-
-/// How the server's certificate is judged: by `authority` (PEM), or by the public ones.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tls {
-    pub(crate) authority: Option<Vec<u8>>,
 }
 
 impl Target {
@@ -80,7 +75,7 @@ impl Access {
             .set_tcp_settings(tcp_settings());
         match &self.tls {
             None => Client::open(info),
-            Some(tls) => over_tls(info, tls),
+            Some(tls) => tls.client(info),
         }
     }
 
@@ -96,34 +91,6 @@ impl Access {
             Address::Tcp(host, port) => ConnectionAddr::Tcp(host.clone(), *port),
         }
     }
-}
-
-/// redis-rs takes rustls' default provider of cryptography and panics if there is none.
-#[cfg(feature = "tls")]
-fn over_tls(info: redis::ConnectionInfo, tls: &Tls) -> Result<Client, RedisError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error means that another thread has just installed one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    match &tls.authority {
-        None => Client::open(info),
-        Some(pem) => Client::build_with_tls(
-            info,
-            redis::TlsCertificates {
-                client_tls: None,
-                root_cert: Some(pem.clone()),
-            },
-        ),
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-fn over_tls(_: redis::ConnectionInfo, _: &Tls) -> Result<Client, RedisError> {
-    Err((
-        redis::ErrorKind::InvalidClientConfig,
-        "the feature `tls` of session-redis is off",
-    )
-        .into())
 }
 
 /// Small packets leave at once, and a peer that is gone without a word is noticed: after

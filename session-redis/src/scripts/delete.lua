@@ -14,7 +14,7 @@ end
 if stored == '' and redis.call('EXISTS', key) == 0 then
   return -1
 end
-local old, field = head_of(stored), string.sub(stored, OWNER_AT + 1)
+local old = head_of(stored)
 if only ~= '' then
   if not old then
     return redis.call('GET', key)
@@ -23,7 +23,7 @@ if only ~= '' then
     return 0
   end
 end
-if old and field == '"created":' then
+if old and not old.owned then
   redis.call('DEL', key)
   return 1
 end

@@ -7,7 +7,8 @@ local function time_text(ms)
   return string.format('%15.0f', ms)
 end
 
--- What stands at the fixed offsets of a record in session-core's own spelling; nil for all else.
+-- What stands at the fixed offsets of a record in session-core's own spelling, of which `text` has
+-- ten characters from OWNER_AT on; nil for all else.
 local function head_of(text)
   local version, generation, accessed, expires, timeout, ends, at = string.match(text,
     '^{"format":1,"version":"(%x+%-%x+)","generation":([ %d]+),"accessed":([ %-%d]+)'
@@ -17,7 +18,12 @@ local function head_of(text)
     or #expires ~= 15 or #timeout ~= 15 then
     return nil
   end
+  local owned = string.sub(text, at, at + 8) == '"owner":"'
+  if not owned and string.sub(text, at, at + 9) ~= '"created":' then
+    return nil
+  end
   local head = {
+    owned = owned,
     version = string.lower(version),
     generation = tonumber(generation),
     accessed = tonumber(accessed),

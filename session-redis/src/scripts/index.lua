@@ -6,7 +6,8 @@ local function now_ms()
   return tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 end
 
--- The index lives an hour longer than the last of its entries, for ever if one is for ever.
+-- The index lives an hour longer than the last of its entries, for ever if one is for ever. At
+-- least an hour from now: an old entry may be that of a record nobody can read.
 local function live_with_last(key)
   local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
   if not last then
@@ -16,7 +17,7 @@ local function live_with_last(key)
   if last >= NEVER then
     redis.call('PERSIST', key)
   else
-    redis.call('PEXPIREAT', key, string.format('%.0f', math.max(1, last + HOUR)))
+    redis.call('PEXPIREAT', key, string.format('%.0f', math.max(last, now_ms()) + HOUR))
   end
 end
 

@@ -5,9 +5,8 @@ local stored = redis.call('GETRANGE', key, 0, OWNER_AT + 9)
 if stored == '' and redis.call('EXISTS', key) == 0 then
   return -1
 end
-local old, field = head_of(stored), string.sub(stored, OWNER_AT + 1)
-local owned = string.sub(field, 1, 9) == '"owner":"'
-if not old or not owned and field ~= '"created":' then
+local old = head_of(stored)
+if not old then
   return redis.call('GET', key)
 end
 if old.generation ~= tonumber(ARGV[1]) then
@@ -20,7 +19,7 @@ end
 local expires = expiry(accessed, old)
 local moved = time_text(accessed) .. ',"expires":'
   .. (expires and time_text(expires) or '           null')
-if #moved ~= 41 or owned and cover(accessed, old) > cover(old.accessed, old) then
+if #moved ~= 41 or old.owned and cover(accessed, old) > cover(old.accessed, old) then
   return redis.call('GET', key)
 end
 redis.call('SETRANGE', key, ACCESSED_AT, moved)

@@ -21,8 +21,7 @@ if string.sub(stored, OWNER_AT + 1) ~= owner then
   return redis.call('GET', key)
 end
 local accessed = math.max(old.accessed, new.accessed)
-local owned = string.sub(owner, 1, 9) == '"owner":"'
-if owned and cover(accessed, new) > cover(old.accessed, old) then
+if new.owned and cover(accessed, new) > cover(old.accessed, old) then
   return redis.call('GET', key)
 end
 local expires = expiry(accessed, new)
