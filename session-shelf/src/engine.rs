@@ -32,8 +32,7 @@ pub(crate) trait Engine: Send + Sync {
     /// Lets `work` apply changes, and returns when they survive what the configured durability
     /// says.
     ///
-    /// If `work` fails, or this does, each of the changes applied may have been made or not, in
-    /// their order: those of one [`Group::apply`] together.
+    /// All changes are made or none. If `work` fails, none is; if this does, either may be.
     fn write(
         &self,
         work: &mut dyn FnMut(&mut dyn Group) -> Result<(), Failure>,
@@ -58,6 +57,6 @@ pub(crate) trait Group {
     /// What is stored, with the changes made so far.
     fn view(&self) -> &dyn View;
 
-    /// Makes all of these changes or none.
+    /// Adds changes to the group.
     fn apply(&mut self, changes: Vec<Change>) -> Result<(), Failure>;
 }

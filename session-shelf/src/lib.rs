@@ -1,6 +1,7 @@
 //! Sessions in an embedded database.
 
 mod config;
+mod migrate;
 mod store;
 
 mod layout;
@@ -20,4 +21,5 @@ mod failure;
 mod tests;
 
 pub use config::{Durability, ShelfConfig};
+pub use migrate::migrate;
 pub use store::ShelfStore;

@@ -22,8 +22,8 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn new(opener: Opener) -> Result<Self, Failure> {
-        let engine = guarded(|| opener(Missing::Make))?;
+    pub(crate) fn open(opener: Opener, missing: Missing) -> Result<Self, Failure> {
+        let engine = guarded(|| opener(missing))?;
         Ok(Self {
             opener,
             open: RwLock::new(Some(engine)),

@@ -11,9 +11,10 @@ use session_core::{
 };
 
 use crate::config::ShelfConfig;
-use crate::engine::View;
+use crate::engine::{self, View};
 use crate::failure::Failure;
 use crate::layout;
+use crate::place::{self, Missing};
 use crate::records;
 use crate::shelf::Shelf;
 use crate::writer::Writer;
@@ -80,11 +81,10 @@ impl ShelfStore {
     }
 
     fn open(config: ShelfConfig) -> Result<Self, Failure> {
-        let path = crate::place::absolute(config.path())?;
+        let path = place::absolute(config.path())?;
         let config = config.at(path.clone());
-        let shelf = Arc::new(Shelf::new(Box::new(move |missing| {
-            crate::engine::open(&config, missing)
-        }))?);
+        let opener = Box::new(move |missing| engine::open(&config, missing));
+        let shelf = Arc::new(Shelf::open(opener, Missing::Make)?);
         layout::begin(&shelf)?;
         Self::on(shelf, &path)
     }

@@ -1,19 +1,21 @@
 //! sled 0.34: a log with a cache of pages in front. What it is told stays in the process until it
 //! is flushed.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
+mod disk;
+mod pending;
+
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use session_core::{StoreError, StoreErrorKind};
 
-use super::{Change, Engine, Group, View};
+use self::disk::Disk;
+use self::pending::Pending;
+use super::{Engine, Group, View};
 use crate::config::{Durability, ShelfConfig};
 use crate::failure::{Failure, kind_of};
 use crate::place::{self, Missing, Place};
@@ -130,7 +132,9 @@ impl Engine for Sled {
         &self,
         work: &mut dyn FnMut(&mut dyn Group) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        work(&mut Batches(self))?;
+        let mut pending = Pending::on(self);
+        work(&mut pending)?;
+        pending.apply_all()?;
         self.db.flush().map_err(failed)?;
         match &self.disk {
             Some(disk) => disk.sync(),
@@ -170,84 +174,6 @@ impl View for Sled {
         found
             .map(|key| key.map(|key| key.to_vec()).map_err(failed))
             .collect()
-    }
-}
-
-/// Each set of changes is a batch, which is recovered wholly or not at all.
-struct Batches<'a>(&'a Sled);
-
-impl Group for Batches<'_> {
-    fn view(&self) -> &dyn View {
-        self.0
-    }
-
-    fn apply(&mut self, changes: Vec<Change>) -> Result<(), Failure> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        self.0.db.apply_batch(batch).map_err(failed)
-    }
-}
-
-/// Brings to the disk what sled has given to the operating system: its flush starts the writing of
-/// the log and waits for it, but syncs neither the file's length, nor the disk's own cache, nor
-/// the large values that sled keeps in files of their own.
-struct Disk {
-    log: File,
-    blobs: PathBuf,
-    synced_blobs: Mutex<HashSet<OsString>>,
-}
-
-impl Disk {
-    fn prepare(dir: &Path, folder: &Path) -> Result<Self, Failure> {
-        let disk = Self {
-            log: File::open(folder.join("db"))?,
-            blobs: folder.join("blobs"),
-            synced_blobs: Mutex::default(),
-        };
-        disk.sync()?;
-        File::open(folder.join("conf"))?.sync_all()?;
-        place::sync_names(&disk.blobs)?;
-        place::sync_names(dir)?;
-        Ok(disk)
-    }
-
-    fn sync(&self) -> Result<(), Failure> {
-        self.sync_blobs()?;
-        self.log.sync_data()?;
-        Ok(())
-    }
-
-    /// A blob is written once, under a name that is not used again.
-    fn sync_blobs(&self) -> Result<(), Failure> {
-        let mut synced = self
-            .synced_blobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut there = HashSet::new();
-        let mut is_new = false;
-        for entry in fs::read_dir(&self.blobs)? {
-            let entry = entry?;
-            if !synced.contains(&entry.file_name()) {
-                match File::open(entry.path()) {
-                    Ok(blob) => blob.sync_all()?,
-                    // Removed meanwhile, because nothing refers to it any more.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error.into()),
-                }
-                is_new = true;
-            }
-            there.insert(entry.file_name());
-        }
-        if is_new {
-            File::open(&self.blobs)?.sync_all()?;
-        }
-        *synced = there;
-        Ok(())
     }
 }
 
