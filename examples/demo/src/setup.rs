@@ -64,6 +64,7 @@ fn config(options: &Options) -> Result<SessionConfig, Stop> {
         .map_or(options.timeout, |age| options.timeout.min(age));
     let mut config = SessionConfig::builder()
         .timeout(timeout)
+        .store_timeout(options.store_timeout)
         .ignore_expiry(options.ignore_expiry)
         .ignore_change_ip(options.ignore_change_ip)
         .trusted_proxies(trusted_proxies(options)?)

@@ -146,13 +146,29 @@ pub(super) async fn c4_endless_conflicts_end_as_an_error(harness: &dyn HttpHarne
         assert_eq!(response.status, 503);
         assert_eq!(response.header("retry-after"), Some("1"));
         let counts = world.spy.counts();
-        assert!((2..=100).contains(&counts.updates), "{counts:?}");
+        assert!((2..=1_000).contains(&counts.updates), "{counts:?}");
         world.spy.heal();
         world.spy.reset();
         assert_eq!(world.records().await, before);
     }
     let response = visitor.post([attempt(add("n"))]).await;
     assert_eq!(response.outcome(0), 1, "it works again");
+}
+
+pub(super) async fn c4_who_has_time_outlasts_any_number_of_conflicts(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| {
+        config.store_timeout(Duration::from_secs(600))
+    })
+    .await;
+    let visitor = world.visitor().await;
+    world.spy.always(Operation::Update, Fault::Conflict);
+    let running = visitor.start_post([add("n")]);
+    while world.spy.counts().updates < 1_000 && !running.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    world.spy.heal();
+    let response = running.answer().await;
+    assert_eq!((response.status, response.outcome(0)), (200, 1.into()));
 }
 
 pub(super) async fn c4_the_deadline_covers_the_queue(harness: &dyn HttpHarness) {
