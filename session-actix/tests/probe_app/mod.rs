@@ -3,12 +3,12 @@
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::{Bytes, Data, resource, to};
+use actix_web::web::{Bytes, Data, ServiceConfig, resource, scope, to};
 use actix_web::{App, HttpResponse, body::BoxBody};
 use session_actix::{Error, LazySession, Session, SessionLayer};
 use session_core::conformance::http::{Answer, Probe};
 
-/// The routes that the suite asks for.
+/// An application of the suite's routes.
 pub(crate) fn app(
     probe: Probe,
 ) -> App<
@@ -20,21 +20,28 @@ pub(crate) fn app(
         InitError = (),
     >,
 > {
-    let layer = || SessionLayer::new(probe.manager().clone());
-    App::new()
-        .app_data(Data::new(probe.clone()))
-        .route("/bare", to(eager))
-        .route("/bare/optional", to(optional))
-        .service(
-            actix_web::web::scope("")
-                .wrap(layer())
-                .route("/eager", to(eager))
-                .route("/lazy", to(lazy))
-                .route("/careless", to(careless))
-                .route("/optional", to(optional))
-                .route("/untouched", to(untouched))
-                .service(resource("/twice").wrap(layer()).to(eager)),
-        )
+    App::new().configure(routes(probe))
+}
+
+/// The routes that the suite asks for.
+pub(crate) fn routes(probe: Probe) -> impl FnOnce(&mut ServiceConfig) {
+    let layer = SessionLayer::new(probe.manager().clone());
+    |config| {
+        let twice = resource("/twice").wrap(layer.clone()).to(eager);
+        let inside = scope("")
+            .wrap(layer)
+            .route("/eager", to(eager))
+            .route("/lazy", to(lazy))
+            .route("/careless", to(careless))
+            .route("/optional", to(optional))
+            .route("/untouched", to(untouched))
+            .service(twice);
+        config
+            .app_data(Data::new(probe))
+            .route("/bare", to(eager))
+            .route("/bare/optional", to(optional))
+            .service(inside);
+    }
 }
 
 async fn eager(probe: Data<Probe>, session: Session, body: Bytes) -> Result<HttpResponse, Error> {
