@@ -2,6 +2,9 @@
 //!
 //! [`demo`] starts it, [`client`] talks to it; the other modules are the tests.
 
+/// What the demo runs under; `running-actix` has the same tests under the other one.
+const FRAMEWORK: &str = "axum";
+
 mod client;
 mod demo;
 
