@@ -14,6 +14,8 @@ mod kill;
 mod outage;
 mod refusals;
 mod routes;
+#[cfg(feature = "actix")]
+mod same_answers;
 mod shared_store;
 mod shown_page;
 mod tokens;
