@@ -1,5 +1,5 @@
 //! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory,
-//! files, an embedded database, SQL or Redis.
+//! files, an embedded database, SQL or Redis, for axum and actix-web.
 //!
 //! Pick a framework and a store by feature, open the store by its URL, add one layer, and ask for
 //! the session where it is needed:
@@ -34,6 +34,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! Under actix-web the handler is the same, but for `session_kit::actix` in its imports, and the
+//! layer wraps the application: `App::new().wrap(SessionLayer::new(sessions.clone()))`.
+//!
 //! `examples/` has smaller and larger programs; `cargo run` at the repository's root starts the
 //! largest.
 //!
@@ -43,6 +46,7 @@
 //! |---|---|---|---|
 //! | – | the session, its manager and configuration, [`MemoryStore`], [`connect`] | tokio | always |
 //! | `axum` | `session_kit::axum`: the layer and the extractors `Session` and `LazySession` | axum 0.8 | yes |
+//! | `actix` | `session_kit::actix`: the same for actix-web | actix-web 4, without its default features | no |
 //! | `fs` | `session_kit::fs` and `file:` URLs: sessions in files | rustix | yes |
 //! | `shelf` | `session_kit::shelf` and `shelf:` URLs: sessions in an embedded database | sled | no |
 //! | `redb` | the same on another engine, `redb:` URLs | redb | no |
@@ -62,6 +66,8 @@
 mod connect;
 
 pub use connect::connect;
+#[cfg(feature = "actix")]
+pub use session_actix as actix;
 #[cfg(feature = "axum")]
 pub use session_axum as axum;
 pub use session_core::*;

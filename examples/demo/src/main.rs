@@ -72,6 +72,9 @@ async fn serve_until_told(
         match framework {
             #[cfg(feature = "axum")]
             Framework::Axum => session_demo::axum_app::run(app, listener, stop).await,
+            #[cfg(feature = "actix")]
+            Framework::Actix => session_demo::actix_app::run(app, listener, stop).await,
+            #[cfg(not(all(feature = "axum", feature = "actix")))]
             _ => {
                 drop((app, listener, stop));
                 Ok(())

@@ -23,7 +23,7 @@ const TOKEN_HEADER: &str = "x-session-id";
 pub async fn app(options: &Options) -> Result<App, Stop> {
     if !is_built_in(options.framework) {
         return Err(refused(format!(
-            "--framework {} is not in this build",
+            "--framework {0} is not in this build: turn on the feature `{0}`",
             options.framework
         )));
     }
@@ -52,7 +52,7 @@ pub async fn app(options: &Options) -> Result<App, Stop> {
 fn is_built_in(framework: Framework) -> bool {
     match framework {
         Framework::Axum => cfg!(feature = "axum"),
-        Framework::Actix => false,
+        Framework::Actix => cfg!(feature = "actix"),
     }
 }
 

@@ -72,10 +72,6 @@ impl Browser {
         self.client.goto(url).await.expect("the page loads");
     }
 
-    pub(crate) async fn title(&self) -> String {
-        self.client.title().await.expect("the page has a title")
-    }
-
     /// The text of the first match of a CSS selector, as it is rendered.
     pub(crate) async fn text(&self, css: &str) -> String {
         let element = self.find(css).await;

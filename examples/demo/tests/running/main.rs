@@ -2,6 +2,9 @@
 //!
 //! [`demo`] starts it, [`client`] talks to it; the other modules are the tests.
 
+/// What the demo runs under; `running-actix` has the same tests under the other one.
+const FRAMEWORK: &str = "axum";
+
 mod client;
 mod demo;
 
@@ -11,6 +14,8 @@ mod kill;
 mod outage;
 mod refusals;
 mod routes;
+#[cfg(feature = "actix")]
+mod same_answers;
 mod shared_store;
 mod shown_page;
 mod tokens;
