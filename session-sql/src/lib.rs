@@ -22,7 +22,15 @@ mod suspicion;
 mod dialect;
 mod table;
 
+#[cfg(test)]
+#[path = "plans_tests.rs"]
+mod plans;
+
 mod failure;
+
+// The tests' database is shared with those that see the crate from outside.
+#[cfg(test)]
+extern crate self as session_sql;
 
 pub use config::{Durability, SqlConfig};
 pub use connection::SqlConnection;
