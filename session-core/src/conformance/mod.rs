@@ -65,6 +65,7 @@ pub mod concurrency;
 pub mod create;
 pub mod delete;
 mod gate;
+pub mod history;
 pub mod http;
 pub mod load;
 pub mod owned_by;
@@ -122,6 +123,16 @@ pub trait Harness: Send + Sync {
     ///
     /// Nothing: the stores' decisions depend on no clock.
     async fn let_pass(&self, _span: Duration) {}
+
+    /// How many random [`histories`](history) each of their three properties makes, of about
+    /// forty operations each.
+    ///
+    /// # Default
+    ///
+    /// 200. A store whose writes take many milliseconds gives fewer.
+    fn histories(&self) -> usize {
+        200
+    }
 
     /// Puts something unreadable where the record of `id` is or would be.
     async fn plant(&self, _id: &SessionId, _what: Planted) {
