@@ -259,7 +259,7 @@ impl Client {
         };
         handle.by = renews.unwrap_or(handle.by);
         self.go_on(handle, call, asked, told);
-        if does % 2 == 0 {
+        if does.is_multiple_of(2) {
             // Only some code outlives its response: a stream, a socket.
             self.open = None;
         }

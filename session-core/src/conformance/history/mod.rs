@@ -136,7 +136,7 @@ impl Histories {
             if number >= AT_ONCE
                 && let Some(done) = running.join_next().await
             {
-                let (all, of_those) = done.unwrap_or_else(|died| resume(died));
+                let (all, of_those) = done.unwrap_or_else(resume);
                 events += all;
                 unknown += of_those;
             }

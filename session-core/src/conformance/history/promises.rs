@@ -3,7 +3,7 @@
 //! The search for an order says only that there is none. These checks name what is wrong where
 //! it has a name, and stand on their own: they know nothing of the model.
 
-use super::event::{Asked, Change, Event, KEYS, Told};
+use super::event::{Asked, COUNTER, Change, Event, KEYS, Told};
 
 /// The promises that `events` break.
 pub(super) fn broken(events: &[Event]) -> Vec<String> {
@@ -48,7 +48,7 @@ fn keeps_what_was_acknowledged(events: &[Event]) -> Option<String> {
     let Told::Read(seen) = last.told else {
         return None;
     };
-    for key in 0..KEYS.len() - 1 {
+    for (key, name) in KEYS.iter().enumerate().filter(|(key, _)| *key != COUNTER) {
         let begun_later = |write: &Event| {
             let others = events.iter().filter(|other| other.end > write.call);
             let mut others = others.filter(|other| other.call != write.call);
@@ -69,10 +69,7 @@ fn keeps_what_was_acknowledged(events: &[Event]) -> Option<String> {
             let value = after.values[key];
             let stores = write.changes().contains(&Change::Insert(key, value));
             if stores && write.end < last.call && seen.values[key] != value && !begun_later(write) {
-                return Some(format!(
-                    "{}={value} was acknowledged and is lost",
-                    KEYS[key]
-                ));
+                return Some(format!("{name}={value} was acknowledged and is lost"));
             }
         }
     }

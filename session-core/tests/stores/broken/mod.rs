@@ -54,7 +54,7 @@ impl Broken {
     fn every(&self, so_many: u64) -> bool {
         self.seen(|seen| {
             seen.calls += 1;
-            seen.calls % so_many == 0
+            seen.calls.is_multiple_of(so_many)
         })
     }
 
