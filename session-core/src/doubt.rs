@@ -63,9 +63,12 @@ impl Session {
         {
             let state = self.state();
             if state.life.doubts.is_empty() {
-                let ours = state.life.base.as_ref().map(|base| base.version);
-                // A record no newer than ours says nothing new.
-                return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
+                let ours = state.life.base.as_ref().map(|base| base.version.counter());
+                // A record no newer than ours says nothing new: ours may have been loaded after
+                // the one before had written and before it left.
+                let newer =
+                    |record: &Record| ours.is_some_and(|ours| ours < record.version.counter());
+                return Ok(latest.filter(newer));
             }
         }
         Box::pin(self.settle_doubts(operation, deadline)).await?;

@@ -210,3 +210,25 @@ pub(super) async fn c4_within_a_process_savers_do_not_collide(harness: &dyn Http
     let counts = world.spy.counts();
     assert_eq!((counts.updates, counts.loads), (20, 20), "no write was in vain");
 }
+
+pub(super) async fn c4_what_a_saver_leaves_to_the_next_shuts_no_newer_login_out(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let node = world.node(|config| config).await;
+    let visitor = world.visitor().await;
+    let stored = world.spy.hold_answer(Operation::Update);
+    let slow = visitor.start_post([insert("a", 1)]);
+    stored.reached_by(1).await;
+    // Another node signs the visitor in while the answer of the first write is on its way.
+    let mut there = visitor.at(node.app.clone());
+    assert_eq!(there.post([login("ada")]).await.status, 200);
+    let member = there.at(world.app.clone());
+    let next = member.start_post([insert("b", 2)]);
+    // Tokio's clock is paused: it moves when everybody waits.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    stored.open();
+    assert_eq!(slow.answer().await.status, 200);
+    assert_eq!(next.answer().await.status, 200);
+    assert_eq!(world.data().await, r#"{"seen":1,"a":1,"b":2}"#);
+}
