@@ -1,0 +1,8 @@
+//! The servers are real, private, killable, and gone with the test.
+
+mod mariadb;
+mod parent;
+mod postgres;
+mod process;
+mod proxy;
+mod redis;
