@@ -81,23 +81,17 @@ impl Session {
         operation: &'static str,
         deadline: &Deadline,
     ) -> Result<(), Error> {
-        let (number, id, was_there) = {
+        let (number, id) = {
             let life = &self.state().life;
-            (
-                life.number,
-                life.token.as_ref().map(Token::id),
-                life.base.is_some(),
-            )
+            (life.number, life.token.as_ref().map(Token::id))
         };
         let Some(id) = id else {
             return Ok(());
         };
         let stored = self.0.manager.load(operation, &id, deadline).await?;
-        match self.reconcile(operation, number, stored)? {
-            Reconciled::NotApplied(None) if was_there => Err(Error::gone(operation)),
-            // Should the write still arrive, it will be met again: the doubt stays.
-            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(()),
-        }
+        // Should a write that is not there still arrive, it will be met again: the doubt stays. If
+        // the record is gone, the next write is told so.
+        self.reconcile(operation, number, stored).map(|_| ())
     }
 
     /// Holds what is stored against the writes in doubt.
