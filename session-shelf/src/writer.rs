@@ -7,6 +7,7 @@
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use session_core::{StoreError, StoreErrorKind};
 use tokio::sync::{mpsc, oneshot};
@@ -135,19 +136,42 @@ impl<W: Write> Job for Asked<W> {
 }
 
 fn run(shelf: &Shelf, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    let mut fullness = Fullness::default();
     let mut group = Vec::new();
     while jobs.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
         while !group.is_empty() {
-            group = write_group(shelf, mem::take(&mut group));
+            group = write_group(shelf, mem::take(&mut group), &mut fullness);
         }
     }
     shelf.close();
 }
 
+/// That the disk was full a moment ago.
+///
+/// To find out again costs opening the database again, so for a while it is taken for granted,
+/// unless something was removed.
+#[derive(Default)]
+struct Fullness {
+    found: Option<(Instant, StoreError)>,
+}
+
+impl Fullness {
+    fn lasting(&self) -> Option<&StoreError> {
+        let (since, error) = self.found.as_ref()?;
+        (since.elapsed() < FULL_FOR).then_some(error)
+    }
+}
+
+const FULL_FOR: Duration = Duration::from_secs(1);
+
 /// Writes for a group, and returns those that were not begun.
-fn write_group(shelf: &Shelf, mut group: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+fn write_group(
+    shelf: &Shelf,
+    mut group: Vec<Box<dyn Job>>,
+    fullness: &mut Fullness,
+) -> Vec<Box<dyn Job>> {
     group.retain(|job| !job.is_abandoned());
-    refuse_without_room(shelf, &mut group);
+    refuse_without_room(shelf, &mut group, fullness);
     if group.is_empty() {
         return group;
     }
@@ -164,10 +188,17 @@ fn write_group(shelf: &Shelf, mut group: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>>
     });
     match written {
         Ok(()) => {
+            if group.iter().any(|job| job.bytes().is_none()) {
+                fullness.found = None;
+            }
             group.into_iter().for_each(Job::acknowledge);
             Vec::new()
         }
         Err(failure) => {
+            if failure.error().kind() == StoreErrorKind::Full {
+                let error = StoreError::new(StoreErrorKind::Full, failure.error().to_string());
+                fullness.found = Some((Instant::now(), error));
+            }
             // One has its answer in any case, so that this comes to an end.
             let left = group.split_off(begun.clamp(1, group.len()));
             fail(shelf, group, failure.error());
@@ -177,17 +208,22 @@ fn write_group(shelf: &Shelf, mut group: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>>
 }
 
 /// Answers those that would need more room than there is; what makes room goes on.
-fn refuse_without_room(shelf: &Shelf, group: &mut Vec<Box<dyn Job>>) {
-    let Some(bytes) = group
-        .iter()
-        .filter_map(|job| job.bytes())
-        .reduce(|a, b| a + b)
-    else {
+fn refuse_without_room(shelf: &Shelf, group: &mut Vec<Box<dyn Job>>, fullness: &Fullness) {
+    let needed = group.iter().filter_map(|job| job.bytes());
+    let Some(bytes) = needed.reduce(|sum, bytes| sum + bytes) else {
         return;
     };
-    if let Err(failure) = shelf.room_for(bytes) {
+    let mut refuse = |why: &StoreError| {
         let refused = group.extract_if(.., |job| job.bytes().is_some());
-        refused.for_each(|job| job.fail(failure.error().kind(), failure.error()));
+        refused.for_each(|job| job.fail(why.kind(), why));
+    };
+    match fullness.lasting() {
+        Some(error) => refuse(error),
+        None => {
+            if let Err(failure) = shelf.room_for(bytes) {
+                refuse(failure.error());
+            }
+        }
     }
 }
 

@@ -27,10 +27,23 @@ pub(crate) struct Redb {
 
 impl Redb {
     pub(crate) fn open(config: &ShelfConfig, missing: Missing) -> Result<Self, Failure> {
+        let redb = Self::open_file(config, missing)?;
+        // Makes the table, so that readers find one; and makes free what the last commit before a
+        // crash or failure had replaced, so that there is room to delete in a full file.
+        match redb.write(&mut |_| Ok(())) {
+            Ok(()) => Ok(redb),
+            Err(failure) if failure.error().kind() == StoreErrorKind::Full => {
+                drop(redb);
+                Self::open_file(config, Missing::Refuse)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn open_file(config: &ShelfConfig, missing: Missing) -> Result<Self, Failure> {
         let path = config.path();
-        if missing == Missing::Make
-            && let Some(above) = path.parent()
-        {
+        let above = path.parent().filter(|_| missing == Missing::Make);
+        if let Some(above) = above {
             place::make_folder(above)?;
         }
         let file = place::open_file(path, missing)?;
@@ -48,16 +61,13 @@ impl Redb {
         let db = options
             .create_with_backend(backend)
             .map_err(|error| not_opened(error, config))?;
-        let redb = Self {
-            db,
-            place: Place::of(path.to_owned())?,
-        };
-        // Makes the table, so that readers find one.
-        redb.write(&mut |_| Ok(()))?;
-        if is_new && let Some(above) = path.parent() {
+        if let Some(above) = above.filter(|_| is_new) {
             place::sync_names(above)?;
         }
-        Ok(redb)
+        Ok(Self {
+            db,
+            place: Place::of(path.to_owned())?,
+        })
     }
 }
 

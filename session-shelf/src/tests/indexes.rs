@@ -199,6 +199,27 @@ async fn marks_that_cannot_be_read_are_reported_and_the_record_can_be_deleted() 
 }
 
 #[tokio::test]
+async fn an_entry_that_is_not_the_records_own_ends_nothing() {
+    for kind in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, shelf) = open(config(*kind, dir.path()));
+        assert_eq!(
+            store.create(&id(1), &owned("ada")).await.unwrap(),
+            Created::Done
+        );
+        for number in [1, 2] {
+            put(
+                &shelf,
+                &[(keys::expiry(START, &id(number)), Some(Vec::new()))],
+            );
+        }
+        assert_eq!(store.sweep(START.after(SECOND), 10).await.unwrap(), 0);
+        assert_eq!(store.load(&id(1)).await.unwrap(), Some(owned("ada")));
+        consistent::check(&shelf);
+    }
+}
+
+#[tokio::test]
 async fn a_sweep_of_many_goes_in_steps_and_keeps_to_its_limit() {
     for kind in ENGINES {
         let dir = tempfile::tempdir().unwrap();

@@ -227,6 +227,10 @@ async fn a_snapshot_that_was_not_finished_keeps_nobody_from_opening() {
     let store = ShelfStore::sled(dir.path()).unwrap();
     assert_eq!(store.load(&id(1)).await.unwrap(), Some(counted(1)));
     assert!(!unfinished.exists());
+    // But one that a process is just writing stays.
+    fs::write(&unfinished, "half of it").unwrap();
+    let _ = ShelfStore::sled(dir.path()).unwrap_err();
+    assert!(unfinished.exists());
 }
 
 #[tokio::test]

@@ -43,6 +43,12 @@ async fn a_panic_in_the_engine_is_an_error_and_the_store_goes_on() {
     }
 }
 
+/// Ends the time for which the disk is taken to be full.
+async fn remove_something(store: &ShelfStore) {
+    let removed = store.delete(&id(9), Only::Any).await.unwrap();
+    assert_eq!(removed, Written::Gone);
+}
+
 /// `Full` means that nothing was written; what may have been is `Unavailable`.
 #[tokio::test]
 async fn full_is_said_only_of_what_was_not_written() {
@@ -54,10 +60,12 @@ async fn full_is_said_only_of_what_was_not_written() {
         let error = store.create(&id(1), &first).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
         assert_eq!(store.load(&id(1)).await.unwrap(), None);
+        remove_something(&store).await;
         faults.set(Fault::FullAfter);
         let error = store.create(&id(1), &first).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
         assert_eq!(store.load(&id(1)).await.unwrap().as_ref(), Some(&first));
+        remove_something(&store).await;
         faults.set(Fault::FullBefore);
         let error = store
             .update(&id(1), &second, first.version)
@@ -65,6 +73,7 @@ async fn full_is_said_only_of_what_was_not_written() {
             .unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
         assert_eq!(store.load(&id(1)).await.unwrap().as_ref(), Some(&first));
+        remove_something(&store).await;
         faults.set(Fault::FullAfter);
         let error = store
             .update(&id(1), &second, first.version)
@@ -198,6 +207,53 @@ async fn all_are_there(store: &ShelfStore, ids: &[SessionId]) {
     }
 }
 
+/// A disk that was found full is taken to be so for a moment.
+async fn created_in_the_end(store: &ShelfStore, id: &SessionId, record: &Record) {
+    let begun = Instant::now();
+    loop {
+        match store.create(id, record).await {
+            Ok(created) => break assert_eq!(created, Created::Done),
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Fills what is left of the disk.
+#[cfg(feature = "redb")]
+fn take_the_rest(dir: &Path) {
+    use std::io::Write as _;
+    let mut file = fs::File::create(dir.join("of-others")).unwrap();
+    while file.write_all(&[1; 512]).is_ok() {}
+}
+
+#[cfg(feature = "redb")]
+#[tokio::test]
+async fn what_others_write_takes_no_room_that_redb_has() {
+    let disk = SmallDisk::mount();
+    let (store, shelf) = open(config(super::EngineKind::Redb, disk.path()));
+    for number in 0..20 {
+        assert_eq!(
+            store.create(&id(number), &large()).await.unwrap(),
+            Created::Done
+        );
+    }
+    take_the_rest(disk.path());
+    for number in 0..10 {
+        assert_eq!(
+            store.delete(&id(number), Only::Any).await.unwrap(),
+            Written::Done
+        );
+    }
+    for number in 0..10 {
+        assert_eq!(
+            store.create(&id(number), &large()).await.unwrap(),
+            Created::Done
+        );
+    }
+    consistent::check(&shelf);
+}
+
 #[tokio::test]
 async fn a_full_disk_is_reported_what_was_stored_stays_and_deleting_goes_on() {
     for kind in ENGINES {
@@ -242,10 +298,7 @@ async fn a_disk_that_is_full_without_a_warning_costs_nothing_acknowledged() {
         resize(disk.path(), 40);
         all_are_there(&store, &ids).await;
         let more = id(255);
-        assert_eq!(
-            store.create(&more, &counted(1)).await.unwrap(),
-            Created::Done
-        );
+        created_in_the_end(&store, &more, &counted(1)).await;
         assert_eq!(store.load(&more).await.unwrap(), Some(counted(1)));
         consistent::check(&shelf);
     }
