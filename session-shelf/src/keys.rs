@@ -93,7 +93,7 @@ mod tests {
             .collect();
         assert!(keys.is_sorted());
         for (at, before) in moments.iter().enumerate() {
-            let due = keys.iter().filter(|key| expired(*before).contains(key));
+            let due = keys.iter().filter(|key| expired(*before).contains(*key));
             assert_eq!(due.count(), 2 * (at + 1), "{before:?}");
             assert_eq!(moment(&keys[2 * at]), Some(*before));
             assert_eq!(id(&keys[2 * at + 1]), Some(ids[1]));

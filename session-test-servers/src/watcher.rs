@@ -1,0 +1,59 @@
+//! Ends a server when the test's process has ended, however it did.
+//!
+//! `PR_SET_PDEATHSIG` would do it when the *thread* that started the server ends, which a server
+//! shared by several tests outlives. So a shell per server reads a pipe that only the test's
+//! process holds: its end means that the process has gone, and the shell kills what it was told.
+//! The shell and the server are in process groups of their own, so that a signal to the test's
+//! group (Ctrl-C) ends the test and then, through the pipe, them.
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A shell that waits for the end of this process. Dropping it has its work done now.
+pub(crate) struct Watcher(Child);
+
+impl Watcher {
+    /// Watches over `folder`, which is removed in the end.
+    pub(crate) fn over(folder: &Path) -> io::Result<Self> {
+        Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "session-test-servers"])
+            .arg(folder)
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map(Self)
+    }
+
+    /// Names the process to be killed; 0: none.
+    pub(crate) fn watch(&mut self, pid: i32) -> io::Result<()> {
+        let pipe = self.0.stdin.as_mut().expect("the pipe is open until drop");
+        pipe.write_all(format!("{pid}\n").as_bytes())
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // Its work is killing processes and removing a folder; nothing is left to do if it fails.
+        let _ = self.0.wait();
+    }
+}
+
+/// The last line that was read counts. The parent is stopped while its children are listed, so
+/// that it forks no other; what they forked in turn is found the same way.
+const SCRIPT: &str = r#"
+end() {
+  kill -STOP "$1"
+  for child in $(cat "/proc/$1/task/$1/children"); do end "$child"; done
+  kill -KILL "$1"
+}
+pid=0
+while read -r line; do pid=$line; done
+[ "$pid" = 0 ] || end "$pid"
+rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }
+"#;
