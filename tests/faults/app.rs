@@ -55,6 +55,11 @@ impl App {
         *self.midway.0.lock().unwrap() = Some(Box::new(event));
     }
 
+    /// Whether it has.
+    pub(crate) fn midway_is_over(&self) -> bool {
+        self.midway.0.lock().unwrap().is_none()
+    }
+
     pub(crate) async fn send(&self, method: &str, path: &str, cookie: Option<&str>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(cookie) = cookie {

@@ -69,6 +69,17 @@ impl Counter {
         true
     }
 
+    /// Adds one, while `event` happens between the load and the write; a request that did not come
+    /// that far is made anew. Whether it was acknowledged.
+    pub(crate) async fn add_when(&mut self, event: impl FnOnce() + Send + 'static) -> bool {
+        self.app.midway(event);
+        eventually(async || {
+            let acknowledged = self.add().await;
+            self.app.midway_is_over().then_some(acknowledged)
+        })
+        .await
+    }
+
     /// What is in the session; `None` during an outage.
     pub(crate) async fn read(&mut self) -> Option<u64> {
         let answer = self.app.send("GET", "/n", Some(&self.cookie)).await;
@@ -96,19 +107,31 @@ impl Counter {
         true
     }
 
+    /// As [`log_out`](Self::log_out), while `event` happens between the load and the delete.
+    pub(crate) async fn log_out_when(&self, event: impl FnOnce() + Send + 'static) -> bool {
+        self.app.midway(event);
+        eventually(async || {
+            let acknowledged = self.log_out().await;
+            self.app.midway_is_over().then_some(acknowledged)
+        })
+        .await
+    }
+
     /// From now on the server may forget what it acknowledged after this.
     pub(crate) fn expect_loss(&mut self) {
         self.floor = Some(self.least);
     }
 
     /// Adds until it is acknowledged, then reads: the server is back, and nothing is missing.
-    pub(crate) async fn goes_on(&mut self) {
+    /// Gives what is in the session.
+    pub(crate) async fn goes_on(&mut self) -> u64 {
         eventually(async || self.add().await.then_some(())).await;
         if self.floor.take().is_some() {
             self.most = self.least;
         }
         let n = eventually(async || self.read().await).await;
         assert_eq!((n, n), (self.least, self.most));
+        n
     }
 
     /// The session has ended, and its cookie opens nothing: now, and whatever comes back.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::bed::{Proxied, for_each};
-use crate::counter::Counter;
+use crate::counter::{Counter, eventually};
 use crate::load::Load;
 
 for_each!(connections_that_end_cost_no_acknowledged_addition: ends_often(Proxied)
@@ -34,8 +34,9 @@ async fn is_cut(bed: Proxied) {
     for bytes in [0, 1, 7, 40, 150, 400] {
         visitor.goes_on().await;
         let proxy = Arc::clone(&bed.proxy);
-        bed.app.midway(move || proxy.cut_request_after(bytes));
-        visitor.add().await;
+        visitor
+            .add_when(move || proxy.cut_request_after(bytes))
+            .await;
         bed.proxy.flow();
     }
     visitor.goes_on().await;
@@ -46,13 +47,20 @@ for_each!(an_addition_whose_answer_was_lost_counts_once: one_reply_is_lost(Proxi
 
 async fn one_reply_is_lost(bed: Proxied) {
     let mut visitor = Counter::new(&bed.app).await;
-    for _ in 0..5 {
-        visitor.goes_on().await;
-        let proxy = Arc::clone(&bed.proxy);
-        bed.app.midway(move || proxy.lose_next_reply());
-        // Acknowledged if the store could find out, else 503: `goes_on` checks that it is
-        // there once in the first case, and once or not at all in the second.
+    let mut rounds = 0;
+    while rounds < 5 {
+        let before = visitor.goes_on().await;
+        let lost = bed.proxy.replies_lost();
+        // Of all that the application sends, only the write holds the counter.
+        bed.proxy.lose_reply_to("\"n\":");
+        // Acknowledged, if the store could find out, or 503.
         visitor.add().await;
+        if bed.proxy.replies_lost() > lost {
+            let n = eventually(async || visitor.read().await).await;
+            assert_eq!(n, before + 1);
+            rounds += 1;
+        }
+        bed.proxy.flow();
     }
     visitor.goes_on().await;
 }
@@ -66,19 +74,16 @@ async fn all_replies_are_lost(bed: Proxied) {
     for _ in 0..3 {
         visitor.goes_on().await;
         let proxy = Arc::clone(&bed.proxy);
-        bed.app.midway(move || proxy.lose_replies());
-        assert!(!visitor.add().await, "nobody can know that it is there");
+        let acknowledged = visitor.add_when(move || proxy.lose_replies()).await;
+        assert!(!acknowledged, "nobody can know that it is there");
         assert_eq!(visitor.read().await, None);
         bed.proxy.flow();
     }
     visitor.goes_on().await;
 
     let proxy = Arc::clone(&bed.proxy);
-    bed.app.midway(move || proxy.lose_replies());
-    assert!(
-        !leaving.log_out().await,
-        "nobody can know that it has ended"
-    );
+    let acknowledged = leaving.log_out_when(move || proxy.lose_replies()).await;
+    assert!(!acknowledged, "nobody can know that it has ended");
     bed.proxy.flow();
     leaving.ends().await;
 }

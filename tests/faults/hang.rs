@@ -43,18 +43,17 @@ async fn hangs_midway(bed: Bed) {
     let load = Load::start(&app, false).await;
 
     // The write reaches the server, which carries it out when nobody waits any more.
-    let hanging = Arc::clone(&server);
-    app.midway(move || hanging.freeze());
     // One of the visitors meets it.
-    visitor.add().await;
+    let hanging = Arc::clone(&server);
+    visitor.add_when(move || hanging.freeze()).await;
     assert_eq!(visitor.read().await, None);
     server.thaw();
     load.finish().await;
     visitor.goes_on().await;
 
     let hanging = Arc::clone(&server);
-    app.midway(move || hanging.freeze());
-    assert!(!leaving.log_out().await, "the session may live");
+    let acknowledged = leaving.log_out_when(move || hanging.freeze()).await;
+    assert!(!acknowledged, "the session may live");
     server.thaw();
     leaving.ends().await;
 }

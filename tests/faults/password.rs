@@ -86,7 +86,7 @@ async fn a_postgres_that_refuses_the_password_is_an_outage() {
     let set = |password: &str| {
         server.sql(&format!(
             "ALTER USER postgres PASSWORD '{password}'; \
-             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+             SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE client_addr IS NOT NULL"
         ))?;
         Ok(())
     };
@@ -101,6 +101,9 @@ async fn a_mariadb_that_refuses_the_password_is_an_outage() {
             "SET PASSWORD FOR sessions@'%' = PASSWORD('{password}')"
         ))?;
         server.sql("KILL USER sessions")?;
+        // The order is given; a connection that works may still be served.
+        let open = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'sessions'";
+        while server.sql(open)? != "0" {}
         Ok(())
     };
     refuses(sql(&server.url()).await, set).await;
