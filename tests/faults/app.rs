@@ -1,5 +1,6 @@
 //! The application under test, and a visitor of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,15 +22,19 @@ pub(crate) struct App {
 
 /// What is to happen once a request has loaded its session and has not yet written it.
 #[derive(Clone, Default)]
-struct Midway(Arc<Mutex<Option<Event>>>);
+struct Midway {
+    event: Arc<Mutex<Option<Event>>>,
+    is_over: Arc<AtomicBool>,
+}
 
 type Event = Box<dyn FnOnce() + Send>;
 
 impl Midway {
     fn happen(&self) {
-        let event = self.0.lock().unwrap().take();
+        let event = self.event.lock().unwrap().take();
         if let Some(event) = event {
             event();
+            self.is_over.store(true, Ordering::SeqCst);
         }
     }
 }
@@ -52,12 +57,13 @@ impl App {
 
     /// `event` happens in the next addition or logout, between its load and its write.
     pub(crate) fn midway(&self, event: impl FnOnce() + Send + 'static) {
-        *self.midway.0.lock().unwrap() = Some(Box::new(event));
+        self.midway.is_over.store(false, Ordering::SeqCst);
+        *self.midway.event.lock().unwrap() = Some(Box::new(event));
     }
 
     /// Whether it has.
     pub(crate) fn midway_is_over(&self) -> bool {
-        self.midway.0.lock().unwrap().is_none()
+        self.midway.is_over.load(Ordering::SeqCst)
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, cookie: Option<&str>) -> Answer {

@@ -21,7 +21,7 @@ pub(crate) struct Bed {
 pub(crate) enum Server {
     Redis(RedisServer),
     Cluster(RedisCluster),
-    Sentinel(RedisSentinel),
+    Sentinel(Box<RedisSentinel>),
     Postgres(PostgresServer),
     MariaDb(MariaDbServer),
 }
@@ -48,7 +48,7 @@ impl Bed {
     pub(crate) async fn sentinel() -> Self {
         let server = RedisSentinel::start().unwrap();
         let store = redis(&server.url()).await;
-        Self::of(Server::Sentinel(server), store)
+        Self::of(Server::Sentinel(Box::new(server)), store)
     }
 
     pub(crate) async fn postgres() -> Self {

@@ -4,7 +4,7 @@ use crate::bed::{Bed, for_each};
 use crate::counter::{Counter, eventually};
 use crate::load::Load;
 
-for_each!(a_server_that_crashes_has_kept_what_it_acknowledged: crashes(Bed)
+for_each!(f1_f4_a_server_that_crashes_has_kept_what_it_acknowledged: crashes(Bed)
     on redis, redis_pool, cluster, sentinel, postgres, mariadb);
 
 async fn crashes(bed: Bed) {

@@ -6,7 +6,7 @@ use crate::bed::{Proxied, for_each};
 use crate::counter::{Counter, eventually};
 use crate::load::Load;
 
-for_each!(connections_that_end_cost_no_acknowledged_addition: ends_often(Proxied)
+for_each!(f1_connections_that_end_cost_no_acknowledged_addition: ends_often(Proxied)
     on redis, redis_pool, postgres, mariadb);
 
 async fn ends_often(bed: Proxied) {
@@ -26,7 +26,7 @@ async fn ends_often(bed: Proxied) {
     load.finish().await;
 }
 
-for_each!(half_a_command_is_not_carried_out_or_is_carried_out_whole: is_cut(Proxied)
+for_each!(c5_half_a_command_is_not_carried_out_or_is_carried_out_whole: is_cut(Proxied)
     on redis, redis_pool, postgres, mariadb);
 
 async fn is_cut(bed: Proxied) {
@@ -42,7 +42,7 @@ async fn is_cut(bed: Proxied) {
     visitor.goes_on().await;
 }
 
-for_each!(an_addition_whose_answer_was_lost_counts_once: one_reply_is_lost(Proxied)
+for_each!(c5_an_addition_whose_answer_was_lost_counts_once: one_reply_is_lost(Proxied)
     on redis, redis_pool, postgres, mariadb);
 
 async fn one_reply_is_lost(bed: Proxied) {
@@ -65,7 +65,7 @@ async fn one_reply_is_lost(bed: Proxied) {
     visitor.goes_on().await;
 }
 
-for_each!(while_no_answer_arrives_nothing_is_acknowledged: all_replies_are_lost(Proxied)
+for_each!(c5_while_no_answer_arrives_nothing_is_acknowledged: all_replies_are_lost(Proxied)
     on redis, redis_pool, postgres, mariadb);
 
 async fn all_replies_are_lost(bed: Proxied) {

@@ -39,7 +39,7 @@ impl Before {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_of_a_cluster_takes_over_under_load() {
+async fn f1_a_replica_of_a_cluster_takes_over_under_load() {
     let mut cluster = RedisCluster::builder().replicas(1).start().unwrap();
     let app = App::over(redis(&cluster.url()).await);
     let before = Before::at(&app, cluster.nodes()[..3].iter()).await;
@@ -66,7 +66,7 @@ async fn a_replica_of_a_cluster_takes_over_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_replica_that_sentinel_promotes_takes_over_under_load() {
+async fn f1_the_replica_that_sentinel_promotes_takes_over_under_load() {
     let mut sentinel = RedisSentinel::start().unwrap();
     let app = App::over(redis(&sentinel.url()).await);
     let before = Before::at(&app, sentinel.servers().take(1)).await;

@@ -6,7 +6,7 @@ use crate::bed::{Bed, for_each};
 use crate::counter::Counter;
 use crate::load::Load;
 
-for_each!(a_server_that_hangs_is_an_outage_until_it_goes_on: hangs(Bed)
+for_each!(f1_a_server_that_hangs_is_an_outage_until_it_goes_on: hangs(Bed)
     on redis, redis_pool, cluster, sentinel, postgres, mariadb);
 
 async fn hangs(bed: Bed) {
@@ -30,7 +30,7 @@ async fn hangs(bed: Bed) {
     leaving.ends().await;
 }
 
-for_each!(a_server_that_hangs_in_the_midst_of_a_request_is_an_outage: hangs_midway(Bed)
+for_each!(f1_a_server_that_hangs_in_the_midst_of_a_request_is_an_outage: hangs_midway(Bed)
     on redis, redis_pool, cluster, sentinel, postgres, mariadb);
 
 async fn hangs_midway(bed: Bed) {

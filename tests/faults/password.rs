@@ -41,7 +41,7 @@ async fn refuses(store: Arc<dyn Store>, set: impl Fn(&str) -> Result<(), ServerE
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_refuses_the_password_is_an_outage() {
+async fn f1_a_redis_that_refuses_the_password_is_an_outage() {
     let server = RedisServer::start().unwrap();
     set_user([&server], PASSWORD).unwrap();
     let store = redis(&server.url().replace("://", USER)).await;
@@ -49,7 +49,7 @@ async fn a_redis_that_refuses_the_password_is_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_refuses_the_pools_password_is_an_outage() {
+async fn f1_a_redis_that_refuses_the_pools_password_is_an_outage() {
     let server = RedisServer::start().unwrap();
     set_user([&server], PASSWORD).unwrap();
     let store = redis_pool(&server.url().replace("://", USER)).await;
@@ -57,7 +57,7 @@ async fn a_redis_that_refuses_the_pools_password_is_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_that_refuses_the_password_is_an_outage() {
+async fn f1_a_cluster_that_refuses_the_password_is_an_outage() {
     let cluster = RedisCluster::start().unwrap();
     set_user(cluster.nodes(), PASSWORD).unwrap();
     let store = redis(&cluster.url().replace("://", USER)).await;
@@ -65,7 +65,7 @@ async fn a_cluster_that_refuses_the_password_is_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_primary_of_sentinel_that_refuses_the_password_is_an_outage() {
+async fn f1_a_primary_of_sentinel_that_refuses_the_password_is_an_outage() {
     let mut sentinel = RedisSentinel::start().unwrap();
     set_user([&*sentinel.primary()], PASSWORD).unwrap();
     set_user([&*sentinel.replica()], PASSWORD).unwrap();
@@ -78,7 +78,7 @@ async fn a_primary_of_sentinel_that_refuses_the_password_is_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_that_refuses_the_password_is_an_outage() {
+async fn f1_a_postgres_that_refuses_the_password_is_an_outage() {
     let server = PostgresServer::builder()
         .password(PASSWORD)
         .start()
@@ -94,7 +94,7 @@ async fn a_postgres_that_refuses_the_password_is_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mariadb_that_refuses_the_password_is_an_outage() {
+async fn f1_a_mariadb_that_refuses_the_password_is_an_outage() {
     let server = MariaDbServer::builder().password(PASSWORD).start().unwrap();
     let set = |password: &str| {
         server.sql(&format!(
@@ -110,7 +110,7 @@ async fn a_mariadb_that_refuses_the_password_is_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_about_a_wrong_password_does_not_tell_it() {
+async fn f1_an_error_about_a_wrong_password_does_not_tell_it() {
     let redis = RedisServer::builder().password(PASSWORD).start().unwrap();
     let postgres = PostgresServer::builder()
         .password(PASSWORD)

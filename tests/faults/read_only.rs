@@ -51,7 +51,7 @@ impl Visitors {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_of_redis_is_an_outage_for_those_who_write_until_it_is_promoted() {
+async fn f1_a_replica_of_redis_is_an_outage_for_those_who_write_until_it_is_promoted() {
     let (primary, replica, visitors) = replicated().await;
     let app = App::over(redis(&replica.url()).await);
     visitors.meet(&app, || promote(&replica)).await;
@@ -59,7 +59,7 @@ async fn a_replica_of_redis_is_an_outage_for_those_who_write_until_it_is_promote
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_behind_a_pool_is_an_outage_for_those_who_write_until_it_is_promoted() {
+async fn f1_a_replica_behind_a_pool_is_an_outage_for_those_who_write_until_it_is_promoted() {
     let (primary, replica, visitors) = replicated().await;
     let app = App::over(redis_pool(&replica.url()).await);
     visitors.meet(&app, || promote(&replica)).await;
@@ -82,7 +82,7 @@ fn promote(replica: &RedisServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_standby_of_postgres_is_an_outage_for_those_who_write_until_it_is_promoted() {
+async fn f1_a_standby_of_postgres_is_an_outage_for_those_who_write_until_it_is_promoted() {
     let primary = PostgresServer::start().unwrap();
     let visitors = Visitors::of(&App::over(sql(&primary.url()).await)).await;
     let standby = primary.standby().unwrap();
@@ -103,7 +103,7 @@ async fn a_standby_of_postgres_is_an_outage_for_those_who_write_until_it_is_prom
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mariadb_that_may_not_be_written_is_an_outage_for_those_who_write() {
+async fn f1_a_mariadb_that_may_not_be_written_is_an_outage_for_those_who_write() {
     let server = MariaDbServer::start().unwrap();
     let app = App::over(sql(&server.url()).await);
     let visitors = Visitors::of(&app).await;
