@@ -118,6 +118,27 @@ in_every_database! {
     }
 }
 
+/// Definitions commit by themselves there.
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_s_migration_that_was_killed_half_way_is_completed_by_the_next() {
+    let database = Database::new(Kind::MariaDb);
+    let store = database.open().await;
+    let before = layout(&database).await;
+    let table = &database.table;
+    let version = format!("FROM session_kit_schema WHERE table_name = '{table}'");
+    for begun in ["DO 1", "DROP TABLE {table}"] {
+        let set = format!("UPDATE session_kit_schema SET version = 0 WHERE table_name = '{table}'");
+        database.sql(&set).await;
+        database.sql(begun).await;
+        store.migrate().await.unwrap();
+        assert_eq!(layout(&database).await, before);
+        assert_eq!(
+            database.sql(&format!("SELECT version {version}")).await,
+            "1"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_in_a_schema_of_its_own_is_made_there() {
     let database = Database::new(Kind::Postgres);
