@@ -1,5 +1,7 @@
 //! Making the table.
 
+use std::sync::Arc;
+
 use session_core::{Created, ErrorKind, Store};
 use session_sql::SqlConfig;
 
@@ -29,12 +31,26 @@ in_every_database! {
         for _ in 0..8 {
             stores.push(database.open_with(database.config().connections(1)).await);
         }
-        let migrations: Vec<_> = stores
-            .into_iter()
-            .map(|store| tokio::spawn(async move { store.migrate().await }))
-            .collect();
-        for migration in migrations {
-            migration.await.unwrap().unwrap();
+        for round in 0..5 {
+            if round > 0 {
+                database.sql("DROP TABLE {table}").await;
+            }
+            let together = Arc::new(tokio::sync::Barrier::new(stores.len()));
+            let migrations: Vec<_> = stores
+                .iter()
+                .map(|store| {
+                    let (store, together) = (store.clone(), Arc::clone(&together));
+                    tokio::spawn(async move {
+                        // Its connection is made, and as soon as all are: go.
+                        let _ = store.ping().await;
+                        together.wait().await;
+                        store.migrate().await
+                    })
+                })
+                .collect();
+            for migration in migrations {
+                migration.await.unwrap().unwrap();
+            }
         }
         let store = database.open().await;
         assert_eq!(store.create(&id(1), &record()).await.unwrap(), Created::Done);
