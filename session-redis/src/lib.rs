@@ -87,11 +87,11 @@
 //!   between leaves an entry too many, a *ghost*, and never one too few.
 //! - An entry made for a record last accessed at `a` with time-out `T` speaks for it until the
 //!   next step after `a`, and `T` more, or until its `ends`; a step is `T`, but at least a minute
-//!   and at most a day, counted from 1970. While touches and updates stay within the step (and the
-//!   limits do not grow) the entry is right as it is, and the script writes the record at once.
-//!   Otherwise it writes nothing and answers with the record: the store claims the index further,
-//!   and then replaces exactly that record. That is once in a step, not once a touch. (The score
-//!   also holds `clock_skew`, and up to 65 s by the id, so that equal scores are few.)
+//!   and at most a day, counted from 1970. While touches and updates stay within the step, and
+//!   updates leave owner and limits, the entry is right as it is, and the script writes the record
+//!   at once. Otherwise it writes nothing and answers with the record: the store claims the index
+//!   anew, and then replaces exactly that record. That is once in a step, not once a touch. (The
+//!   score also holds `clock_skew`, and up to 65 s by the id, so that equal scores are few.)
 //! - Every claim raises the score. A release is for the score that was read before the record was
 //!   written, so a login that claims the entry meanwhile keeps it. After a delete the entry goes
 //!   whatever its score: an id is not used again.
