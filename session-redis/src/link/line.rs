@@ -7,8 +7,8 @@
 //! - A connection found dead is replaced *before* a command is sent on it. After that nobody knows
 //!   whether the command was carried out, and it is not repeated.
 //! - A connection on which nothing was heard while a command waited for the whole of its time-out
-//!   is given up: the peer may be gone without a word, or hung while another was promoted. As it
-//!   goes, so do the commands that wait on it, with all the memory they hold.
+//!   is given up: the peer may be gone without a word, or hung while another was promoted. It is
+//!   closed, with all the memory it holds, when the last command that waits on it has ended.
 //! - A server that answers `READONLY` has been demoted, or the name now leads elsewhere: the
 //!   address is looked up again, and the command, which was not carried out, is sent once more.
 //! - One task at a time connects, and it does so on its own: a request that is dropped does not
