@@ -47,6 +47,7 @@
 //! | `encrypt` | `session_kit::wrap::Encrypted`: what is stored is sealed | chacha20poly1305 | no |
 //! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |
 //! | `metrics` | counters and histograms of `session_kit::wrap::Traced` | metrics | no |
+//! | `sealed` | `SessionManager::sealed`: sessions kept by their clients, sealed in the cookie | chacha20poly1305 | no |
 //! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
 //!
 //! Turning on a feature adds names and changes no behaviour.
