@@ -124,3 +124,49 @@ pub(crate) fn newer_format(format: i64) -> StoreError {
         format!("the record is of format {format}, this version reads up to {known}"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_tells_what_became_of_the_statement() {
+        for (fate, codes) in [
+            (Fate::Full, ["13", "13"]),
+            (Fate::TooLarge, ["18", "18"]),
+            // Busy, and a detail of it; read-only; constraint.
+            (Fate::Unavailable, ["5", "517"]),
+            (Fate::Unavailable, ["8", "1555"]),
+        ] {
+            for code in codes {
+                assert_eq!(sqlite(code, ""), fate, "SQLite {code}");
+            }
+        }
+        assert_eq!(sqlite("1", "no such table: sessions"), Fate::TableMissing);
+        assert_eq!(sqlite("1", "no such column: atime"), Fate::Unavailable);
+        for (fate, codes) in [
+            (Fate::Aborted, ["40001", "40P01"]),
+            (Fate::Full, ["53100", "53100"]),
+            (Fate::TooLarge, ["54000", "54000"]),
+            (Fate::Lost, ["57P01", "57P02"]),
+            (Fate::Unavailable, ["25006", "57014"]),
+            (Fate::Unavailable, ["53300", "53200"]),
+        ] {
+            for code in codes {
+                assert_eq!(postgres(code), fate, "PostgreSQL {code}");
+            }
+        }
+        for (fate, codes) in [
+            (Fate::Aborted, [1213, 1213]),
+            (Fate::Duplicate, [1062, 1062]),
+            (Fate::Full, [1021, 1114]),
+            (Fate::TooLarge, [1153, 1301]),
+            (Fate::Lost, [1053, 1927]),
+            (Fate::Unavailable, [1205, 1290]),
+        ] {
+            for code in codes {
+                assert_eq!(mysql(code), fate, "MySQL {code}");
+            }
+        }
+    }
+}

@@ -45,19 +45,18 @@ fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 }
 
 fn failed(error: sqlx::Error) -> Error {
-    let kind = match error {
-        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => ErrorKind::Invalid,
-        _ => ErrorKind::Unavailable,
-    };
+    const OPERATION: &str = "connecting to the database failed";
     let why = match &error {
-        sqlx::Error::PoolTimedOut => {
-            "no connection in time: it is down or cannot be reached".into()
+        // Its text may quote any part of the URL, so it is not even kept as the source.
+        sqlx::Error::Configuration(_) => {
+            return invalid(format!(
+                "{OPERATION}: its URL cannot be used; look at its host, port and parameters"
+            ));
         }
-        // What a URL that cannot be parsed looks like is not for a log.
-        sqlx::Error::Configuration(_) => "its URL cannot be used".into(),
+        sqlx::Error::PoolTimedOut => "no answer in time: it is down or cannot be reached".into(),
         error => error.to_string(),
     };
-    Error::new(kind, format!("connecting to the database failed: {why}")).caused_by(error)
+    Error::new(ErrorKind::Unavailable, format!("{OPERATION}: {why}")).caused_by(error)
 }
 
 /// What the pools of the servers have in common.

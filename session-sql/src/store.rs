@@ -2,6 +2,7 @@
 //! and has to say why.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use session_core::{
@@ -18,7 +19,6 @@ use crate::pool::SqlPool;
 use crate::row::Row;
 use crate::statements::{Statement, Statements};
 use crate::table::TableName;
-use std::sync::Arc;
 
 /// Sessions in a table of a SQL database; cheap to clone, the clones share their connections.
 ///

@@ -93,3 +93,30 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 const BUSY_TIMEOUT_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Connection as _;
+
+    #[tokio::test]
+    async fn the_log_is_on_and_durability_is_what_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions.db");
+        make_file(&path).unwrap();
+        for (durability, expected) in [(Durability::Os, 1), (Durability::Disk, 2)] {
+            let config = SqlConfig::new().durability(durability);
+            let options = options(path.to_str().unwrap(), &config).unwrap();
+            let mut connection = sqlx::SqliteConnection::connect_with(&options)
+                .await
+                .unwrap();
+            let pragma = |text| sqlx::query_scalar::<_, i64>(text);
+            let synchronous = pragma("PRAGMA synchronous")
+                .fetch_one(&mut connection)
+                .await;
+            assert_eq!(synchronous.unwrap(), expected);
+            let journal = sqlx::query_scalar::<_, String>("PRAGMA journal_mode");
+            assert_eq!(journal.fetch_one(&mut connection).await.unwrap(), "wal");
+        }
+    }
+}

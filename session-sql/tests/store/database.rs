@@ -2,11 +2,15 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use session_sql::{SqlConfig, SqlStore, sqlx};
 use session_test_servers::{MariaDbServer, PostgresServer, Proxy};
 use sqlx::Row;
 use tempfile::TempDir;
+
+/// How long anything may take on a machine that is slow and shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -28,7 +32,9 @@ pub(crate) struct Database {
 pub(crate) fn postgres() -> &'static PostgresServer {
     static SERVER: OnceLock<PostgresServer> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let builder = PostgresServer::builder().setting("max_connections", "500");
+        let builder = PostgresServer::builder()
+            .setting("max_connections", "500")
+            .setting("fsync", "off");
         builder.start().unwrap_or_else(|error| panic!("{error}"))
     })
 }
@@ -36,29 +42,47 @@ pub(crate) fn postgres() -> &'static PostgresServer {
 pub(crate) fn mariadb() -> &'static MariaDbServer {
     static SERVER: OnceLock<MariaDbServer> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let builder = MariaDbServer::builder().setting("max_connections", "500");
+        let builder = MariaDbServer::builder()
+            .setting("max_connections", "500")
+            .setting("innodb_flush_log_at_trx_commit", "0");
         builder.start().unwrap_or_else(|error| panic!("{error}"))
     })
 }
 
 impl Database {
+    /// A table in a database that is always there.
     pub(crate) fn new(kind: Kind) -> Self {
+        Self::at(kind, None)
+    }
+
+    /// A table whose server can be cut off.
+    pub(crate) fn behind_proxy(kind: Kind) -> Self {
+        let server = match kind {
+            Kind::Sqlite => return Self::at(kind, None),
+            Kind::Postgres => postgres().addr(),
+            Kind::MariaDb => mariadb().addr(),
+        };
+        Self::at(kind, Some(Proxy::to(server).unwrap()))
+    }
+
+    fn at(kind: Kind, proxy: Option<Proxy>) -> Self {
         static TABLES: AtomicU32 = AtomicU32::new(0);
         let number = TABLES.fetch_add(1, Ordering::Relaxed);
         let folder = tempfile::tempdir().unwrap();
-        let (url, proxy) = match kind {
+        let in_front = proxy.as_ref().map(Proxy::addr);
+        let url = match kind {
             Kind::Sqlite => {
                 // What a URL would take apart is part of the path.
                 let path = folder.path().join("sessions 1?#%20.db");
-                (format!("sqlite:{}", path.display()), None)
+                format!("sqlite:{}", path.display())
             }
             Kind::Postgres => {
-                let proxy = Proxy::to(postgres().addr()).unwrap();
-                (postgres().url_at(proxy.addr(), "postgres"), Some(proxy))
+                let server = postgres();
+                server.url_at(in_front.unwrap_or(server.addr()), "postgres")
             }
             Kind::MariaDb => {
-                let proxy = Proxy::to(mariadb().addr()).unwrap();
-                (mariadb().url_at(proxy.addr(), "sessions"), Some(proxy))
+                let server = mariadb();
+                server.url_at(in_front.unwrap_or(server.addr()), "sessions")
             }
         };
         Self {
@@ -71,7 +95,11 @@ impl Database {
     }
 
     pub(crate) fn config(&self) -> SqlConfig {
-        SqlConfig::new().table(&self.table)
+        SqlConfig::new()
+            .table(&self.table)
+            // So few that tasks wait for them, also while nothing is wrong.
+            .connections(4)
+            .acquire_timeout(PATIENCE)
     }
 
     /// A store with connections of its own, as another process has.
@@ -95,9 +123,7 @@ impl Database {
 
     /// Runs a statement; `{table}` is replaced. Rows are lines, their fields joined by `|`.
     pub(crate) async fn sql(&self, sql: &str) -> String {
-        let quote = if self.kind == Kind::MariaDb { '`' } else { '"' };
-        let table = format!("{quote}{}{quote}", self.table);
-        let sql = sql.replace("{table}", &table);
+        let sql = sql.replace("{table}", &self.quoted(&self.table));
         match self.kind {
             Kind::Sqlite => self.sqlite(sql).await,
             Kind::Postgres => postgres().sql(&sql).unwrap(),
@@ -105,10 +131,17 @@ impl Database {
         }
     }
 
-    async fn sqlite(&self, sql: String) -> String {
+    /// SQLite's file with a pool of the test's own.
+    pub(crate) async fn raw(&self) -> sqlx::SqlitePool {
         let path = self.url.strip_prefix("sqlite:").unwrap();
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(PATIENCE);
+        sqlx::SqlitePool::connect_with(options).await.unwrap()
+    }
+
+    async fn sqlite(&self, sql: String) -> String {
+        let pool = self.raw().await;
         let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
             .fetch_all(&pool)
             .await
@@ -125,13 +158,16 @@ impl Database {
         lines.join("\n")
     }
 
-    /// The backend fails every operation until [`mend`](Self::mend).
+    /// The backend fails every operation until [`mend`](Self::mend): its server is away, or the
+    /// table is.
     pub(crate) async fn fail(&self) {
         if let Some(proxy) = &self.proxy {
             proxy.refuse();
             proxy.cut();
         } else {
-            self.sql("ALTER TABLE {table} RENAME TO away").await;
+            let away = self.quoted(&self.away());
+            self.sql(&format!("ALTER TABLE {{table}} RENAME TO {away}"))
+                .await;
         }
     }
 
@@ -139,31 +175,18 @@ impl Database {
         if let Some(proxy) = &self.proxy {
             proxy.accept().unwrap();
         } else {
-            let table = &self.table;
-            self.sql(&format!("ALTER TABLE away RENAME TO \"{table}\""))
+            let (away, table) = (self.quoted(&self.away()), self.quoted(&self.table));
+            self.sql(&format!("ALTER TABLE {away} RENAME TO {table}"))
                 .await;
         }
     }
-}
 
-/// The same tests for each database.
-macro_rules! in_every_database {
-    ($($(#[$attribute:meta])* async fn $name:ident($database:ident: Database) $body:block)*) => {
-        mod sqlite { $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $name() { super::$name(crate::database::Database::new(crate::database::Kind::Sqlite)).await; }
-        )* }
-        mod postgres { $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $name() { super::$name(crate::database::Database::new(crate::database::Kind::Postgres)).await; }
-        )* }
-        mod mariadb { $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $name() { super::$name(crate::database::Database::new(crate::database::Kind::MariaDb)).await; }
-        )* }
-        $($(#[$attribute])* async fn $name($database: crate::database::Database) $body)*
-    };
-}
+    fn away(&self) -> String {
+        format!("{}_away", self.table)
+    }
 
-#[allow(unused_imports, reason = "the conformance tests have their own")]
-pub(crate) use in_every_database;
+    fn quoted(&self, name: &str) -> String {
+        let quote = if self.kind == Kind::MariaDb { '`' } else { '"' };
+        format!("{quote}{name}{quote}")
+    }
+}
