@@ -241,32 +241,50 @@ impl Owners {
     }
 }
 
-/// Until when the index speaks for a record: past every expiry that touches can give it before
-/// the next step (`head.lua` has the same). Spread by the id, so that pages of equal scores stay
-/// short.
+/// Until when the index speaks for a record: past every expiry that touches of its step can give
+/// it. Spread by the id, so that pages of equal scores stay short.
 fn score_of(id: &SessionId, record: &Record, skew: Duration) -> i64 {
     let [first, second, ..] = *id.as_bytes();
     let spread = Duration::from_millis(u16::from_be_bytes([first, second]).into());
-    Timestamp::from_unix_ms(cover(record))
+    let ends = record.expiry.ends_at().map_or(NEVER, Timestamp::as_unix_ms);
+    let until =
+        step_of(record).map_or(ends, |step| step.end.saturating_add(step.timeout).min(ends));
+    Timestamp::from_unix_ms(until)
         .after(skew)
         .after(spread)
         .as_unix_ms()
         .min(SCORE_MAX)
 }
 
-fn cover(record: &Record) -> i64 {
-    let ends = record.expiry.ends_at().map_or(NEVER, Timestamp::as_unix_ms);
-    let Some(timeout) = record.expiry.timeout() else {
-        return ends;
-    };
-    let timeout = i64::try_from(timeout.as_millis()).unwrap_or(NEVER);
-    let step = timeout.clamp(STEP_MIN_MS, STEP_MAX_MS);
-    let accessed = record.accessed_at.as_unix_ms();
-    let next_step = accessed
-        .div_euclid(step)
-        .saturating_add(1)
-        .saturating_mul(step);
-    next_step.saturating_add(timeout).min(ends)
+/// For a write of `record` over one with the same limits and owner: the earliest access of that
+/// one for which the index speaks long enough already.
+pub(crate) fn spoken_for_from(record: &Record) -> i64 {
+    match step_of(record) {
+        Some(step) if record.owner.is_some() => step.start,
+        _ => i64::MIN,
+    }
+}
+
+/// The stretch of time that a record's last access is in; `touch.lua` computes the same.
+struct Step {
+    start: i64,
+    end: i64,
+    timeout: i64,
+}
+
+fn step_of(record: &Record) -> Option<Step> {
+    let timeout = i64::try_from(record.expiry.timeout()?.as_millis()).unwrap_or(NEVER);
+    let length = timeout.clamp(STEP_MIN_MS, STEP_MAX_MS);
+    let start = record
+        .accessed_at
+        .as_unix_ms()
+        .div_euclid(length)
+        .saturating_mul(length);
+    Some(Step {
+        start,
+        end: start.saturating_add(length),
+        timeout,
+    })
 }
 
 /// Pairs of member and score, and how many there were before those that are no ids were left out.

@@ -14,7 +14,7 @@ use crate::config::RedisConfig;
 use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::owners::Owners;
+use crate::owners::{self, Owners};
 use crate::revise::Change;
 use crate::scripts;
 
@@ -99,9 +99,11 @@ impl RedisStore {
         let value = Self::encode(record)?;
         let answer = match owner_field(&value) {
             Some(owner) => {
-                let (key, expected) = (self.keys.session(id), expected.to_string());
-                let skew = self.skew_text();
-                let args = [&expected, &value, &skew, owner].map(|arg: &str| arg.as_bytes());
+                let begin = format!("{}{expected}", scripts::BEGIN);
+                let spoken_for = owners::spoken_for_from(record).to_string();
+                let until = self.lives_until(record);
+                let args = [&value, &begin, owner, &spoken_for, &until].map(str::as_bytes);
+                let key = self.keys.session(id);
                 Answer::of(self.link.script(&scripts::UPDATE, &key, &args).await?)?
             }
             None => self.look(id).await?,
@@ -120,7 +122,7 @@ impl RedisStore {
         let key = self.keys.session(id);
         let generation = touch.generation.0.to_string();
         let accessed = touch.accessed_at.as_unix_ms().to_string();
-        let skew = self.skew_text();
+        let skew = self.skew.as_millis().to_string();
         let args = [&generation, &accessed, &skew].map(|arg| arg.as_bytes());
         match Answer::of(self.link.script(&scripts::TOUCH, &key, &args).await?)? {
             Answer::Written(written) => Ok(written),
@@ -173,10 +175,6 @@ impl RedisStore {
         let mut command = redis::cmd("GET");
         command.arg(self.keys.session(id));
         bytes(self.link.command(&command).await?)
-    }
-
-    fn skew_text(&self) -> String {
-        self.skew.as_millis().to_string()
     }
 }
 

@@ -1,7 +1,12 @@
 //! The store keeps the contract over every kind of link. Only the sweep is left out: servers
 //! expire records by themselves.
 
+#[cfg(feature = "cluster")]
+#[path = "conformance/cluster.rs"]
+mod cluster;
 #[path = "conformance/harness.rs"]
 mod harness;
 #[path = "conformance/one_server.rs"]
 mod one_server;
+#[path = "conformance/sentinel.rs"]
+mod sentinel;

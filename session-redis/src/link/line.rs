@@ -7,8 +7,8 @@
 //! - A connection found dead is replaced *before* a command is sent on it. After that nobody knows
 //!   whether the command was carried out, and it is not repeated.
 //! - A connection on which nothing was heard while a command waited for the whole of its time-out
-//!   is given up: the peer may be gone without a word, or hung while another was promoted. As it
-//!   goes, so do the commands that wait on it, with all the memory they hold.
+//!   is given up: the peer may be gone without a word, or hung while another was promoted. It is
+//!   closed, with all the memory it holds, when the last command that waits on it has ended.
 //! - A server that answers `READONLY` has been demoted, or the name now leads elsewhere: the
 //!   address is looked up again, and the command, which was not carried out, is sent once more.
 //! - One task at a time connects, and it does so on its own: a request that is dropped does not
@@ -53,11 +53,11 @@ pub(crate) struct Timeouts {
 enum State {
     Idle,
     Connecting(watch::Receiver<Option<Outcome>>),
-    Up(Live),
+    Up(Arc<Live>),
     Failed(Instant, RedisError),
 }
 
-type Outcome = Result<Live, RedisError>;
+type Outcome = Result<Arc<Live>, RedisError>;
 
 /// Whether the server is to be asked for a key that is just moving to it.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,6 @@ pub(crate) enum Ask {
 }
 
 /// A connection, and what is known of it.
-#[derive(Clone)]
 pub(crate) struct Live {
     connection: MultiplexedConnection,
     health: Arc<Health>,
@@ -141,7 +140,7 @@ impl Line {
     fn connection_or_attempt(&self) -> Result<Outcome, watch::Receiver<Option<Outcome>>> {
         let mut state = self.state();
         match &*state {
-            State::Up(live) if !live.is_lost() => return Ok(Ok(live.clone())),
+            State::Up(live) if !live.is_lost() => return Ok(Ok(Arc::clone(live))),
             State::Failed(at, error) if at.elapsed() < RETRY_AFTER => {
                 return Ok(Err(error.clone()));
             }
@@ -155,7 +154,7 @@ impl Line {
         tokio::spawn(async move {
             let outcome = line.attempt().await;
             *line.state() = match &outcome {
-                Ok(live) => State::Up(live.clone()),
+                Ok(live) => State::Up(Arc::clone(live)),
                 Err(error) => State::Failed(Instant::now(), error.clone()),
             };
             // Nobody waits any more: the outcome is in the state.
@@ -172,7 +171,7 @@ impl Line {
             let client = target.client(*timeouts).await?;
             let live = Live::connect(&client, *timeouts).await?;
             target.check(&live).await?;
-            Ok(live)
+            Ok(Arc::new(live))
         };
         match tokio::time::timeout(timeouts.connect, attempt).await {
             Ok(outcome) => outcome,

@@ -14,16 +14,16 @@ end
 if stored == '' and redis.call('EXISTS', key) == 0 then
   return -1
 end
-local old = head_of(stored)
+local generation, _, _, _, owned = head_of(stored)
 if only ~= '' then
-  if not old then
+  if not generation then
     return redis.call('GET', key)
   end
-  if old.generation ~= tonumber(only) then
+  if generation ~= tonumber(only) then
     return 0
   end
 end
-if old and not old.owned then
+if generation and not owned then
   redis.call('DEL', key)
   return 1
 end

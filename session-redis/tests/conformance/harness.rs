@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use session_core::conformance::{Harness, Planted, samples};
+use session_core::conformance::{Harness, PROPERTIES, Planted, Property, samples};
 use session_core::{SessionId, Store};
 use session_redis::{RedisConfig, RedisStore};
 
@@ -118,6 +118,16 @@ impl<S: Servers> Harness for On<S> {
                 }
             }
         }
+    }
+}
+
+/// The properties about outages, one after the other: they break servers that they do not share.
+pub(crate) async fn outages<S: Servers>(mut on: On<S>) {
+    let about_outages = |property: &&Property| property.needs == Some("break_backend");
+    for property in PROPERTIES.iter().filter(about_outages) {
+        property.check(&on).await;
+        on.mend_backend().await;
+        on.stores.get_mut().unwrap().clear();
     }
 }
 

@@ -9,7 +9,7 @@ use session_test_servers::{RedisCluster, RedisServer};
 
 use crate::probes::{
     all_ids, carries_out_everything, comes_back, create_some, is_unreachable, keeps_replies_apart,
-    scripts_run, until,
+    scripts_run, until, updated,
 };
 
 fn key(id: &SessionId) -> String {
@@ -84,11 +84,8 @@ async fn a_key_is_followed_while_its_slot_moves_and_after() {
         node(index).command(&command).unwrap();
     };
     let mut update = async || {
-        let next = samples::next_of(&record);
-        let written = store.update(&id, &next, record.version).await.unwrap();
-        assert_eq!(written, Written::Done);
-        assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&next));
-        record = next;
+        record = updated(&store, &id, &record).await;
+        assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&record));
     };
     set(to, &["IMPORTING", from_name]);
     set(from, &["MIGRATING", to_name]);
@@ -145,8 +142,7 @@ async fn a_clusters_command_whose_answer_was_late_is_not_sent_again() {
     let store = RedisStore::connect(&cluster.url()).await.unwrap();
     let (id, record) = create_some(&store, 1).await[0].clone();
     let node = &cluster.nodes()[cluster.primary_of(key(&id).as_bytes())];
-    let next = samples::next_of(&record);
-    store.update(&id, &next, record.version).await.unwrap();
+    let next = updated(&store, &id, &record).await;
     let before = scripts_run(node);
     node.freeze();
     let last = samples::next_of(&next);
@@ -168,7 +164,9 @@ async fn replicated(cluster: &RedisCluster) {
             };
             let acknowledged = info.lines().find(|line| line.starts_with("slave0:"));
             let acknowledged = acknowledged.and_then(|line| {
-                let field = line.split(',').find_map(|field| field.strip_prefix("offset="));
+                let field = line
+                    .split(',')
+                    .find_map(|field| field.strip_prefix("offset="));
                 field?.parse::<u64>().ok()
             });
             !info.contains("role:master") || acknowledged >= offset("master_repl_offset:")

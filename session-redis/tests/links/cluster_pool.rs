@@ -5,13 +5,17 @@ use deadpool_redis::cluster::{Manager, Pool};
 use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::RedisCluster;
 
-use crate::probes::{all_ids, carries_out_everything, comes_back, create_some, keeps_replies_apart};
+use crate::probes::{
+    all_ids, carries_out_everything, comes_back, create_some, keeps_replies_apart,
+};
 
 #[tokio::test]
 async fn a_pool_of_connections_to_a_cluster_is_used() {
     let mut cluster = RedisCluster::start().unwrap();
     let nodes = cluster.nodes().iter();
-    let urls: Vec<String> = nodes.map(|node| format!("redis://{}", node.addr())).collect();
+    let urls: Vec<String> = nodes
+        .map(|node| format!("redis://{}", node.addr()))
+        .collect();
     let pool = Pool::builder(Manager::new(urls, false).unwrap())
         .max_size(3)
         .runtime(Runtime::Tokio1)

@@ -9,8 +9,8 @@ use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::{Proxy, RedisServer};
 
 use crate::probes::{
-    carries_out_everything, comes_back, create_some, is_unreachable, keeps_replies_apart,
-    scripts_run,
+    MovableName, carries_out_everything, comes_back, create_some, is_unreachable,
+    keeps_replies_apart, scripts_run,
 };
 
 fn pool(url: &str, size: usize) -> Pool {
@@ -80,14 +80,17 @@ async fn a_pools_command_whose_answer_was_late_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_pool_leaves_a_demoted_server_as_a_whole() {
-    let primary = RedisServer::start().unwrap();
-    let server = RedisServer::start().unwrap();
-    let store = RedisStore::from_pool(pool(&server.url(), 4));
+    let old = RedisServer::start().unwrap();
+    let new = RedisServer::start().unwrap();
+    let name = MovableName::of(old.addr());
+    let store = RedisStore::from_pool(pool(&name.url(), 4));
+    // All four connections are made.
     keeps_replies_apart(&store).await;
-    let port = primary.port().to_string();
-    server.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
-    store.ping().await.unwrap_err();
-    server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
-    let (id, record) = (samples::id(), samples::plain_record());
-    assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+    name.leads_to(new.addr());
+    let port = new.port().to_string();
+    old.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
+    for _ in 0..8 {
+        let (id, record) = (samples::id(), samples::plain_record());
+        assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+    }
 }

@@ -1,6 +1,8 @@
 //! What every link is put to.
 
 use std::collections::HashSet;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use session_core::conformance::samples;
@@ -21,9 +23,7 @@ pub(crate) async fn carries_out_everything(store: &RedisStore) {
     let record = samples::owned_record("ann");
     assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
     assert_eq!(store.create(&id, &record).await.unwrap(), Created::Taken);
-    let next = samples::next_of(&record);
-    let written = store.update(&id, &next, record.version).await.unwrap();
-    assert_eq!(written, Written::Done);
+    let next = updated(store, &id, &record).await;
     let late = samples::next_of(&record);
     let written = store.update(&id, &late, record.version).await.unwrap();
     assert_eq!(written, Written::Conflict);
@@ -44,6 +44,14 @@ pub(crate) async fn create_some(store: &RedisStore, count: usize) -> Vec<(Sessio
         created.push((id, record));
     }
     created
+}
+
+/// The next version of the record, stored.
+pub(crate) async fn updated(store: &RedisStore, id: &SessionId, record: &Record) -> Record {
+    let next = samples::next_of(record);
+    let written = store.update(id, &next, record.version).await.unwrap();
+    assert_eq!(written, Written::Done);
+    next
 }
 
 pub(crate) async fn all_ids(store: &RedisStore) -> HashSet<SessionId> {
@@ -122,7 +130,7 @@ pub(crate) fn connections_accepted(server: &RedisServer) -> u64 {
 
 /// The same while commands of others are dropped at every moment of their lives.
 pub(crate) async fn keeps_replies_apart(store: &RedisStore) {
-    let records = std::sync::Arc::new(create_some(store, 16).await);
+    let records = Arc::new(create_some(store, 16).await);
     let droppers = (0..8).map(|task| {
         let (store, records) = (store.clone(), records.clone());
         tokio::spawn(async move {
@@ -144,5 +152,41 @@ pub(crate) async fn keeps_replies_apart(store: &RedisStore) {
     });
     for task in droppers.chain(readers).collect::<Vec<_>>() {
         task.await.unwrap();
+    }
+}
+
+/// As a name that a provider moves at a failover: new connections lead elsewhere, old ones stay.
+pub(crate) struct MovableName {
+    addr: SocketAddr,
+    server: Arc<Mutex<SocketAddr>>,
+}
+
+impl MovableName {
+    pub(crate) fn of(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = Arc::new(Mutex::new(server));
+        let now = Arc::clone(&server);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = TcpStream::connect(*now.lock().unwrap()).unwrap();
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        Self { addr, server }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.addr)
+    }
+
+    pub(crate) fn leads_to(&self, server: SocketAddr) {
+        *self.server.lock().unwrap() = server;
     }
 }

@@ -1,6 +1,8 @@
 //! No text of ours holds a password.
 
 use std::error::Error as _;
+use std::io::Write;
+use std::net::TcpListener;
 
 use session_core::{ErrorKind, Store};
 use session_redis::{RedisConfig, RedisStore};
@@ -125,6 +127,31 @@ async fn an_unreachable_server_is_told_without_its_url() {
         let error = cannot_connect(&url).await;
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(error.source().is_some());
+        assert_clean(&shown(&error));
+    }
+}
+
+/// A server before version 6, or a proxy: it repeats what it does not know.
+#[tokio::test]
+async fn a_server_that_repeats_the_password_is_not_repeated() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://u:{ENCODED}@{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let answer = format!(
+                "-ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' '{PASSWORD}'\r\n"
+            );
+            let _ = client.write_all(answer.repeat(3).as_bytes());
+            let _ = std::io::copy(&mut client, &mut std::io::sink());
+        }
+    });
+    let mut urls = vec![url.clone()];
+    if cfg!(feature = "cluster") {
+        urls.push(url.replace("redis:", "redis+cluster:"));
+    }
+    for url in urls {
+        let error = cannot_connect(&url).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_clean(&shown(&error));
     }
 }

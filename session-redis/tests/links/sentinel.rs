@@ -1,6 +1,7 @@
 //! A primary under the eyes of sentinels.
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 
 use session_core::{ErrorKind, Store};
 use session_redis::RedisStore;
@@ -104,4 +105,44 @@ async fn a_primary_that_was_replaced_in_good_order_is_left_at_its_refusal() {
     failed_over(&sentinel, old).await;
     comes_back(&store).await;
     store.ping().await.unwrap();
+}
+
+/// What a sentinel says that does not know of the failover yet.
+fn sentinel_that_names(server: SocketAddr) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "redis+sentinel://{}/sessions",
+        listener.local_addr().unwrap()
+    );
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let mut answers = client.try_clone().unwrap();
+            for line in BufReader::new(client).lines().map_while(Result::ok) {
+                let port = server.port().to_string();
+                let answer = match line.as_str() {
+                    "HELLO" => "%1\r\n+proto\r\n:3\r\n".to_owned(),
+                    "SETINFO" => "+OK\r\n".to_owned(),
+                    "sessions" => format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n", port.len()),
+                    _ => continue,
+                };
+                if answers.write_all(answer.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_primary_is_not_taken_for_one() {
+    let primary = RedisServer::start().unwrap();
+    let server = RedisServer::builder().replica_of(primary.port());
+    let server = server.start().unwrap();
+    let url = sentinel_that_names(server.addr());
+    let error = cannot_connect(&url).await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("is not a primary"), "{error}");
+    server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    carries_out_everything(&RedisStore::connect(&url).await.unwrap()).await;
 }

@@ -8,8 +8,8 @@ use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::{Proxy, RedisServer};
 
 use crate::probes::{
-    PATIENCE, carries_out_everything, comes_back, connections_accepted, create_some,
-    is_unreachable, keeps_replies_apart, scripts_run, until,
+    MovableName, PATIENCE, carries_out_everything, comes_back, connections_accepted, create_some,
+    is_unreachable, keeps_replies_apart, scripts_run, until, updated,
 };
 
 #[tokio::test]
@@ -106,8 +106,7 @@ async fn a_command_whose_answer_was_lost_is_not_sent_again() {
         .await
         .unwrap();
     let (id, record) = create_some(&store, 1).await[0].clone();
-    let next = samples::next_of(&record);
-    store.update(&id, &next, record.version).await.unwrap();
+    let next = updated(&store, &id, &record).await;
     let before = scripts_run(&server);
     proxy.lose_next_reply();
     let last = samples::next_of(&next);
@@ -124,8 +123,7 @@ async fn a_command_whose_answer_was_late_is_not_sent_again() {
     let server = RedisServer::start().unwrap();
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let (id, record) = create_some(&store, 1).await[0].clone();
-    let next = samples::next_of(&record);
-    store.update(&id, &next, record.version).await.unwrap();
+    let next = updated(&store, &id, &record).await;
     let before = scripts_run(&server);
     server.freeze();
     let last = samples::next_of(&next);
@@ -169,24 +167,11 @@ async fn a_demoted_server_is_noticed_by_its_refusal() {
 async fn an_address_that_leads_to_a_new_primary_is_followed_at_the_first_refusal() {
     let old = RedisServer::start().unwrap();
     let new = RedisServer::start().unwrap();
-    // As behind a name that a provider moves: new connections lead elsewhere.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}", listener.local_addr().unwrap());
-    let primary = std::sync::Arc::new(std::sync::Mutex::new(old.addr()));
-    let now = primary.clone();
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let server = std::net::TcpStream::connect(*now.lock().unwrap()).unwrap();
-            for (from, to) in [(&client, &server), (&server, &client)] {
-                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
-            }
-        }
-    });
-    let store = RedisStore::connect(&url).await.unwrap();
+    let name = MovableName::of(old.addr());
+    let store = RedisStore::connect(&name.url()).await.unwrap();
     create_some(&store, 1).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    *primary.lock().unwrap() = new.addr();
+    name.leads_to(new.addr());
     let port = new.port().to_string();
     old.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
     let (id, record) = (samples::id(), samples::plain_record());

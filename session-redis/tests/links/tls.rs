@@ -74,3 +74,21 @@ async fn a_connection_over_tls_is_made_again() {
     server.restart().unwrap();
     comes_back(&store).await;
 }
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn a_cluster_is_spoken_to_over_tls() {
+    let server = RedisServer::builder().tls(true);
+    let server = server.setting("cluster-enabled", "yes");
+    let server = server.setting("tls-cluster", "yes").start().unwrap();
+    let all = ["CLUSTER", "ADDSLOTSRANGE", "0", "16383"];
+    server.command(&all).unwrap();
+    crate::probes::until("the cluster", || {
+        let info = server.command(&["CLUSTER", "INFO"]).unwrap();
+        info.contains("cluster_state:ok")
+    })
+    .await;
+    let ca = server.ca().display();
+    let url = format!("rediss+cluster://{}?ca={ca}", server.addr());
+    carries_out_everything(&RedisStore::connect(&url).await.unwrap()).await;
+}
