@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use session_kit::Store;
-use session_redis::RedisStore;
-use session_sql::SqlStore;
+use session_kit::redis::RedisStore;
+use session_kit::sql::SqlStore;
 use session_test_servers::{
     MariaDbServer, PostgresServer, Proxy, RedisCluster, RedisSentinel, RedisServer,
 };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use session_kit::Store;
+use session_kit::sql::SqlStore;
 use session_test_servers::{MariaDbServer, PostgresServer, RedisServer};
 
 use crate::app::App;
@@ -91,9 +92,7 @@ async fn f1_a_standby_of_postgres_is_an_outage_for_those_who_write_until_it_is_p
     eventually(async || (standby.sql(&replayed).unwrap() == "t").then_some(())).await;
 
     // The table is there: a standby cannot be migrated.
-    let store = session_sql::SqlStore::connect(&standby.url())
-        .await
-        .unwrap();
+    let store = SqlStore::connect(&standby.url()).await.unwrap();
     let app = App::over(Arc::new(store) as Arc<dyn Store>);
     visitors
         .meet(&app, || {
