@@ -14,6 +14,16 @@ fn the_counter_counts_for_each_visitor() {
     assert_eq!(body(&counter.send("GET", "/", "", "").0), "1\n");
 }
 
+#[cfg(feature = "actix")]
+#[test]
+fn the_counter_under_actix_web_counts_for_each_visitor() {
+    let counter = Example::start("counter-actix", &[]);
+    let (first, cookie) = counter.send("GET", "/", "", "");
+    assert_eq!(body(&first), "1\n");
+    assert_eq!(body(&counter.send("GET", "/", &cookie, "").0), "2\n");
+    assert_eq!(body(&counter.send("GET", "/", "", "").0), "1\n");
+}
+
 #[test]
 fn the_login_takes_the_right_password_alone_and_ends_everywhere() {
     let login = Example::start("login", &["memory:"]);

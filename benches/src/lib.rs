@@ -1,18 +1,66 @@
 //! The workloads that the benches share.
 //!
-//! A request is made, sent through the router in process and awaited; what a session costs is
-//! the difference to [`bare`], the same router, handlers and headers without a session layer.
+//! A request is made, sent through the application in process and awaited; what a session costs
+//! is the difference to [`bare`](Framework::bare), the same routes, handlers and headers without
+//! a session layer.
+
+mod actix;
+mod axum;
 
 use std::fmt;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::routing::get;
-use http::{Request, Response};
-use session_axum::{Error, Session, SessionLayer};
-use session_core::{KeyRing, MemoryStore, SessionConfig, SessionManager};
-use tower::{Service, ServiceExt};
+use session_core::{Error, KeyRing, MemoryStore, Session, SessionConfig, SessionManager};
+
+pub use actix::Actix;
+pub use axum::Axum;
+
+/// An application of the routes of [`Work`] and `/fill/small` and `/fill/large`, under one
+/// framework.
+#[expect(async_fn_in_trait, reason = "benches run on one thread")]
+pub trait Framework {
+    /// Its name.
+    const NAME: &'static str;
+    /// The application.
+    type App;
+    /// A request that is ready to be sent.
+    type Request;
+    /// What comes back.
+    type Response;
+
+    /// The routes without sessions.
+    async fn bare() -> Self::App;
+
+    /// The routes with sessions.
+    async fn with_sessions(manager: &SessionManager) -> Self::App;
+
+    /// A request for `path`, with a cookie as the session layer set it.
+    fn request(path: &'static str, cookie: Option<&str>) -> Self::Request;
+
+    /// Sends one request through the application.
+    async fn send(app: &mut Self::App, request: Self::Request) -> Self::Response;
+
+    /// The value of `Set-Cookie`.
+    fn set_cookie(response: &Self::Response) -> Option<&str>;
+
+    /// Makes a session of this size and returns its cookie, as a browser would send it back.
+    ///
+    /// # Panics
+    ///
+    /// If no cookie is set.
+    async fn filled(app: &mut Self::App, size: Size) -> String {
+        let path = match size {
+            Size::Small => "/fill/small",
+            Size::Large => "/fill/large",
+        };
+        let response = Self::send(app, Self::request(path, None)).await;
+        let text = Self::set_cookie(&response).expect("a session was made");
+        text.split(';')
+            .next()
+            .expect("split yields at least one part")
+            .to_owned()
+    }
+}
 
 /// How much a session holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,51 +132,26 @@ impl fmt::Display for Work {
     }
 }
 
-async fn untouched() -> &'static str {
-    "ok"
-}
-
-async fn read(session: Session) -> Result<&'static str, Error> {
+fn read(session: &Session) -> Result<&'static str, Error> {
     let value: Option<String> = session.get("key01")?;
     Ok(if value.is_some() { "ok" } else { "none" })
 }
 
-async fn write(session: Session) -> Result<&'static str, Error> {
+fn write(session: &Session) -> Result<&'static str, Error> {
     session.insert("key01", "wwwwwwwwwwwwwwwwwwwwwwwww")?;
     Ok("ok")
 }
 
-/// The routes without sessions.
-pub fn bare() -> Router {
-    Work::ALL.into_iter().fold(Router::new(), |router, work| {
-        router.route(work.path(), get(untouched))
-    })
-}
-
-/// The routes with sessions.
-pub fn with_sessions(manager: &SessionManager) -> Router {
-    Router::new()
-        .route("/untouched", get(untouched))
-        .route("/read", get(read))
-        .route("/write", get(write))
-        .route("/new", get(write))
-        .route(
-            "/fill/{size}",
-            get(
-                async |axum::extract::Path(size): axum::extract::Path<String>, session: Session| {
-                    let size = if size == "large" {
-                        Size::Large
-                    } else {
-                        Size::Small
-                    };
-                    for (key, value) in size.entries() {
-                        session.insert(&key, value)?;
-                    }
-                    Ok::<_, Error>("ok")
-                },
-            ),
-        )
-        .layer(SessionLayer::new(manager.clone()))
+fn fill(session: &Session, size: &str) -> Result<&'static str, Error> {
+    let size = if size == "large" {
+        Size::Large
+    } else {
+        Size::Small
+    };
+    for (key, value) in size.entries() {
+        session.insert(&key, value)?;
+    }
+    Ok("ok")
 }
 
 /// A manager of signed tokens over memory.
@@ -145,54 +168,4 @@ pub fn manager() -> SessionManager {
         .build()
         .expect("the configuration is good");
     SessionManager::new(MemoryStore::new(), config)
-}
-
-/// A request for `path`, with a cookie as the session layer set it.
-///
-/// # Panics
-///
-/// If the header is malformed.
-#[must_use]
-pub fn request(path: &'static str, cookie: Option<&str>) -> Request<Body> {
-    let mut request = Request::get(path).header("user-agent", "bench/1.0");
-    if let Some(cookie) = cookie {
-        request = request.header("cookie", cookie);
-    }
-    request
-        .body(Body::empty())
-        .expect("the request is well-formed")
-}
-
-/// Sends one request through the router.
-///
-/// # Panics
-///
-/// Never: a router is infallible.
-pub async fn send(router: &mut Router, request: Request<Body>) -> Response<Body> {
-    let ready: &mut Router = ServiceExt::<Request<Body>>::ready(router)
-        .await
-        .expect("infallible");
-    ready.call(request).await.expect("infallible")
-}
-
-/// Makes a session of this size and returns its cookie, as a browser would send it back.
-///
-/// # Panics
-///
-/// If no cookie is set.
-pub async fn filled(router: &mut Router, size: Size) -> String {
-    let path = match size {
-        Size::Small => "/fill/small",
-        Size::Large => "/fill/large",
-    };
-    let response = send(router, request(path, None)).await;
-    let set = response
-        .headers()
-        .get("set-cookie")
-        .expect("a session was made");
-    let text = set.to_str().expect("cookies are ASCII");
-    text.split(';')
-        .next()
-        .expect("split yields at least one part")
-        .to_owned()
 }

@@ -148,7 +148,7 @@ pub struct SessionConfigBuilder {
     pub(crate) ignore_change_ip: bool,
     pub(crate) ip_prefix: IpPrefix,
     pub(crate) trusted_proxies: TrustedProxies,
-    secret_key: Option<KeyRing>,
+    pub(crate) secret_key: Option<KeyRing>,
     pub(crate) on_expired: OnExpired,
     pub(crate) expired_message: Arc<str>,
     pub(crate) initializer: Option<Initializer>,

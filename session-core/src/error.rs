@@ -36,6 +36,9 @@ pub enum ErrorKind {
     NewerFormat,
     /// An argument or option is not acceptable; the message says why. HTTP 500.
     Invalid,
+    /// The session is kept by its client, so it cannot be listed, revoked or written to a store.
+    /// HTTP 501.
+    Unsupported,
     /// No session layer is installed on this route. HTTP 500.
     NoLayer,
     /// The application's own error, passed through [`Error::application`]. HTTP 500.
@@ -108,6 +111,7 @@ impl Error {
             StoreErrorKind::TooLarge => ErrorKind::TooLarge,
             StoreErrorKind::Corrupt => ErrorKind::Corrupt,
             StoreErrorKind::NewerFormat => ErrorKind::NewerFormat,
+            StoreErrorKind::Unsupported => ErrorKind::Unsupported,
         };
         Self::new(kind, format!("{operation} failed: {error}")).caused_by(error)
     }
@@ -149,6 +153,8 @@ pub enum StoreErrorKind {
     Corrupt,
     /// The stored bytes are of a newer format; they are kept.
     NewerFormat,
+    /// The backend has no such operation, and never will: trying again is of no use.
+    Unsupported,
 }
 
 /// The error of a [`Store`](crate::Store) operation.

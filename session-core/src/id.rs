@@ -350,6 +350,24 @@ impl Token {
         key
     }
 
+    /// Id and secret, to be sealed.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn expose_bytes(&self) -> zeroize::Zeroizing<[u8; 48]> {
+        zeroize::Zeroizing::new(self.mac_input())
+    }
+
+    /// The token of such bytes.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn from_exposed_bytes(bytes: &[u8; 48]) -> Self {
+        Self::from_parts_bytes(bytes)
+    }
+
+    /// A token as long as any, with which nobody is let in.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn blank(id: SessionId) -> Self {
+        Self::new(id, Secret([0; Secret::BYTES]))
+    }
+
     fn mac_input(&self) -> [u8; SessionId::BYTES + Secret::BYTES] {
         let mut bytes = [0; SessionId::BYTES + Secret::BYTES];
         bytes[..SessionId::BYTES].copy_from_slice(&self.id.0);

@@ -27,12 +27,10 @@
 //! | feature | brings in |
 //! |---|---|
 //! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
-//! | `encrypt` | `wrap::Encrypted`, by chacha20poly1305 |
-//! | `cached` | `wrap::Cached` |
-//! | `metrics` | numbers of `wrap::Traced`, by metrics |
 //! | `conformance` | the suites for stores and adapters |
 //! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
 //! | `metrics` | counters and histograms in [`wrap::Traced`]: metrics |
+//! | `sealed` | `SessionManager::sealed`, sessions kept by their clients: chacha20poly1305 |
 
 // What a handler holds, from the outside in.
 mod key;
@@ -65,6 +63,11 @@ mod keys;
 mod memory;
 mod store;
 pub mod wrap;
+
+#[cfg_attr(not(feature = "sealed"), path = "sealed_off.rs")]
+mod sealed;
+#[cfg(any(feature = "encrypt", feature = "sealed"))]
+mod sealing;
 
 // What an application makes.
 mod config;

@@ -9,9 +9,10 @@ use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
-use crate::id::SessionId;
+use crate::id::{SessionId, Token};
 use crate::queue::Queues;
 use crate::record::{Owner, Record};
+use crate::sealed::Sealed;
 use crate::store::{Cursor, IntoStore, Only, Page, Store, Written};
 
 /// Configuration and store; cheap to clone.
@@ -29,6 +30,7 @@ pub struct SessionManager(Arc<Shared>);
 struct Shared {
     store: Arc<dyn Store>,
     config: SessionConfig,
+    sealed: Option<Arc<Sealed>>,
     queues: Arc<Queues>,
     sweeping: tokio::sync::Mutex<()>,
 }
@@ -55,9 +57,18 @@ pub struct SessionInfo {
 impl SessionManager {
     /// A manager of `store`, which may be an `Arc<dyn Store>`.
     pub fn new(store: impl IntoStore, config: SessionConfig) -> Self {
+        Self::of(store, config, None)
+    }
+
+    pub(crate) fn of(
+        store: impl IntoStore,
+        config: SessionConfig,
+        sealed: Option<Arc<Sealed>>,
+    ) -> Self {
         Self(Arc::new(Shared {
             store: store.into_store(),
             config,
+            sealed,
             queues: Arc::default(),
             sweeping: tokio::sync::Mutex::new(()),
         }))
@@ -265,6 +276,19 @@ impl SessionManager {
         let deadline = Deadline::after(options.store_timeout.max(Duration::from_secs(60)));
         let answer = deadline.bound(self.0.store.sweep(before, limit)).await;
         settle("sweeping expired sessions", answer)
+    }
+
+    /// What seals the sessions, where their clients keep them.
+    pub(crate) fn sealed_by(&self) -> Option<&Arc<Sealed>> {
+        self.0.sealed.as_ref()
+    }
+
+    /// The text by which the client is let in next time.
+    pub(crate) fn expose(&self, token: &Token, record: &Record) -> Result<String, Error> {
+        match self.sealed_by() {
+            Some(sealed) => sealed.seal(token, record),
+            None => Ok(token.expose(self.0.config.token_keys.as_ref())),
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

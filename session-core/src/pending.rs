@@ -11,7 +11,7 @@ use std::fmt;
 
 use crate::commit::{contended, head_sent, refused};
 use crate::doubt::CommitGuard;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::id::SessionId;
 use crate::plan::Write;
 use crate::queue::Ticket;
@@ -42,6 +42,12 @@ impl Session {
     pub async fn prepare_save(&self) -> Result<Option<PendingSave>, Error> {
         const OPERATION: &str = "preparing to save the session";
         let manager = &self.0.manager;
+        if manager.sealed_by().is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{OPERATION} failed: its client keeps it, so no transaction can"),
+            ));
+        }
         let deadline = &manager.deadline();
         let id = self.state().life.identity(OPERATION)?.id();
         let turn = manager.queues().enter(id, deadline).await;

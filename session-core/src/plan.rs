@@ -136,6 +136,8 @@ pub(crate) struct Due {
     pub(crate) slides: bool,
     /// The cookie has a Max-Age that slides with the session.
     pub(crate) persistent: bool,
+    /// The session itself travels in the cookie: what is written must be sent.
+    pub(crate) sealed: bool,
 }
 
 /// One conditional write.
@@ -220,7 +222,8 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
                 Write::Nothing
             };
             let slides = due.slides && due.persistent;
-            let send = new_secret || limits || due.resign || slides;
+            let travels = due.sealed && write != Write::Nothing;
+            let send = new_secret || limits || due.resign || slides || travels;
             Ok(Plan {
                 write,
                 cookie: if send {
@@ -228,7 +231,7 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
                 } else {
                     CookieMove::Keep
                 },
-                cookie_needed: new_secret,
+                cookie_needed: new_secret || (due.sealed && write == Write::Update),
                 // Another session was ended, and this one begun and saved since.
                 delete: ended,
             })

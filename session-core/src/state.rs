@@ -29,6 +29,8 @@ pub(crate) struct State {
     /// The request carried a token that opened nothing.
     pub(crate) presented_nothing: bool,
     pub(crate) head_sent: bool,
+    /// The client keeps the session itself.
+    pub(crate) sealed: bool,
 }
 
 /// One session, or the prospect of one.
@@ -131,6 +133,7 @@ impl State {
             cookie: CookieMove::Keep,
             presented_nothing,
             head_sent: false,
+            sealed: false,
         }
     }
 
@@ -183,9 +186,13 @@ impl State {
     }
 
     pub(crate) fn due(&self, scope: Scope) -> Due {
-        match scope {
+        let due = match scope {
             Scope::Everything => self.life.due,
             Scope::Data => Due::default(),
+        };
+        Due {
+            sealed: self.sealed,
+            ..due
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! In reading order: the [`options`] say what to start and [`setup`] starts it. [`routes`] has
 //! what each route does with a session and answers with an [`answer::Answer`]; both are free of
-//! any framework. `axum_app` is the glue to one: extractors in, responses out. The [`page`] turns
-//! a plain model into HTML.
+//! any framework. `axum_app` and `actix_app` are the glue to one each: extractors in, responses
+//! out. The [`page`] turns a plain model into HTML.
 
 pub mod options;
 pub mod setup;
@@ -16,6 +16,8 @@ pub mod cross_site;
 pub mod form;
 pub mod moment;
 
+#[cfg(feature = "actix")]
+pub mod actix_app;
 #[cfg(feature = "axum")]
 pub mod axum_app;
 

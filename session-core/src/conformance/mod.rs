@@ -65,6 +65,7 @@ pub mod concurrency;
 pub mod create;
 pub mod delete;
 mod gate;
+pub mod history;
 pub mod http;
 pub mod load;
 pub mod owned_by;
@@ -132,6 +133,16 @@ pub trait Harness: Send + Sync {
     /// Zero: the sweep removes, and waits for nothing.
     fn expires_late_by(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// How many random [`histories`](history) each of their three properties makes, of about
+    /// forty operations each.
+    ///
+    /// # Default
+    ///
+    /// 200. A store whose writes take many milliseconds gives fewer.
+    fn histories(&self) -> usize {
+        200
     }
 
     /// Puts something unreadable where the record of `id` is or would be.

@@ -68,6 +68,8 @@ struct Opening {
 struct Candidate {
     token: Token,
     signed: Signed,
+    /// The session itself, where the client keeps it.
+    sealed: Option<Box<Record>>,
 }
 
 /// Tokens of one request that are looked up at most (rule I5).
@@ -102,7 +104,7 @@ impl Exchange {
         match self.0.opened.get() {
             Some(opened) => remembered(opened),
             None => {
-                let opening = Opening::read(head, self.0.manager.config());
+                let opening = Opening::read(head, &self.0.manager);
                 self.open(&opening, |known| agent_of(head, known)).await
             }
         }
@@ -112,7 +114,7 @@ impl Exchange {
     pub fn lazy(&self, head: &impl RequestHead) -> LazySession {
         LazySession {
             exchange: self.clone(),
-            opening: Arc::new(Opening::read(head, self.0.manager.config())),
+            opening: Arc::new(Opening::read(head, &self.0.manager)),
             agent: agent_of(head, None),
         }
     }
@@ -207,7 +209,10 @@ impl Exchange {
             CookieMove::Set => {
                 if let Some((token, base)) = state.life.token_in_force() {
                     let life = config.cookie_life(base.persistent, base.expiry.timeout());
-                    finished.set(config, &token.expose(config.token_keys.as_ref()), life);
+                    match session.0.manager.expose(token, base) {
+                        Ok(text) => finished.set(config, &text, life),
+                        Err(error) => finished.reply_with(&error),
+                    }
                 }
             }
         }
@@ -275,7 +280,8 @@ impl LazySession {
 }
 
 impl Opening {
-    fn read(head: &impl RequestHead, config: &SessionConfig) -> Self {
+    fn read(head: &impl RequestHead, manager: &SessionManager) -> Self {
+        let config = manager.config();
         let mut first: Option<Candidate> = None;
         let mut others: Vec<Candidate> = Vec::new();
         let keys = config.token_keys.as_ref();
@@ -283,17 +289,30 @@ impl Opening {
             if others.len() + 1 >= CANDIDATES_MAX {
                 return;
             }
-            let Ok((token, signed)) = Token::parse(text, keys) else {
+            let parsed = match manager.sealed_by() {
+                Some(sealed) => sealed.open(text).map(|(token, record, signed)| Candidate {
+                    token,
+                    signed,
+                    sealed: Some(Box::new(record)),
+                }),
+                None => Token::parse(text, keys).ok().map(|(token, signed)| Candidate {
+                    token,
+                    signed,
+                    sealed: None,
+                }),
+            };
+            let Some(candidate) = parsed else {
                 tracing::debug!(target: "session", "a token that is not of this system was dropped");
                 return;
             };
             let same = |other: &Candidate| {
-                other.token.id() == token.id() && other.token.digest() == token.digest()
+                other.token.id() == candidate.token.id()
+                    && other.token.digest() == candidate.token.digest()
             };
             match &first {
-                None => first = Some(Candidate { token, signed }),
+                None => first = Some(candidate),
                 Some(one) if same(one) || others.iter().any(same) => {}
-                Some(_) => others.push(Candidate { token, signed }),
+                Some(_) => others.push(candidate),
             }
         });
         Self {
@@ -319,7 +338,7 @@ impl Opening {
         let mut standing = Standing::New;
         for candidate in self.candidates() {
             let id = candidate.token.id();
-            let record = match manager.load(OPERATION, &id, &manager.deadline()).await {
+            let record = match candidate.load(manager, OPERATION).await {
                 Ok(record) => record,
                 Err(error) if live.is_some() => {
                     tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
@@ -367,6 +386,8 @@ impl Opening {
                     .and_then(|(_, record, _)| record.agent.as_ref()),
             ),
         };
+        let found = live.as_ref();
+        let manager = manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), record)));
         let mut life = Life::new(0, Draft::default());
         life.standing = standing;
         if let Some((candidate, record, due)) = live {
@@ -381,10 +402,11 @@ impl Opening {
                 let message = config.options.expired_message.to_string();
                 return Err(Error::new(ErrorKind::Expired, message));
             }
-            life.draft = initial(manager)?;
+            life.draft = initial(&manager)?;
         }
-        let state = State::new(life, dead.is_some());
-        Ok(Session::new(manager.clone(), visitor, state))
+        let mut state = State::new(life, dead.is_some());
+        state.sealed = manager.sealed_by().is_some();
+        Ok(Session::new(manager, visitor, state))
     }
 
     /// What a session reads as whose record could not be loaded; `None` fails the request.
@@ -396,6 +418,22 @@ impl Opening {
                 Some(Standing::Detached)
             }
             _ => None,
+        }
+    }
+}
+
+impl Candidate {
+    async fn load(
+        &self,
+        manager: &SessionManager,
+        operation: &'static str,
+    ) -> Result<Option<Record>, Error> {
+        match &self.sealed {
+            Some(record) => Ok(Some(Record::clone(record))),
+            None => {
+                let id = self.token.id();
+                manager.load(operation, &id, &manager.deadline()).await
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub trait ResponseHead {
 
 /// The outcome of an exchange: perhaps another response, and header fields for whichever goes
 /// out.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Finished {
     /// The response to send in place of the handler's.
     pub reply: Option<Reply>,

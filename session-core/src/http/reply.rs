@@ -59,6 +59,7 @@ impl Error {
                 "the request was refused: its CSRF token is missing or wrong",
             ),
             ErrorKind::Expired => Reply::text(401, self.to_string()),
+            ErrorKind::Unsupported => Reply::text(501, "there is no list of these sessions"),
             ErrorKind::HeadSent
             | ErrorKind::WrongType
             | ErrorKind::Corrupt
@@ -89,6 +90,7 @@ mod tests {
             (ErrorKind::WrongType, 500),
             (ErrorKind::Corrupt, 500),
             (ErrorKind::Invalid, 500),
+            (ErrorKind::Unsupported, 501),
             (ErrorKind::NoLayer, 500),
             (ErrorKind::Application, 500),
         ];

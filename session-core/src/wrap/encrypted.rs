@@ -59,18 +59,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use data_encoding::BASE64URL_NOPAD as BASE64URL;
-
 use crate::clock::Timestamp;
 use crate::data::Data;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::id::{SessionId, fill_random};
+use crate::id::SessionId;
 use crate::keys::KeyRing;
 use crate::record::{Owner, Record, Version};
+use crate::sealing::{NotOpened, NotSealed, SealingKeys};
 use crate::store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};
+use async_trait::async_trait;
 
 mod inside;
 
@@ -101,14 +98,8 @@ use self::inside::{bound, inside, opened};
 /// ```
 pub struct Encrypted {
     inner: Arc<dyn Store>,
-    /// The first seals, all open.
-    keys: Vec<SealingKey>,
+    keys: SealingKeys,
     accept_plain: bool,
-}
-
-struct SealingKey {
-    name: String,
-    cipher: XChaCha20Poly1305,
 }
 
 impl Encrypted {
@@ -117,16 +108,9 @@ impl Encrypted {
     /// A ring that also signs tokens may be used: each purpose has its own derived keys.
     #[must_use]
     pub fn new(store: impl IntoStore, ring: &KeyRing) -> Self {
-        let keys = ring.derived(SEALING_CONTEXT, "").map(|key| {
-            let name = blake3::derive_key(KEY_NAME_CONTEXT, &*key);
-            SealingKey {
-                name: BASE64URL.encode(&name[..KEY_NAME_BYTES]),
-                cipher: XChaCha20Poly1305::new((&*key).into()),
-            }
-        });
         Self {
             inner: store.into_store(),
-            keys: keys.collect(),
+            keys: SealingKeys::new(ring, SEALING_CONTEXT, KEY_NAME_CONTEXT, ""),
             accept_plain: false,
         }
     }
@@ -146,30 +130,19 @@ impl Encrypted {
     }
 
     fn seal(&self, id: &SessionId, record: &Record) -> Result<Record, StoreError> {
-        let first = &self.keys[0];
-        let mut nonce = [0; NONCE_BYTES];
-        fill_random(&mut nonce).map_err(|source| {
-            StoreError::new(StoreErrorKind::Unavailable, "sealing the session failed")
-                .caused_by(source)
-        })?;
         let too_large =
             || StoreError::new(StoreErrorKind::TooLarge, "the session is too large to seal");
-        let mut buffer = inside(record).into_bytes();
-        first
-            .cipher
-            .encrypt_in_place(&XNonce::from(nonce), &bound(id, record), &mut buffer)
-            .map_err(|_| too_large())?;
-
-        let encoded = BASE64URL.encode_len(NONCE_BYTES + buffer.len());
-        let mut text = String::with_capacity(FORMAT.len() + first.name.len() + encoded + 3);
-        text.push('"');
-        text.push_str(FORMAT);
-        text.push_str(&first.name);
-        text.push('.');
-        // 24 bytes are 32 characters exactly, so the two parts are one text.
-        BASE64URL.encode_append(&nonce, &mut text);
-        BASE64URL.encode_append(&buffer, &mut text);
-        text.push('"');
+        let sealed = self
+            .keys
+            .seal(&bound(id, record), inside(record).into_bytes())
+            .map_err(|why| match why {
+                NotSealed::TooLarge => too_large(),
+                NotSealed::Random(source) => {
+                    StoreError::new(StoreErrorKind::Unavailable, "sealing the session failed")
+                        .caused_by(source)
+                }
+            })?;
+        let text = format!("\"{sealed}\"");
         let entry = [(SEALED, text.as_str())];
         let data = Data::build(entry.into_iter(), text.len() + SEALED.len() + 5, 1)
             .map_err(|source| too_large().caused_by(source))?;
@@ -190,37 +163,25 @@ impl Encrypted {
                 Err(corrupt("the stored record is not sealed"))
             };
         };
-        let rest = text.strip_prefix(FORMAT).ok_or_else(|| {
-            let newer = text.strip_prefix('v').and_then(|rest| rest.split_once('.'));
-            match newer.and_then(|(number, _)| number.parse::<u32>().ok()) {
-                Some(2..) => StoreError::new(
-                    StoreErrorKind::NewerFormat,
-                    "the record is sealed in a newer format",
-                ),
-                _ => corrupt("the sealed text is malformed"),
-            }
-        })?;
         if !record.own.is_empty() || record.address.is_some() || record.agent.is_some() {
             return Err(corrupt("the sealed record has plain parts beside it"));
         }
-        let (name, encoded) = rest
-            .split_once('.')
-            .ok_or_else(|| corrupt("the sealed text is malformed"))?;
-        let key = self
+        let (buffer, _) = self
             .keys
-            .iter()
-            .find(|key| key.name == name)
-            .ok_or_else(|| corrupt("the record is sealed under a key that is not in the ring"))?;
-        let bytes = BASE64URL
-            .decode(encoded.as_bytes())
-            .map_err(|source| corrupt("the sealed text is malformed").caused_by(source))?;
-        let (nonce, sealed) = bytes
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or_else(|| corrupt("the sealed text is malformed"))?;
-        let mut buffer = sealed.to_vec();
-        key.cipher
-            .decrypt_in_place(&XNonce::from(*nonce), &bound(id, &record), &mut buffer)
-            .map_err(|_| corrupt("the sealed record was altered or belongs to another id"))?;
+            .open(&bound(id, &record), text)
+            .map_err(|why| match why {
+                NotOpened::Malformed => corrupt("the sealed text is malformed"),
+                NotOpened::NewerFormat => StoreError::new(
+                    StoreErrorKind::NewerFormat,
+                    "the record is sealed in a newer format",
+                ),
+                NotOpened::UnknownKey => {
+                    corrupt("the record is sealed under a key that is not in the ring")
+                }
+                NotOpened::Refused => {
+                    corrupt("the sealed record was altered or belongs to another id")
+                }
+            })?;
         opened(record, &buffer)
     }
 }
@@ -284,10 +245,7 @@ impl Store for Encrypted {
 
 const SEALING_CONTEXT: &str = "session-kit 2026-11-21 record sealing v1";
 const KEY_NAME_CONTEXT: &str = "session-kit 2026-11-21 record sealing key id v1";
-const KEY_NAME_BYTES: usize = 6;
-const NONCE_BYTES: usize = 24;
 const SEALED: &str = "sealed";
-const FORMAT: &str = "v1.";
 
 /// The text of data that has the form of sealed data, whatever is in it.
 fn sealed_text(data: &Data) -> Option<&str> {

@@ -273,6 +273,7 @@ fn failed(kind: StoreErrorKind) -> Ending {
         StoreErrorKind::TooLarge => "too_large",
         StoreErrorKind::Corrupt => "corrupt",
         StoreErrorKind::NewerFormat => "newer_format",
+        StoreErrorKind::Unsupported => "unsupported",
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use session_core::conformance::samples::{self, next_of};
-use session_core::{Only, Record, SessionId, Store, Written};
+use session_core::{Expiry, Only, Record, SessionId, Store, Written};
 
 use crate::monitor::Monitor;
 use crate::{Place, SERVER, open, redis};
@@ -123,4 +123,64 @@ async fn a_refused_create_leaves_the_index_as_it_was() {
     let written = place.store.update(&free, &next, record.version).await;
     assert_eq!(written.unwrap(), Written::Gone);
     assert_eq!(redis(&["EXISTS", &place.index("dora")]), "0");
+}
+
+/// Whoever read the score before can tell that the entry was claimed since.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_claim_raises_the_score() {
+    let place = Place::new().await;
+    let mut record = samples::owned_record("ada");
+    let id = place.stored(&record).await;
+    let score = || {
+        let score = redis(&["ZSCORE", &place.index("ada"), &id.to_string()]);
+        score.parse::<i64>().unwrap()
+    };
+    for minutes in [50, 20, 1, 40] {
+        let before = score();
+        let shorter = Record {
+            expiry: Expiry::new(Some(Duration::from_secs(60 * minutes)), None),
+            ..next_of(&record)
+        };
+        let written = place.store.update(&id, &shorter, record.version).await;
+        assert_eq!(written.unwrap(), Written::Done);
+        record = shorter;
+        assert!(score() > before, "{minutes} minutes");
+    }
+}
+
+/// Writes that go by a look lose nothing either: each counts, and gives the session to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_change_the_owner_count_exactly() {
+    let place = Place::new().await;
+    let second = open(&SERVER.url(), &place.prefix).await;
+    let record = Record {
+        data: samples::data("{\"count\":0}"),
+        ..samples::owned_record("nobody")
+    };
+    let id = place.stored(&record).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..16 {
+        let store = [&place.store, &second][task % 2].clone();
+        tasks.spawn(async move {
+            let mut done = 0;
+            while done < 20 {
+                let seen = store.load(&id).await.unwrap().unwrap();
+                let count: u64 = seen.data.raw("count").unwrap().parse().unwrap();
+                let next = Record {
+                    owner: Some(samples::owner(&format!("owner {task} {done}"))),
+                    ..samples::changed(&seen, &format!("{{\"count\":{}}}", count + 1))
+                };
+                if store.update(&id, &next, seen.version).await.unwrap() == Written::Done {
+                    done += 1;
+                }
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+    let found = place.store.load(&id).await.unwrap().unwrap();
+    assert_eq!(found.data.as_str(), "{\"count\":320}");
+    let owner = found.owner.unwrap();
+    assert_eq!(place.owned_by(owner.as_str()).await, [id]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::conformance::samples::{self, next_of};
+use session_core::conformance::samples;
 use session_core::{Expiry, Record, SessionId, Store, Timestamp, Touch, Written};
 
 use crate::{Place, SKEW_MS, number};
@@ -82,15 +82,26 @@ async fn the_server_keeps_record_and_index_as_long_as_they_may_live() {
                 let Some(found) = place.store.load(&id).await.unwrap() else {
                     continue;
                 };
-                let next = Record {
-                    expiry: later,
-                    // Older than the touches: theirs is kept.
-                    accessed_at: record.accessed_at,
-                    ..next_of(&found)
-                };
-                let written = place.store.update(&id, &next, found.version).await;
-                assert_eq!(written.unwrap(), Written::Done);
-                expect_kept_long_enough(&place, &id, "updated").await;
+                // Older than the touches, whose access is kept; as old as they are, with other
+                // limits; and in a later step.
+                let mut version = found.version;
+                let (touched, much_later) = (found.accessed_at, found.accessed_at.after(49 * HOUR));
+                for (accessed_at, expiry) in [
+                    (record.accessed_at, expiry),
+                    (touched, later),
+                    (much_later, later),
+                ] {
+                    let next = Record {
+                        expiry,
+                        accessed_at,
+                        version: version.next().unwrap(),
+                        ..found.clone()
+                    };
+                    let written = place.store.update(&id, &next, version).await;
+                    assert_eq!(written.unwrap(), Written::Done);
+                    version = next.version;
+                    expect_kept_long_enough(&place, &id, "updated").await;
+                }
             }
         }
     }

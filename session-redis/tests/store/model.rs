@@ -9,7 +9,7 @@ use session_core::{
     Expiry, Generation, MemoryStore, Only, Record, Store, Timestamp, Touch, Version,
 };
 
-use crate::Place;
+use crate::{Place, redis};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -169,6 +169,9 @@ async fn compare(first: (i64, Expiry), steps: Vec<Step>) {
         assert_eq!(answers.0, answers.1, "step {count}");
         let expected = memory.load(&id).await.unwrap();
         assert_eq!(place.store.load(&id).await.unwrap(), expected);
+        // Other programs read the expiry that is written there.
+        let written = expected.as_ref().map_or(String::new(), Record::encode);
+        assert_eq!(redis(&["GET", &place.key(&id)]), written, "step {count}");
         for name in ["ada", "bob", "user-17", "\"\\\u{1}\u{1F980}"] {
             let owned = memory.owned_by(&samples::owner(name)).await.unwrap();
             assert_eq!(place.owned_by(name).await, owned, "step {count}: {name}");

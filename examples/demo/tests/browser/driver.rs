@@ -72,10 +72,6 @@ impl Browser {
         self.client.goto(url).await.expect("the page loads");
     }
 
-    pub(crate) async fn title(&self) -> String {
-        self.client.title().await.expect("the page has a title")
-    }
-
     /// The text of the first match of a CSS selector, as it is rendered.
     pub(crate) async fn text(&self, css: &str) -> String {
         let element = self.find(css).await;
@@ -103,7 +99,7 @@ impl Browser {
         self.eval("document.documentElement.dataset.left = ''")
             .await;
         self.click(css).await;
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         // Between two pages there may be none to ask.
         while !matches!(self.try_eval(ARRIVED).await, Ok(Value::Bool(true))) {
             assert!(Instant::now() < deadline, "clicking {css} leads nowhere");

@@ -14,7 +14,10 @@ async fn no_page_scrolls_sideways_on_a_narrow_screen() {
         for width in [320, 360, 1280] {
             browser.resize(width, 800).await;
             browser.goto(&url).await;
-            assert_eq!(browser.title().await, "session-kit demo");
+            assert_eq!(
+                browser.eval("return document.title").await,
+                "session-kit demo"
+            );
             let widths = browser.eval(WIDTHS).await;
             assert!(
                 widths["content"].as_u64() <= widths["room"].as_u64() && widths["screen"] == width,
@@ -57,7 +60,7 @@ async fn without_scripts_every_form_sends_what_its_route_expects() {
     let probe = "<title>off</title><p>off</p><script>document.title = 'on'</script>";
     // Only this page comes without the policy, which would stop the script as well.
     browser.goto(&format!("data:text/html,{probe}")).await;
-    assert_eq!(browser.title().await, "off");
+    assert_eq!(browser.eval("return document.title").await, "off");
 
     let url = server.serve("/", render(&signed_out()));
     browser.goto(&url).await;

@@ -20,15 +20,19 @@ fn what_cannot_be_had_ends_with_one_line_and_exit_code_2() {
         ),
         (&["--store", "sessions"], "begins with a scheme"),
         (
-            &["--store", "redis://u:hunter2@h"],
-            "not available in this version",
+            &["--store", "redis://u:hunter2@127.0.0.1:1"],
+            if cfg!(feature = "redis") {
+                "connecting to redis failed"
+            } else {
+                "the feature `redis`"
+            },
         ),
-        (&["--store", "cookie:"], "not available in this version"),
-        (&["--store", in_a_file.as_str()], "--store"),
+        (&["--store", "cookie:"], "--secret-key-file FILE"),
         (
-            &["--store", "memory:", "--framework", "actix"],
-            "not in this build",
+            &["--store", "cookie:sid", "--secret-key-file", key],
+            "--secret-key-file",
         ),
+        (&["--store", in_a_file.as_str()], "--store"),
         (&["--store", "memory:", "--bind", taken.as_str()], "--bind"),
         (
             &["--store", "memory:", "--cookie-name", "__Host-a"],
@@ -66,6 +70,20 @@ fn what_cannot_be_had_ends_with_one_line_and_exit_code_2() {
     }
 }
 
+#[cfg(not(feature = "actix"))]
+#[test]
+fn a_framework_that_is_not_in_the_build_names_its_feature() {
+    let output = Command::new(env!("CARGO_BIN_EXE_session-demo"))
+        .args(["--bind", "127.0.0.1:0", "--framework", "actix"])
+        .output()
+        .expect("the demo starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "session-demo: --framework actix is not in this build: turn on the feature `actix`\n"
+    );
+}
+
 #[test]
 fn it_says_where_it_listens_and_once_that_cookies_are_not_secure() {
     let demo = Demo::start(&["--store", "memory:"]);
@@ -78,7 +96,8 @@ fn it_says_where_it_listens_and_once_that_cookies_are_not_secure() {
 
 #[tokio::test]
 async fn beyond_loopback_cookies_are_secure_and_nothing_is_said() {
-    let demo = Demo::start_with(&["--store", "memory:"], "0.0.0.0:0");
+    let args = ["--store", "memory:", "--framework", crate::FRAMEWORK];
+    let demo = Demo::start_with(&args, "0.0.0.0:0");
     let url = demo.url.replace("0.0.0.0", "127.0.0.1");
     let reply = crate::client::Client::new(&url).get("/count").await;
     let cookie = reply.header("set-cookie");

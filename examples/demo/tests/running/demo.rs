@@ -17,18 +17,28 @@ pub(crate) struct Demo {
 impl Demo {
     /// Starts it with `args` and waits until it listens.
     ///
+    /// Its store may take as long as a slow machine needs, unless `args` say otherwise.
+    ///
     /// # Panics
     ///
     /// If it ends instead.
     pub(crate) fn start(args: &[&str]) -> Self {
-        Self::start_with(args, "127.0.0.1:0")
+        Self::start_under(crate::FRAMEWORK, args)
     }
 
-    /// The same on the address `bind`.
+    /// The same under another framework than the other tests'.
+    pub(crate) fn start_under(framework: &str, args: &[&str]) -> Self {
+        let args = [&["--framework", framework], args].concat();
+        Self::start_with(&args, "127.0.0.1:0")
+    }
+
+    /// The same under the default framework, on the address `bind`.
     pub(crate) fn start_with(args: &[&str], bind: &str) -> Self {
+        let hurried = args.iter().any(|arg| arg.starts_with("--store-timeout"));
         let stderr = NamedTempFile::new().expect("a temporary file can be made");
         let mut process = Command::new(env!("CARGO_BIN_EXE_session-demo"))
             .args(["--bind", bind])
+            .args(["--store-timeout=600"].iter().filter(|_| !hurried))
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -28,7 +28,7 @@ async fn showing_the_page_stores_nothing() {
     assert_eq!(reply.header("set-cookie"), "");
     assert_eq!(reply.header("vary"), "Cookie");
     assert!(!reply.body.contains("csrf_token"));
-    assert!(reply.body.contains("memory") && reply.body.contains("axum"));
+    assert!(reply.body.contains("memory") && reply.body.contains(crate::FRAMEWORK));
 }
 
 #[tokio::test]

@@ -38,6 +38,44 @@ async fn two_programs_on_one_folder_share_every_session_and_lose_no_count() {
     assert_eq!(me["user"], serde_json::json!(null));
 }
 
+/// One session, two frameworks: what one program stores the other knows.
+#[cfg(all(feature = "actix", feature = "axum"))]
+#[tokio::test]
+async fn c2_programs_under_two_frameworks_share_every_session_and_lose_no_count() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = format!("file:{}", dir.path().display());
+    let demos = ["axum", "actix"].map(|name| Demo::start_under(name, &["--store", &store]));
+    let client = Client::new(&demos[0].url);
+    client.send("PUT", "/values/count", &[], "0").await;
+    let mut counting = JoinSet::new();
+    for demo in demos.iter().cycle().take(32) {
+        let client = client.twin();
+        client.move_to(&demo.url);
+        counting.spawn(async move {
+            let mut answers = Vec::new();
+            for _ in 0..50 {
+                let reply = client.get("/count").await;
+                assert_eq!(reply.status, 200, "{}", reply.body);
+                answers.push(reply.body.parse::<u64>().expect("a number"));
+            }
+            answers
+        });
+    }
+    let mut answers: Vec<u64> = counting.join_all().await.concat();
+    answers.sort_unstable();
+    assert!(answers.into_iter().eq(1..=1_600), "all answers differ");
+
+    // A login under one is known to the other, and so is its end.
+    client.post("/login", "user=ada").await;
+    let [here, there] = [client.twin(), client.twin()];
+    there.move_to(&demos[1].url);
+    assert_eq!(there.get("/me").await.json()["user"], "ada");
+    assert_eq!(there.get("/peek").await.body, "1600");
+    there.post("/logout", "").await;
+    let me = here.get("/me").await.json();
+    assert_eq!(me["user"], serde_json::json!(null));
+}
+
 /// Four programs on one folder.
 fn four_programs(dir: &Path) -> [Demo; 4] {
     let store = format!("file:{}", dir.display());

@@ -1,0 +1,47 @@
+//! The smallest application under actix-web: a counter for each visitor, in memory.
+//!
+//! ```sh
+//! cargo run --example counter-actix --features actix
+//! ```
+
+use std::error::Error as StdError;
+
+use actix_web::web::get;
+use actix_web::{App, HttpServer};
+use session_kit::actix::{Error, Session, SessionLayer};
+use session_kit::{MemoryStore, SessionConfig, SessionManager};
+
+async fn count(session: Session) -> Result<String, Error> {
+    // Two requests at once count to two: the closure runs again for whoever comes second.
+    let n = session
+        .transact(|s| {
+            let n = s.get::<u64>("count")?.unwrap_or(0) + 1;
+            s.insert("count", n)?;
+            Ok(n)
+        })
+        .await?;
+    Ok(format!("{n}\n"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let config = SessionConfig::builder()
+        // For a laptop without HTTPS; leave both lines out everywhere else.
+        .secure(false)
+        .cookie_name("sid")
+        .build()?;
+    // One manager: the closure below makes an application for each worker thread.
+    let sessions = SessionManager::new(MemoryStore::new(), config);
+    let app = move || {
+        App::new()
+            .wrap(SessionLayer::new(sessions.clone()))
+            .route("/", get().to(count))
+    };
+
+    let address = std::env::args().nth(1);
+    let server = HttpServer::new(app).bind(address.as_deref().unwrap_or("127.0.0.1:8080"))?;
+    for address in server.addrs() {
+        println!("listening on http://{address}");
+    }
+    Ok(server.run().await?)
+}

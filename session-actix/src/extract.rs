@@ -1,0 +1,145 @@
+//! What handlers ask for.
+
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::ops::Deref;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use session_core::ErrorKind;
+use session_core::http::Exchange;
+
+use crate::head::{Head, reply_response, status};
+
+/// The request's session, loaded.
+///
+/// Extracting it fails with what the store's failure becomes (503, 401 ...); without a
+/// [`SessionLayer`](crate::SessionLayer) around the handler it is 500. An `Option<Session>` is
+/// `None` then, too; where there is a layer, the client gets the error all the same.
+#[derive(Clone, Debug)]
+pub struct Session(session_core::Session);
+
+impl Deref for Session {
+    type Target = session_core::Session;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Session {
+    /// The session without actix-web's extractor around it.
+    #[must_use]
+    pub fn into_inner(self) -> session_core::Session {
+        self.0
+    }
+}
+
+impl FromRequest for Session {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let exchange = exchange(request);
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(exchange?.session(&Head(&request)).await?)) })
+    }
+}
+
+/// The request's session, to be loaded only if the handler needs it.
+#[derive(Clone, Debug)]
+pub struct LazySession(session_core::http::LazySession);
+
+impl LazySession {
+    /// Loads the session, at the first call.
+    ///
+    /// # Errors
+    ///
+    /// As extracting a [`Session`].
+    pub async fn load(&self) -> Result<Session, Error> {
+        Ok(Session(self.0.load().await?))
+    }
+
+    /// Whether the request carries a well-formed token.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.0.has_token()
+    }
+}
+
+impl FromRequest for LazySession {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(exchange(request).map(|exchange| Self(exchange.lazy(&Head(request)))))
+    }
+}
+
+fn exchange(request: &HttpRequest) -> Result<Exchange, Error> {
+    let exchange = request.extensions().get::<Exchange>().cloned();
+    exchange.ok_or_else(|| {
+        Error(session_core::Error::new(
+            ErrorKind::NoLayer,
+            "extracting the session failed: wrap the application in a SessionLayer",
+        ))
+    })
+}
+
+/// Core's error as an actix-web response: `?` works in handlers.
+///
+/// In a handler that returns [`actix_web::Error`], core's errors are mapped first:
+/// `session.save().await.map_err(Error::from)?`.
+pub struct Error(session_core::Error);
+
+impl Error {
+    /// Core's error.
+    #[must_use]
+    pub fn into_inner(self) -> session_core::Error {
+        self.0
+    }
+}
+
+impl Deref for Error {
+    type Target = session_core::Error;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl From<session_core::Error> for Error {
+    fn from(error: session_core::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        status(self.0.reply().status)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        reply_response(self.0.reply())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0)
+    }
+}

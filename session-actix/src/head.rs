@@ -1,0 +1,104 @@
+//! Request and response heads as core sees them.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    SET_COOKIE, USER_AGENT, VARY,
+};
+use actix_web::{HttpRequest, HttpResponse};
+use session_core::http::{Finished, Reply, RequestHead, ResponseHead};
+
+/// A request's head.
+pub(crate) struct Head<'a>(pub(crate) &'a HttpRequest);
+
+impl RequestHead for Head<'_> {
+    fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        each(self.0.headers(), name, visit);
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        // Not `connection_info`, which believes whatever headers say.
+        Some(self.0.peer_addr()?.ip())
+    }
+}
+
+/// A response's header fields.
+struct Fields<'a>(&'a mut HeaderMap);
+
+impl ResponseHead for Fields<'_> {
+    fn each_header(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        each(self.0, name, visit);
+    }
+
+    fn append(&mut self, name: &str, value: Cow<'static, str>) {
+        if let Some((name, mut value)) = field(name, value) {
+            // A token, in whichever field: kept out of debug output and of header compression's tables.
+            value.set_sensitive(name != VARY);
+            self.0.append(name, value);
+        }
+    }
+
+    fn replace(&mut self, name: &str, value: Cow<'static, str>) {
+        if let Some((name, value)) = field(name, value) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+/// The names core asks for are known, so that none is parsed for each request.
+const KNOWN: [HeaderName; 5] = [COOKIE, USER_AGENT, VARY, SET_COOKIE, CACHE_CONTROL];
+
+fn each<'a>(headers: &'a HeaderMap, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+    let known = KNOWN.iter().find(|known| known.as_str() == name);
+    let values = match known {
+        Some(known) => headers.get_all(known),
+        None => headers.get_all(name),
+    };
+    for value in values {
+        visit(value.as_bytes());
+    }
+}
+
+/// A field core has made; its names and values are checked there when the configuration is
+/// built, so only a custom transport's can be refused.
+fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValue)> {
+    let known = KNOWN.into_iter().find(|known| known.as_str() == name);
+    let name = match known {
+        Some(known) => known,
+        None => HeaderName::from_bytes(name.as_bytes()).ok()?,
+    };
+    let value = match value {
+        Cow::Borrowed(text) => HeaderValue::from_static(text),
+        Cow::Owned(text) => HeaderValue::try_from(text).ok()?,
+    };
+    Some((name, value))
+}
+
+/// The response that goes out: the handler's or the reply in its place, with its header fields.
+pub(crate) fn dress(mut response: HttpResponse, mut finished: Finished) -> HttpResponse {
+    if let Some(reply) = finished.reply.take() {
+        response = reply_response(reply);
+    }
+    finished.apply(&mut Fields(response.headers_mut()));
+    response
+}
+
+/// A reply as a response.
+pub(crate) fn reply_response(reply: Reply) -> HttpResponse {
+    let body = BoxBody::new(reply.body.into_owned());
+    let mut response = HttpResponse::with_body(status(reply.status), body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    if let Some(seconds) = reply.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+pub(crate) fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

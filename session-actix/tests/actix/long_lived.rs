@@ -1,0 +1,173 @@
+//! Sessions that outlive the response head: streaming bodies and upgraded connections.
+
+use actix_web::body::{BodyStream, MessageBody};
+use actix_web::test::init_service;
+use actix_web::web::{Bytes, Payload, get, resource, to};
+use actix_web::{App, HttpResponse};
+use futures_util::{StreamExt, stream};
+use session_actix::{Error, Session, SessionLayer};
+use session_core::conformance::Counts;
+use session_core::conformance::http::{Probe, Step};
+
+use crate::probe_app;
+use crate::server::serve;
+use crate::world::{add, add_step, call, n, seen, send, stored, with_cookie, world};
+
+/// What a stream's or socket's transaction came to, as text.
+async fn told(session: &Session) -> Bytes {
+    match add(session).await {
+        Ok(n) => n.to_string().into(),
+        Err(error) => format!("{:?}", error.kind()).into(),
+    }
+}
+
+/// Three transactions after the response head.
+async fn streaming(session: Session) -> HttpResponse {
+    let chunks = stream::unfold((session, 0), async |(session, sent)| {
+        if sent == 3 {
+            return None;
+        }
+        let chunk = told(&session).await;
+        Some((Ok::<_, Error>(chunk), (session, sent + 1)))
+    });
+    HttpResponse::Ok().streaming(Box::pin(chunks))
+}
+
+/// A transaction for whatever the client sends on the upgraded connection. No frames of the
+/// WebSocket protocol are in the way, but the server goes by the name.
+async fn counting(session: Session, asked: Payload) -> HttpResponse {
+    let answers = stream::unfold((session, asked), async |(session, mut asked)| {
+        asked.next().await?.ok()?;
+        let answer = [told(&session).await.as_ref(), b"\n"].concat();
+        Some((Ok::<_, Error>(Bytes::from(answer)), (session, asked)))
+    });
+    HttpResponse::SwitchingProtocols()
+        .upgrade("websocket")
+        .streaming(Box::pin(answers))
+}
+
+#[tokio::test]
+async fn t7_a_streaming_body_keeps_its_session_and_saves_after_the_head() {
+    let (spy, manager) = world();
+    let app = App::new()
+        .wrap(SessionLayer::new(manager.clone()))
+        .route("/stream", to(streaming));
+    let app = init_service(app).await;
+    let probe = init_service(probe_app::app(Probe::new(manager.clone()))).await;
+    let cookie = call(&probe, "/eager", "", &[seen()]).await.cookie();
+    spy.reset();
+    let request = with_cookie("/stream", &cookie).to_request();
+    let response = actix_web::test::call_service(&app, request).await;
+    let loaded = Counts {
+        loads: 1,
+        ..Counts::default()
+    };
+    assert_eq!(spy.counts(), loaded, "the head is there, the body is not");
+    let mut body = Box::pin(response.into_body());
+    let mut chunk = async || {
+        let next = std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await;
+        next.unwrap().unwrap()
+    };
+    assert_eq!(chunk().await, "1");
+    let between = call(&probe, "/eager", &cookie, &[n()]).await;
+    assert_eq!(between.body, "[1]", "what is saved is seen at once");
+    call(&probe, "/eager", &cookie, &[add_step()]).await;
+    assert_eq!(chunk().await, "3");
+    call(&probe, "/eager", &cookie, &[Step::Logout]).await;
+    assert_eq!(chunk().await, "Gone");
+    assert_eq!(stored(&manager).await, 0);
+}
+
+#[tokio::test]
+async fn t7_a_streaming_body_cannot_begin_a_session() {
+    let (spy, manager) = world();
+    let app = App::new()
+        .wrap(SessionLayer::new(manager))
+        .route("/stream", to(streaming));
+    let reply = send(&init_service(app).await, with_cookie("/stream", "")).await;
+    assert_eq!((reply.status, &*reply.cookie()), (200, ""));
+    assert_eq!(reply.body, "HeadSent".repeat(3));
+    assert_eq!(spy.counts(), Counts::default());
+}
+
+#[tokio::test]
+async fn t5_what_the_handler_did_is_saved_before_the_head_of_a_stream_leaves() {
+    let (spy, manager) = world();
+    let endless = async |session: Session| {
+        session.insert("begun", true)?;
+        let chunks = stream::pending::<Result<Bytes, Error>>();
+        Ok::<_, Error>(HttpResponse::Ok().body(BodyStream::new(chunks)))
+    };
+    let server = serve!({
+        let manager = manager.clone();
+        move || {
+            App::new()
+                .wrap(SessionLayer::new(manager.clone()))
+                .route("/", get().to(endless))
+        }
+    });
+    let mut connection = server.connect().await;
+    connection.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let head = connection.head().await;
+    assert_eq!(head.status, 200);
+    assert_ne!(head.cookie(), "");
+    assert_eq!(spy.counts().creates, 1);
+    assert_eq!(stored(&manager).await, 1);
+}
+
+#[tokio::test]
+async fn t7_an_upgraded_connection_transacts_until_its_session_ends() {
+    let (_, manager) = world();
+    let probe = Probe::new(manager.clone());
+    let server = serve!(move || {
+        let layer = SessionLayer::new(probe.manager().clone());
+        let socket = resource("/socket").wrap(layer);
+        App::new()
+            .service(socket.route(get().to(counting)))
+            .configure(probe_app::routes(probe.clone()))
+    });
+    let mut other = server.connect().await;
+    let cookie = other.call("", &[seen()]).await.cookie();
+    let mut socket = server.connect().await;
+    let request = format!(
+        "GET /socket HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         cookie: {cookie}\r\n\r\n"
+    );
+    socket.write(request).await;
+    let head = socket.head().await;
+    assert_eq!((head.status, &*head.cookie()), (101, ""));
+    assert_eq!(head.header("upgrade"), "websocket");
+    let mut ask = async || {
+        socket.write("add\n").await;
+        socket.line().await
+    };
+    assert_eq!(ask().await, "1");
+    assert_eq!(other.call(&cookie, &[add_step()]).await.body, "[2]");
+    assert_eq!(ask().await, "3");
+    other.call(&cookie, &[Step::Logout]).await;
+    assert_eq!(ask().await, "Gone");
+    assert_eq!(ask().await, "Gone");
+    assert_eq!(stored(&manager).await, 0);
+}
+
+#[tokio::test]
+async fn t7_a_stream_over_a_connection_tells_what_others_store_meanwhile() {
+    let (_, manager) = world();
+    let probe = Probe::new(manager);
+    let server = serve!(move || {
+        let layer = SessionLayer::new(probe.manager().clone());
+        let stream = resource("/stream").wrap(layer).to(streaming);
+        App::new()
+            .service(stream)
+            .configure(probe_app::routes(probe.clone()))
+    });
+    let mut connection = server.connect().await;
+    let cookie = connection.call("", &[add_step()]).await.cookie();
+    let request = format!("GET /stream HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+    connection.write(request).await;
+    assert_eq!(connection.head().await.status, 200);
+    for sum in ["2", "3", "4", ""] {
+        assert_eq!(connection.chunk().await, sum);
+    }
+    assert_eq!(connection.call(&cookie, &[n()]).await.body, "[4]");
+}
