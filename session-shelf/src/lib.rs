@@ -72,10 +72,10 @@
 //! trace=pwrite64,sync_file_range,fdatasync,fsync,write`; the tests look for the same:
 //!
 //! ```text
-//! sled, Os:   pwrite64(9</at/sled/db>, …, 99, 1172)  sync_file_range(9</at/sled/db>, …)
-//! sled, Disk: pwrite64(9</at/sled/db>, …, 99, 1172)  sync_file_range(9</at/sled/db>, …)
-//!             fdatasync(11</at/sled/db>)
-//! redb:       pwrite64(7</at/sessions.redb>, …) (several)  fdatasync(7</at/sessions.redb>)
+//! sled, Os:   pwrite64(4</at/sled/db>, …, 24, 3190)   sync_file_range(4</at/sled/db>, 3190, 24, …)
+//!             pwrite64(4</at/sled/db>, …, 505, 3214)  sync_file_range(4</at/sled/db>, 3214, 505, …)
+//! sled, Disk: the same, then fdatasync(5</at/sled/db>)
+//! redb:       six times pwrite64(3</at/sessions.redb>, …), then fdatasync(3</at/sessions.redb>)
 //! ```
 //!
 //! A reader in the process may see a version in sled a moment before it is flushed.

@@ -1,6 +1,6 @@
 //! Where a database is on the disk: made for its owner alone, and recognized when asked again.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -95,11 +95,12 @@ pub(crate) fn open_file(path: &Path, missing: Missing) -> Result<File, Failure> 
 }
 
 /// Locks a file against other processes, and other stores of this one, for as long as it is open.
+#[cfg(feature = "sled")]
 pub(crate) fn lock(file: &File, path: &Path) -> Result<(), Failure> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(in_use(path)),
-        Err(TryLockError::Error(error)) => Err(error.into()),
+        Err(fs::TryLockError::WouldBlock) => Err(in_use(path)),
+        Err(fs::TryLockError::Error(error)) => Err(error.into()),
     }
 }
 

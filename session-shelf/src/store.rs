@@ -1,7 +1,7 @@
 //! The store: a read is one hand-over to a blocking thread, a write one to the thread that writes.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -51,7 +51,7 @@ impl ShelfStore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "sled")]
-    pub fn sled(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+    pub fn sled(dir: impl Into<std::path::PathBuf>) -> Result<Self, Error> {
         Self::with_config(ShelfConfig::sled(dir))
     }
 
@@ -67,7 +67,7 @@ impl ShelfStore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "redb")]
-    pub fn redb(file: impl Into<PathBuf>) -> Result<Self, Error> {
+    pub fn redb(file: impl Into<std::path::PathBuf>) -> Result<Self, Error> {
         Self::with_config(ShelfConfig::redb(file))
     }
 

@@ -81,7 +81,8 @@ pub(crate) struct Words {
     /// Removes rows that are due, with the parameters moment, limit, moment; no row that another
     /// transaction holds is waited for.
     pub(crate) sweep: &'static str,
-    /// The versions of the layout: each step leads to the next, as statements.
+    /// The versions of the layout: each step leads to the next, as statements. Where definitions
+    /// commit by themselves, a step can be made again.
     pub(crate) steps: &'static [&'static [&'static str]],
     /// The table that keeps a version per table.
     pub(crate) versions: &'static str,

@@ -97,7 +97,7 @@
 //! | connections | 10; SQLite one writer and 10 readers | its choice |
 //! | waiting for one | 5 s, and no longer than the caller does | `acquire_timeout` |
 //! | a statement | 30 s, then the server ends it | its choice |
-//! | a dead connection | asked for a sign of life after a second's idleness, and once any other broke | `test_before_acquire`, a round trip each time |
+//! | a dead connection | asked for a sign of life before it is used, if idle for a second or since another broke | `test_before_acquire`, a round trip each time |
 //! | SQLite | write-ahead log, file mode 0600 | its choice |
 //!
 //! A future may be dropped at any point. Its statement is then carried out wholly or not at all;

@@ -25,11 +25,15 @@ pub(crate) enum Repeat {
 /// How often a statement is made that the database gives up for the sake of others.
 const TRIES_MAX: u32 = 5;
 
+/// How often a connection may break under a statement that is harmless: the second is a new one, or
+/// has just answered, unless it was being given back when the first broke.
+const LOST_MAX: u32 = 3;
+
 /// Runs `$ask` on a connection, and again on another if `$repeat` allows it.
 macro_rules! ask {
     ($pool:expr, $access:expr, $repeat:expr, |$connection:ident| $ask:expr) => {{
         let connections = &$pool.connections;
-        let (mut tries, mut lost) = (1, false);
+        let (mut tries, mut lost) = (1, 0);
         loop {
             let leased = connections.lease($access).await;
             let mut lease = leased.map_err(|error| Unanswered {
@@ -48,7 +52,7 @@ macro_rules! ask {
             }
             match fate {
                 Fate::Aborted if tries < TRIES_MAX => tries += 1,
-                Fate::Lost if $repeat == Repeat::Harmless && !lost => lost = true,
+                Fate::Lost if $repeat == Repeat::Harmless && lost < LOST_MAX => lost += 1,
                 _ => break Err(Unanswered { fate, error }),
             }
         }

@@ -33,13 +33,14 @@ impl SqlStore {
         self.run(&mut *lease, words.begin).await?;
         self.run(&mut *lease, &[words.versions]).await?;
         let missing = self.missing_steps(&mut *lease).await?;
-        for step in &words.steps[words.steps.len() - missing..] {
-            self.run(&mut *lease, step).await?;
+        let (from, to) = (words.steps.len() - missing, words.steps.len());
+        for version in from..to {
+            // Where definitions commit by themselves, whoever comes after a crash must know the
+            // table for ours, and makes this step again.
+            self.run(&mut *lease, &[FORGET, &note(version)]).await?;
+            self.run(&mut *lease, words.steps[version]).await?;
         }
-        if missing > 0 {
-            self.run(&mut *lease, &[FORGET]).await?;
-            self.run(&mut *lease, &[&note(words.steps.len())]).await?;
-        }
+        self.run(&mut *lease, &[FORGET, &note(to)]).await?;
         self.run(&mut *lease, words.commit).await?;
         lease.close_on_drop(false);
         Ok(())
@@ -117,7 +118,7 @@ impl SqlStore {
         }
         Err(Error::new(
             ErrorKind::Unavailable,
-            "migrating failed: another process has been migrating for a minute",
+            "migrating failed: another process has been migrating for 20 seconds",
         ))
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Asking each time costs half a SELECT. So only those are asked that have been idle for a
 //! while, and, once a connection broke, all that were idle then: a server that was restarted
-//! has closed every one of them. A write is thus not sent into a dead connection, where nobody
-//! could tell whether it was carried out.
+//! has closed every one of them. A write is thus hardly ever sent into a dead connection, where
+//! nobody could tell whether it was carried out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

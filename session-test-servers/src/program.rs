@@ -53,3 +53,32 @@ fn postgres_folders() -> Vec<PathBuf> {
     folders.sort_by(|(a, _), (b, _)| b.cmp(a));
     folders.into_iter().map(|(_, folder)| folder).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_one_line_that_says_what_to_install() {
+        let line = "no-such-server is missing: apt-get install its-package";
+        let missing = find("no-such-server", "its-package").unwrap_err();
+        assert_eq!(missing.to_string(), line);
+        let shell = find("sh", "dash").unwrap();
+        let missing = find_beside(&shell, "no-such-server", "its-package").unwrap_err();
+        assert_eq!(missing.to_string(), line);
+    }
+
+    #[test]
+    fn a_neighbour_is_looked_for_where_the_program_really_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::fs::create_dir(&link).unwrap();
+        for program in ["postgres", "initdb"] {
+            std::fs::write(real.join(program), "").unwrap();
+        }
+        std::os::unix::fs::symlink(real.join("postgres"), link.join("postgres")).unwrap();
+        let found = find_beside(&link.join("postgres"), "initdb", "postgresql").unwrap();
+        assert_eq!(found, real.canonicalize().unwrap().join("initdb"));
+    }
+}

@@ -115,12 +115,14 @@ impl Proxy {
     }
 
     /// Forwards everything again: ends [`stall`](Self::stall), [`lose_replies`](Self::lose_replies),
-    /// [`lose_next_reply`](Self::lose_next_reply) and [`cut_request_after`](Self::cut_request_after).
+    /// [`lose_next_reply`](Self::lose_next_reply), [`lose_reply_to`](Self::lose_reply_to) and
+    /// [`cut_request_after`](Self::cut_request_after).
     pub fn flow(&self) {
         let mut state = self.shared.state();
         state.stalled = false;
         state.replies = Replies::Forwarded;
         state.request_bytes_left = None;
+        state.lose_reply_to = None;
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -140,6 +142,17 @@ impl Proxy {
     /// As [`lose_replies`](Self::lose_replies), for one reply on one connection only.
     pub fn lose_next_reply(&self) {
         self.shared.state().replies = Replies::NextLost;
+    }
+
+    /// As [`lose_next_reply`](Self::lose_next_reply), from the next request on in which `part`
+    /// occurs. It is looked for in what the client sent at once.
+    pub fn lose_reply_to(&self, part: impl Into<Vec<u8>>) {
+        self.shared.state().lose_reply_to = Some(part.into()).filter(|part| !part.is_empty());
+    }
+
+    /// How many replies have been lost.
+    pub fn replies_lost(&self) -> u64 {
+        self.shared.state().replies_lost
     }
 }
 
@@ -169,6 +182,8 @@ struct State {
     stalled: bool,
     replies: Replies,
     request_bytes_left: Option<usize>,
+    lose_reply_to: Option<Vec<u8>>,
+    replies_lost: u64,
     next: u64,
     open: HashMap<u64, [TcpStream; 2]>,
 }
@@ -209,14 +224,18 @@ impl State {
         }
     }
 
-    fn request(&mut self, bytes: usize) -> Fate {
+    fn request(&mut self, bytes: &[u8]) -> Fate {
+        let occurs = |part: &mut Vec<u8>| bytes.windows(part.len()).any(|window| window == part);
+        if self.lose_reply_to.take_if(occurs).is_some() {
+            self.replies = Replies::NextLost;
+        }
         match self.request_bytes_left {
-            Some(left) if left < bytes => {
+            Some(left) if left < bytes.len() => {
                 self.request_bytes_left = None;
                 Fate::Cut(left)
             }
             Some(left) => {
-                self.request_bytes_left = Some(left - bytes);
+                self.request_bytes_left = Some(left - bytes.len());
                 Fate::Forward
             }
             None => Fate::Forward,
@@ -229,6 +248,7 @@ impl State {
             Replies::NextLost => self.replies = Replies::Forwarded,
             Replies::Lost => {}
         }
+        self.replies_lost += 1;
         Fate::Cut(0)
     }
 }
@@ -291,7 +311,7 @@ fn pump(
     mut from: TcpStream,
     mut to: TcpStream,
     shared: &Shared,
-    fate: impl Fn(&mut State, usize) -> Fate,
+    fate: impl Fn(&mut State, &[u8]) -> Fate,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -301,7 +321,7 @@ fn pump(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => break,
         };
-        let fate = fate(&mut shared.flowing(), read);
+        let fate = fate(&mut shared.flowing(), &buffer[..read]);
         let (forwarded, cut) = match fate {
             Fate::Forward => (read, false),
             Fate::Cut(bytes) => (bytes, true),

@@ -124,6 +124,33 @@ impl RedisServer {
         self.server.restart(answers(self.password.clone()))
     }
 
+    /// Waits until its replicas have acknowledged all that it has written.
+    ///
+    /// # Errors
+    ///
+    /// They have not within a minute, or there are none.
+    pub fn wait_for_replicas(&self) -> Result<(), ServerError> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let written = offsets(
+            &self.command(&["INFO", "replication"])?,
+            "master_repl_offset:",
+        );
+        let written = written.first().copied().unwrap_or_default();
+        loop {
+            let replicated = self.command(&["INFO", "replication"]).unwrap_or_default();
+            // slave0:ip=127.0.0.1,port=…,state=online,offset=…,lag=0
+            let offsets = offsets(&replicated, ",offset=");
+            if !offsets.is_empty() && offsets.iter().all(|offset| *offset >= written) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let behind = format!("the replicas are at {offsets:?}, their primary at {written}");
+                return Err(ServerError::new(behind));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Waits until the server says `wanted` in the answer to `command`.
     pub(crate) fn wait_for(&self, command: &[&str], wanted: &str) -> Result<(), ServerError> {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -290,6 +317,17 @@ impl RedisBuilder {
         }
         Ok(lines)
     }
+}
+
+/// The numbers that follow `name`.
+fn offsets(info: &str, name: &str) -> Vec<u64> {
+    let digits = |rest: &str| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest[..end].parse().ok()
+    };
+    info.split(name).skip(1).filter_map(digits).collect()
 }
 
 /// Every byte escaped, so that the configuration's syntax does not matter.

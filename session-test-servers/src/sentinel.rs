@@ -95,6 +95,20 @@ impl RedisSentinel {
         &mut self.sentinels
     }
 
+    /// All five: the primary and the replica as they were started, then the Sentinels.
+    pub fn servers(&self) -> impl Iterator<Item = &RedisServer> {
+        [&self.primary, &self.replica]
+            .into_iter()
+            .chain(&self.sentinels)
+    }
+
+    /// As [`servers`](Self::servers), to be killed and restarted.
+    pub fn servers_mut(&mut self) -> impl Iterator<Item = &mut RedisServer> {
+        [&mut self.primary, &mut self.replica]
+            .into_iter()
+            .chain(&mut self.sentinels)
+    }
+
     /// Who the primary is, as most Sentinels say. While they differ, it waits.
     ///
     /// # Panics

@@ -85,7 +85,7 @@ async fn work(task: usize, node: SessionManager, shared: String) {
                 tell(task, &format!("done {held}"));
             }
             75..85 => {
-                let owner = OWNERS[usize::from(choice % 2 == 0)];
+                let owner = OWNERS[usize::from(choice.is_multiple_of(2))];
                 tell(task, &format!("will login {owner}"));
                 let request = Request::begin(&node, &held).await;
                 request.session.login(Owner::new(owner).expect("a name"));

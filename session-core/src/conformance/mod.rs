@@ -135,16 +135,6 @@ pub trait Harness: Send + Sync {
         Duration::ZERO
     }
 
-    /// How many random [`histories`](history) each of their three properties makes, of about
-    /// forty operations each.
-    ///
-    /// # Default
-    ///
-    /// 200. A store whose writes take many milliseconds gives fewer.
-    fn histories(&self) -> usize {
-        200
-    }
-
     /// Puts something unreadable where the record of `id` is or would be.
     async fn plant(&self, _id: &SessionId, _what: Planted) {
         not_offered("plant")
@@ -158,6 +148,16 @@ pub trait Harness: Send + Sync {
     /// Ends what [`break_backend`](Self::break_backend) began; nothing stored is lost.
     async fn mend_backend(&self) {
         not_offered("break_backend")
+    }
+
+    /// How many random [`histories`](history) each of their three properties makes, of about
+    /// forty operations each.
+    ///
+    /// # Default
+    ///
+    /// 200. A store whose writes take many milliseconds gives fewer.
+    fn histories(&self) -> usize {
+        200
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) const WORDS: Words = Words {
     tables: "SELECT COUNT(*) FROM information_schema.tables \
         WHERE table_schema = {schema} AND table_name = '{bare_table}'",
     // Definitions commit by themselves here: a lock of the session's goes around them.
-    lock: Some("SELECT GET_LOCK('session_kit_schema', 60)"),
+    lock: Some("SELECT GET_LOCK('session_kit_schema', 20)"),
     begin: &[],
     commit: &["DO RELEASE_LOCK('session_kit_schema')"],
 };

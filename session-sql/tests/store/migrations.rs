@@ -1,5 +1,7 @@
 //! Making the table.
 
+use std::sync::Arc;
+
 use session_core::{Created, ErrorKind, Store};
 use session_sql::SqlConfig;
 
@@ -29,12 +31,26 @@ in_every_database! {
         for _ in 0..8 {
             stores.push(database.open_with(database.config().connections(1)).await);
         }
-        let migrations: Vec<_> = stores
-            .into_iter()
-            .map(|store| tokio::spawn(async move { store.migrate().await }))
-            .collect();
-        for migration in migrations {
-            migration.await.unwrap().unwrap();
+        for round in 0..5 {
+            if round > 0 {
+                database.sql("DROP TABLE {table}").await;
+            }
+            let together = Arc::new(tokio::sync::Barrier::new(stores.len()));
+            let migrations: Vec<_> = stores
+                .iter()
+                .map(|store| {
+                    let (store, together) = (store.clone(), Arc::clone(&together));
+                    tokio::spawn(async move {
+                        // Its connection is made, and as soon as all are: go.
+                        let _ = store.ping().await;
+                        together.wait().await;
+                        store.migrate().await
+                    })
+                })
+                .collect();
+            for migration in migrations {
+                migration.await.unwrap().unwrap();
+            }
         }
         let store = database.open().await;
         assert_eq!(store.create(&id(1), &record()).await.unwrap(), Created::Done);
@@ -115,6 +131,27 @@ in_every_database! {
         assert_eq!(first.create(&id(1), &record()).await.unwrap(), Created::Done);
         assert_eq!(second.load(&id(1)).await.unwrap(), None);
         assert_eq!(second.table(), second_table);
+    }
+}
+
+/// Definitions commit by themselves there.
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_s_migration_that_was_killed_half_way_is_completed_by_the_next() {
+    let database = Database::new(Kind::MariaDb);
+    let store = database.open().await;
+    let before = layout(&database).await;
+    let table = &database.table;
+    let version = format!("FROM session_kit_schema WHERE table_name = '{table}'");
+    for begun in ["DO 1", "DROP TABLE {table}"] {
+        let set = format!("UPDATE session_kit_schema SET version = 0 WHERE table_name = '{table}'");
+        database.sql(&set).await;
+        database.sql(begun).await;
+        store.migrate().await.unwrap();
+        assert_eq!(layout(&database).await, before);
+        assert_eq!(
+            database.sql(&format!("SELECT version {version}")).await,
+            "1"
+        );
     }
 }
 

@@ -35,9 +35,7 @@ fn a_replica_takes_over_from_a_killed_primary_and_the_killed_one_follows_it() {
     cluster.nodes()[primary]
         .command(&["SET", "key", "value"])
         .unwrap();
-    cluster.nodes()[primary]
-        .command(&["WAIT", "1", "60000"])
-        .unwrap();
+    cluster.nodes()[primary].wait_for_replicas().unwrap();
     cluster.nodes_mut()[primary].kill();
 
     let now = cluster.primary_of(b"key");

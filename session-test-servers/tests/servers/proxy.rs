@@ -157,4 +157,19 @@ fn lost_replies_are_to_requests_that_arrived() {
     proxy.lose_next_reply();
     assert_eq!(Client::connect(&proxy).ask("five"), None);
     assert_eq!(Client::connect(&proxy).ask("six").as_deref(), Some("six"));
+    assert_eq!(proxy.replies_lost(), 3);
+}
+
+#[test]
+fn the_lost_reply_is_to_the_request_that_was_described() {
+    let echo = Echo::start();
+    let proxy = Proxy::to(echo.addr).unwrap();
+    let mut client = Client::connect(&proxy);
+    proxy.lose_reply_to("write");
+    assert_eq!(client.ask("read").as_deref(), Some("read"));
+    assert_eq!(client.ask("a write"), None);
+    assert_eq!(echo.received(), 13);
+    assert_eq!(proxy.replies_lost(), 1);
+    let mut client = Client::connect(&proxy);
+    assert_eq!(client.ask("write").as_deref(), Some("write"));
 }

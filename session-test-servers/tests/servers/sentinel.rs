@@ -21,7 +21,7 @@ fn the_replica_takes_over_from_a_killed_primary_and_the_killed_one_follows_it() 
         .primary()
         .command(&["SET", "key", "value"])
         .unwrap();
-    sentinel.primary().command(&["WAIT", "1", "60000"]).unwrap();
+    sentinel.primary().wait_for_replicas().unwrap();
     sentinel.primary().kill();
 
     until("the failover", || sentinel.primary_now() == second);
