@@ -99,8 +99,8 @@
 //!   score it had before the look. A login that has claimed an entry and not yet written the
 //!   record raised the score after the look, or writes a record whose time is over too.
 //!   Listing an owner looks at all such entries; a login at up to 16, so an index that nobody
-//!   lists does not grow for ever. A ghost is thus listed for a step and a time-out at most; only
-//!   that of a record without an expiry stays.
+//!   lists does not grow for ever. A ghost thus stays for a step and a time-out at most; only that
+//!   of a record without an expiry stays for ever. Lists of up to 256 leave all ghosts out.
 //! - The set is listed by pages of 1,000, in the order of scores: a claim moves an entry on, so
 //!   none is missed, and no command keeps the server for long.
 //! - The set's own expiry is an hour after its last entry's time.

@@ -150,13 +150,13 @@ impl Owners {
         }
     }
 
-    /// All ids in the owner's index, but those whose time is over and whose record is gone or
-    /// another's: these are removed.
+    /// All ids in the owner's index, but those whose record is gone or another's. If their time is
+    /// over, they are removed.
     ///
     /// Pages go by rising scores. A claim can only move an entry on, so none is missed, and no
     /// command keeps the server for long.
     pub(crate) async fn list(&self, owner: &Owner) -> Result<Vec<SessionId>, Failure> {
-        let (mut ids, mut passed) = (BTreeSet::new(), Vec::new());
+        let (mut ids, mut passed, mut others) = (BTreeSet::new(), Vec::new(), Vec::new());
         let (mut from, mut count) = (i64::MIN, PAGE);
         loop {
             let args = [from.to_string(), count.to_string()];
@@ -165,8 +165,9 @@ impl Owners {
             let [over, page] = parts(answer)?;
             let (over, (page, length)) = (integer(over)?, entries(page)?);
             for entry in &page {
-                if ids.insert(entry.id) && entry.score < over {
-                    passed.push(*entry);
+                if ids.insert(entry.id) {
+                    let is_passed = entry.score < over;
+                    if is_passed { &mut passed } else { &mut others }.push(*entry);
                 }
             }
             if length < count {
@@ -180,6 +181,16 @@ impl Owners {
         }
         for ghost in self.clean(owner, &passed).await? {
             ids.remove(&ghost);
+        }
+        // Their entries stay: they may be those of logins that are just being written. To leave
+        // them out of a list is right, as nobody was told of these logins yet.
+        if others.len() <= LOOKED_THROUGH_MAX {
+            let looks = others.iter().map(|entry| self.look(owner, entry));
+            for (entry, found) in others.iter().zip(future::join_all(looks).await) {
+                if matches!(found?, Found::Ghost) {
+                    ids.remove(&entry.id);
+                }
+            }
         }
         Ok(ids.into_iter().collect())
     }
@@ -309,3 +320,5 @@ const STEP_MIN_MS: i64 = 60_000;
 const STEP_MAX_MS: i64 = 86_400_000;
 const PAGE: usize = 1_000;
 const LOOKS_AT_ONCE: usize = 64;
+/// Longer lists may name an id too many.
+const LOOKED_THROUGH_MAX: usize = 256;
