@@ -67,7 +67,7 @@ pub use session_core::*;
 #[cfg(feature = "fs")]
 pub use session_fs as fs;
 
-/// The README's example compiles.
-#[cfg(all(doctest, feature = "axum", feature = "fs"))]
+/// The README's examples compile.
+#[cfg(all(doctest, feature = "actix", feature = "axum", feature = "fs"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
