@@ -1,5 +1,5 @@
-//! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory or
-//! files, for axum and actix-web.
+//! Web sessions that lose no update and stay dead after logout: one [`Session`] over memory,
+//! files, an embedded database, SQL or Redis, for axum and actix-web.
 //!
 //! Pick a framework and a store by feature, open the store by its URL, add one layer, and ask for
 //! the session where it is needed:
@@ -48,6 +48,13 @@
 //! | `axum` | `session_kit::axum`: the layer and the extractors `Session` and `LazySession` | axum 0.8 | yes |
 //! | `actix` | `session_kit::actix`: the same for actix-web | actix-web 4, without its default features | no |
 //! | `fs` | `session_kit::fs` and `file:` URLs: sessions in files | rustix | yes |
+//! | `shelf` | `session_kit::shelf` and `shelf:` URLs: sessions in an embedded database | sled | no |
+//! | `redb` | the same on another engine, `redb:` URLs | redb | no |
+//! | `sqlite`, `postgres`, `mysql` | `session_kit::sql` and URLs of these names; `mysql` is MariaDB, too | sqlx | no |
+//! | `redis` | `session_kit::redis` and `redis:`, `redis+sentinel:` URLs | redis | no |
+//! | `redis-cluster` | `redis+cluster:` URLs | nothing more | no |
+//! | `redis-pool` | a `deadpool_redis` pool of the application's own | deadpool-redis | no |
+//! | `tls` | TLS to the servers of the stores that are on | rustls with ring | no |
 //! | `encrypt` | `session_kit::wrap::Encrypted`: what is stored is sealed | chacha20poly1305 | no |
 //! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |
 //! | `metrics` | counters and histograms of `session_kit::wrap::Traced` | metrics | no |
@@ -66,6 +73,12 @@ pub use session_axum as axum;
 pub use session_core::*;
 #[cfg(feature = "fs")]
 pub use session_fs as fs;
+#[cfg(feature = "redis")]
+pub use session_redis as redis;
+#[cfg(any(feature = "shelf", feature = "redb"))]
+pub use session_shelf as shelf;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub use session_sql as sql;
 
 /// The README's examples compile.
 #[cfg(all(doctest, feature = "actix", feature = "axum", feature = "fs"))]

@@ -4,6 +4,7 @@ mod probe_app;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message, WebSocketUpgrade};
@@ -26,8 +27,12 @@ use tower::ServiceExt;
 
 fn world() -> (SpyStore, SessionManager) {
     let spy = SpyStore::new(MemoryStore::new());
-    let config = SessionConfig::builder().build().unwrap();
-    (spy.clone(), SessionManager::new(spy, config))
+    // No test is about the time that a save may wait: the machine may be slow.
+    let config = SessionConfig::builder().store_timeout(Duration::from_secs(600));
+    (
+        spy.clone(),
+        SessionManager::new(spy, config.build().unwrap()),
+    )
 }
 
 /// Sends a script to a path; gives status, cookie and body.

@@ -24,8 +24,6 @@ use crate::store::{Created, Only, Touch, Written};
 
 /// The operation of a request's end, for messages.
 const CONCLUDING: &str = "saving the session";
-/// Write attempts before a commit says that it cannot get through.
-const ATTEMPTS_MAX: u32 = 64;
 
 impl Session {
     /// Stores pending operations together with what `work` does, now.
@@ -118,7 +116,9 @@ impl Session {
         let mut ticket = turn.map_err(|_| contended(operation))?;
         let mut newer = self.look_back(operation, &mut ticket, deadline).await?;
 
-        for tries in 0..ATTEMPTS_MAX {
+        let mut tries = 0_u32;
+        // The deadline alone ends it.
+        loop {
             let (mut draft, mut attempt) = self.state().begin(scope, manager.now(), operation)?;
             let open = CommitGuard(self, attempt.life);
             self.bring_up_to_date(operation, &mut attempt, &mut draft, newer.take(), deadline)
@@ -175,8 +175,8 @@ impl Session {
             if deadline.has_passed() {
                 return Err(contended(operation).into());
             }
+            tries = tries.saturating_add(1);
         }
-        Err(contended(operation).into())
     }
 
     /// Puts an attempt on the newest record known.
@@ -462,8 +462,11 @@ pub(crate) fn head_sent(operation: &'static str) -> Error {
     )
 }
 
-/// A random pause that doubles with each try: 0 to 2 ms, 0 to 4 ms, up to 0 to 64 ms.
+/// A random pause: 0 to 2 ms, then 0 to 4 ms, then 0 to 8 ms.
+///
+/// It grows no further. In a process that has won, the savers that queue write one after the
+/// other without a pause; one that has lost and waits longer each time finds no gap among them.
 fn jitter(tries: u32) -> Result<Duration, Error> {
-    let most_us = 1_000_u64 << tries.min(6);
+    let most_us = 1_000_u64 << tries.min(3);
     Ok(Duration::from_micros(fresh_nonce()? % most_us))
 }

@@ -63,9 +63,12 @@ impl Session {
         {
             let state = self.state();
             if state.life.doubts.is_empty() {
-                let ours = state.life.base.as_ref().map(|base| base.version);
-                // A record no newer than ours says nothing new.
-                return Ok(latest.filter(|record| ours.is_some_and(|ours| ours != record.version)));
+                let ours = state.life.base.as_ref().map(|base| base.version.counter());
+                // A record no newer than ours says nothing new: ours may have been loaded after
+                // the one before had written and before it left.
+                let newer =
+                    |record: &Record| ours.is_some_and(|ours| ours < record.version.counter());
+                return Ok(latest.filter(newer));
             }
         }
         Box::pin(self.settle_doubts(operation, deadline)).await?;
@@ -78,23 +81,17 @@ impl Session {
         operation: &'static str,
         deadline: &Deadline,
     ) -> Result<(), Error> {
-        let (number, id, was_there) = {
+        let (number, id) = {
             let life = &self.state().life;
-            (
-                life.number,
-                life.token.as_ref().map(Token::id),
-                life.base.is_some(),
-            )
+            (life.number, life.token.as_ref().map(Token::id))
         };
         let Some(id) = id else {
             return Ok(());
         };
         let stored = self.0.manager.load(operation, &id, deadline).await?;
-        match self.reconcile(operation, number, stored)? {
-            Reconciled::NotApplied(None) if was_there => Err(Error::gone(operation)),
-            // Should the write still arrive, it will be met again: the doubt stays.
-            Reconciled::Committed | Reconciled::NotApplied(_) => Ok(()),
-        }
+        // Should a write that is not there still arrive, it will be met again: the doubt stays. If
+        // the record is gone, the next write is told so.
+        self.reconcile(operation, number, stored).map(|_| ())
     }
 
     /// Holds what is stored against the writes in doubt.

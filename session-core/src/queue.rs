@@ -134,7 +134,7 @@ mod tests {
         queues.shard(id).get(id).map(VecDeque::len)
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn c4_savers_of_one_session_enter_one_at_a_time_in_order() {
         let queues = Arc::new(Queues::default());
         let id = SessionId::random().unwrap();

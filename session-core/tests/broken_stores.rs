@@ -3,6 +3,8 @@
 
 #[path = "stores/broken/mod.rs"]
 mod broken;
+#[path = "stores/histories.rs"]
+mod histories;
 #[path = "stores/memory.rs"]
 mod memory;
 #[path = "stores/plain.rs"]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use session_core::conformance::history::Histories;
 use session_core::conformance::{Breakable, Harness};
 use session_core::wrap::{Cached, Encrypted, Traced};
 use session_core::{KeyRing, MemoryLimits, MemoryStore, Store};
@@ -107,4 +108,19 @@ mod all_of_them {
         super::Wrapped::by(|store| super::traced(super::cached_owned(super::encrypted(store)))),
         without: [plant, reopen, break_backend]
     );
+}
+
+/// Behind a cache of its own each node may read what was there a moment ago; nothing is lost for
+/// that, nothing written over, and nothing brought back.
+#[tokio::test(flavor = "multi_thread")]
+async fn w1_histories_of_nodes_with_caches_have_an_order_but_for_stale_reads() {
+    for cache in [cached, cached_owned] {
+        let backend: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let nodes = Histories::new()
+            .node(Arc::clone(&backend))
+            .stale_node(cache(Arc::clone(&backend)))
+            .stale_node(cache(backend));
+        nodes.clone().check().await;
+        nodes.over_a_bad_wire().check().await;
+    }
 }

@@ -40,6 +40,25 @@ pub(crate) struct SessionFile {
     id: SessionId,
     file: File,
     len: u64,
+    locked: bool,
+}
+
+impl Drop for SessionFile {
+    fn drop(&mut self) {
+        if self.locked {
+            give_back(&self.file);
+        }
+    }
+}
+
+/// Ends the lock on a file that is about to be closed.
+///
+/// Closing alone would not do: a process that this one is just starting holds a copy of every
+/// open file until its `exec`, and the lock lasts as long as any copy.
+pub(crate) fn give_back(file: impl AsFd) {
+    if let Err(error) = rustix::fs::flock(file, FlockOperation::Unlock) {
+        tracing::warn!(%error, "a lock cannot be given back");
+    }
 }
 
 impl SessionFile {
@@ -59,6 +78,7 @@ impl SessionFile {
             id: *id,
             file,
             len: meta.len(),
+            locked: false,
         }))
     }
 
@@ -83,18 +103,21 @@ impl SessionFile {
                 return Ok(None);
             };
             rustix::io::retry_on_intr(|| rustix::fs::flock(&file, how))?;
-            let meta = file.metadata()?;
+            let mut file = Self {
+                id: *id,
+                file,
+                len: 0,
+                locked: true,
+            };
+            let meta = file.file.metadata()?;
             check(&meta)?;
             if meta.nlink() == 0 {
                 continue;
             }
             match rustix::fs::statat(&folders.sessions, path.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(named) if (named.st_dev, named.st_ino) == (meta.dev(), meta.ino()) => {
-                    return Ok(Some(Self {
-                        id: *id,
-                        file,
-                        len: meta.len(),
-                    }));
+                    file.len = meta.len();
+                    return Ok(Some(file));
                 }
                 Ok(_) | Err(rustix::io::Errno::NOENT) => {}
                 Err(error) => return Err(error.into()),
@@ -276,4 +299,33 @@ fn check(meta: &Metadata) -> Result<(), Failure> {
         return Err(refused("the session file has a second name (hard link)"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Durability;
+    use crate::folder::Root;
+
+    #[test]
+    fn a_lock_ends_though_a_process_that_is_just_starting_has_a_copy_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path().to_owned(), Durability::Os);
+        let folders = root.folders().unwrap();
+        let (template, id) = (Template::new("%s").unwrap(), SessionId::random().unwrap());
+        for lock in [Lock::Exclusive, Lock::Shared] {
+            let locked = SessionFile::lock(&folders, &template, &id, Access::Make, lock);
+            let locked = locked.unwrap().unwrap();
+            // What a fork copies: both stand for one opening of the file, which has the lock.
+            let copy = locked.file.try_clone().unwrap();
+            let other = open(&folders, &template, &id, Access::Read);
+            let other = other.unwrap().unwrap();
+            let is_free =
+                || rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive).is_ok();
+            assert!(!is_free());
+            drop(locked);
+            assert!(is_free());
+            drop(copy);
+        }
+    }
 }

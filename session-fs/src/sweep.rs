@@ -10,6 +10,7 @@ use session_core::{SessionId, Timestamp};
 
 use crate::config::Durability;
 use crate::failure::{Failure, refused};
+use crate::file::give_back;
 use crate::folder::{self, Access, Folders};
 use crate::paths::SWEEP_LOCK;
 use crate::records::Records;
@@ -156,12 +157,8 @@ fn is_abandoned(written_at_seconds: i64, expired_before: Timestamp) -> bool {
 struct OnlySweeper(OwnedFd);
 
 impl Drop for OnlySweeper {
-    /// Closing the file would not do: a process that this one is just starting holds a copy of
-    /// it until its `exec`, and the lock lasts as long as any copy.
     fn drop(&mut self) {
-        if let Err(error) = rustix::fs::flock(&self.0, FlockOperation::Unlock) {
-            tracing::warn!(%error, "the sweep lock cannot be given back");
-        }
+        give_back(&self.0);
     }
 }
 

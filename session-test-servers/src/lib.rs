@@ -1,7 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod redis;
+
+mod cluster;
+mod sentinel;
+
+mod postgres;
+
+mod mariadb;
+
+mod proxy;
+
+mod certificates;
+mod mariadb_wire;
+mod postgres_wire;
+mod resp;
+
 mod account;
-mod error;
 mod port;
 mod process;
 mod program;
@@ -9,19 +24,12 @@ mod server;
 mod url;
 mod watcher;
 
-mod certificates;
-mod redis;
-mod resp;
+mod error;
 
-mod mariadb;
-mod mariadb_wire;
-mod postgres;
-mod postgres_wire;
-
-mod proxy;
-
+pub use cluster::{RedisCluster, RedisClusterBuilder};
 pub use error::ServerError;
 pub use mariadb::{MariaDbBuilder, MariaDbServer};
 pub use postgres::{PostgresBuilder, PostgresServer};
 pub use proxy::Proxy;
 pub use redis::{RedisBuilder, RedisServer};
+pub use sentinel::RedisSentinel;

@@ -171,6 +171,7 @@ pub struct RedisBuilder {
     tls: bool,
     replica_of: Option<u16>,
     cluster: bool,
+    sentinel: bool,
 }
 
 impl RedisBuilder {
@@ -200,6 +201,17 @@ impl RedisBuilder {
         self
     }
 
+    pub(crate) fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self
+    }
+
+    /// A Sentinel: its settings are all that its configuration holds beside port and socket.
+    pub(crate) fn sentinel(mut self) -> Self {
+        self.sentinel = true;
+        self
+    }
+
     /// Starts the server; it answers when this returns.
     ///
     /// # Errors
@@ -216,7 +228,11 @@ impl RedisBuilder {
                 let file = folder.join("redis.conf");
                 fs::write(&file, self.configuration(folder, port)?)
                     .map_err(ServerError::io("writing redis.conf"))?;
-                Ok(vec![file.into()])
+                let mut arguments = vec![file.into()];
+                if self.sentinel {
+                    arguments.push("--sentinel".into());
+                }
+                Ok(arguments)
             },
             answers(self.password.clone()),
         )?;
@@ -233,20 +249,20 @@ impl RedisBuilder {
     }
 
     fn configuration(&self, folder: &Path, port: u16) -> Result<String, ServerError> {
-        let mut lines = format!(
-            "bind 127.0.0.1\n\
-             dir {}\n\
-             unixsocket {}\n\
-             appendonly yes\n\
-             appendfsync always\n\
-             save \"\"\n\
-             repl-diskless-sync-delay 0\n",
-            folder.display(),
-            socket(folder).display(),
-        );
+        let mut lines = String::new();
         let mut line = |name: &str, value: &dyn fmt::Display| {
             writeln!(lines, "{name} {value}").expect("a string takes all text");
         };
+        line("bind", &"127.0.0.1");
+        line("dir", &folder.display());
+        line("unixsocket", &socket(folder).display());
+        if !self.sentinel {
+            line("appendonly", &"yes");
+            line("appendfsync", &"always");
+            line("save", &"\"\"");
+            // A replica is to have its data now, not after others have had time to ask too.
+            line("repl-diskless-sync-delay", &"0");
+        }
         if self.tls {
             let files = Certificates::write(folder)?;
             line("port", &0);

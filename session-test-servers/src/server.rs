@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -156,7 +157,8 @@ impl Drop for Server {
 /// A folder that its owner alone can look into. Its path is short: a socket's may have 107 bytes.
 fn new_folder(on: Option<&Path>) -> Result<PathBuf, ServerError> {
     let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix("server-");
+    let owner_only = fs::Permissions::from_mode(0o700);
+    let builder = builder.prefix("server-").permissions(owner_only);
     match on {
         Some(parent) => builder.tempdir_in(parent),
         None => builder.tempdir(),

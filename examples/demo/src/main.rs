@@ -50,7 +50,8 @@ async fn run(options: &Options) -> Result<(), Stop> {
     let _ = writeln!(io::stdout(), "listening on http://{address}");
 
     let sweeper = app.sessions.start_sweeper(setup::SWEEP_EVERY);
-    let served = serve_until_told(options.framework, app, listener, signals).await;
+    let farewell = FAREWELL + options.store_timeout;
+    let served = serve_until_told(options.framework, app, listener, signals, farewell).await;
     sweeper.stop().await;
     served.map_err(failed)
 }
@@ -62,6 +63,7 @@ async fn serve_until_told(
     app: App,
     listener: TcpListener,
     mut signals: Signals,
+    farewell: Duration,
 ) -> io::Result<()> {
     let (told, stop) = oneshot::channel::<()>();
     let serving = async {
@@ -84,7 +86,7 @@ async fn serve_until_told(
         drop(told);
         tokio::select! {
             () = signals.next() => {}
-            () = tokio::time::sleep(FAREWELL) => {}
+            () = tokio::time::sleep(farewell) => {}
         }
     };
     tokio::select! {
@@ -93,5 +95,5 @@ async fn serve_until_told(
     }
 }
 
-/// Longer than the slowest route and its store calls.
+/// Longer than the slowest route; what its store calls may take is added.
 const FAREWELL: Duration = Duration::from_secs(10);

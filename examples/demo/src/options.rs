@@ -39,6 +39,10 @@ pub struct Options {
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub absolute_timeout: Option<Duration>,
 
+    /// How long the store may take to answer, with queueing and retries
+    #[arg(long, value_name = "SECS", default_value = "2", value_parser = seconds)]
+    pub store_timeout: Duration,
+
     /// Keep sessions for ever, whatever the time-outs say
     #[arg(long)]
     pub ignore_expiry: bool,
@@ -197,6 +201,7 @@ mod tests {
         assert_eq!(options.bind.to_string(), "127.0.0.1:8080");
         assert_eq!(options.timeout, Duration::from_secs(24 * 60 * 60));
         assert_eq!(options.absolute_timeout, None);
+        assert_eq!(options.store_timeout, Duration::from_secs(2));
         assert!(!options.ignore_expiry);
         assert!(options.ignore_change_ip);
         assert!(options.trusted_proxies.is_empty());
@@ -213,6 +218,7 @@ mod tests {
             "--bind=[::1]:0",
             "--timeout=60",
             "--absolute-timeout=3600",
+            "--store-timeout=5",
             "--ignore-expiry",
             "--ignore-change-ip=false",
             "--trust-proxy=10.0.0.0/8",
@@ -227,6 +233,7 @@ mod tests {
         assert_eq!(options.bind.to_string(), "[::1]:0");
         assert_eq!(options.timeout, Duration::from_secs(60));
         assert_eq!(options.absolute_timeout, Some(Duration::from_secs(3600)));
+        assert_eq!(options.store_timeout, Duration::from_secs(5));
         assert!(options.ignore_expiry);
         assert!(!options.ignore_change_ip);
         assert_eq!(options.trusted_proxies, ["10.0.0.0/8", "fd00::/8"]);

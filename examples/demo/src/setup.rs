@@ -27,16 +27,14 @@ pub async fn app(options: &Options) -> Result<App, Stop> {
             options.framework
         )));
     }
-    if options.store_name().eq_ignore_ascii_case("cookie") {
-        return Err(refused(
-            "--store cookie: sessions sealed in the cookie are not available in this version",
-        ));
-    }
     let config = config(options)?;
-    let store = connect(&options.store)
-        .await
-        .map_err(|error| refused(format!("--store: {error}")))?;
-    let sessions = SessionManager::new(store, config);
+    let sessions = if options.store_name().eq_ignore_ascii_case("cookie") {
+        sealed(options, config)?
+    } else {
+        let store = connect(&options.store).await;
+        let store = store.map_err(|error| refused(format!("--store: {error}")))?;
+        SessionManager::new(store, config)
+    };
     sessions
         .ping()
         .await
@@ -46,6 +44,27 @@ pub async fn app(options: &Options) -> Result<App, Stop> {
         store: options.store_name().to_owned(),
         framework: options.framework.to_string(),
     })
+}
+
+/// Sessions that their clients keep.
+#[cfg(feature = "sealed")]
+fn sealed(options: &Options, config: SessionConfig) -> Result<SessionManager, Stop> {
+    if !options.store.eq_ignore_ascii_case("cookie:") {
+        return Err(refused("--store: nothing can follow `cookie:`"));
+    }
+    if options.secret_key_file.is_none() {
+        return Err(refused(
+            "--store cookie: needs --secret-key-file FILE, which is made when it is missing",
+        ));
+    }
+    SessionManager::sealed(config).map_err(|error| refused(format!("--store: {error}")))
+}
+
+#[cfg(not(feature = "sealed"))]
+fn sealed(_: &Options, _: SessionConfig) -> Result<SessionManager, Stop> {
+    Err(refused(
+        "--store: `cookie:` needs the feature `sealed`, which is off",
+    ))
 }
 
 /// Whether the framework's feature is on.
@@ -64,6 +83,7 @@ fn config(options: &Options) -> Result<SessionConfig, Stop> {
         .map_or(options.timeout, |age| options.timeout.min(age));
     let mut config = SessionConfig::builder()
         .timeout(timeout)
+        .store_timeout(options.store_timeout)
         .ignore_expiry(options.ignore_expiry)
         .ignore_change_ip(options.ignore_change_ip)
         .trusted_proxies(trusted_proxies(options)?)

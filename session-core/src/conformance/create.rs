@@ -164,10 +164,11 @@ pub async fn a_full_store_refuses_and_writes_nothing(harness: &dyn Harness) {
     for id in &kept {
         expect_kept(&*store, id, &record, "in a full store").await;
     }
-    let first = kept
-        .first()
-        .expect("the small store has room for one record");
-    assert_eq!(delete(&*store, first, Only::Any).await, Written::Done);
+    // Buffers and pages are counted too, so one record's room need not make room for another.
+    assert!(!kept.is_empty(), "the small store has room for one record");
+    for id in &kept[..kept.len().div_ceil(10)] {
+        assert_eq!(delete(&*store, id, Only::Any).await, Written::Done);
+    }
     create(&*store, &refused, &record).await;
 }
 

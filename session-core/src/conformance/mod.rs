@@ -65,6 +65,7 @@ pub mod concurrency;
 pub mod create;
 pub mod delete;
 mod gate;
+pub mod history;
 pub mod http;
 pub mod load;
 pub mod owned_by;
@@ -114,7 +115,8 @@ pub trait Harness: Send + Sync {
         not_offered("reopen")
     }
 
-    /// Lets the backend's clock pass by `span`, at most a few seconds.
+    /// Lets the backend's clock pass by `span`: at most a few seconds and
+    /// [`expires_late_by`](Self::expires_late_by).
     ///
     /// Only for backends that expire records by themselves; sleeping is fine.
     ///
@@ -122,6 +124,26 @@ pub trait Harness: Send + Sync {
     ///
     /// Nothing: the stores' decisions depend on no clock.
     async fn let_pass(&self, _span: Duration) {}
+
+    /// How long after its expiry the backend itself removes a record: the `clock_skew` that the
+    /// store was opened with.
+    ///
+    /// # Default
+    ///
+    /// Zero: the sweep removes, and waits for nothing.
+    fn expires_late_by(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// How many random [`histories`](history) each of their three properties makes, of about
+    /// forty operations each.
+    ///
+    /// # Default
+    ///
+    /// 200. A store whose writes take many milliseconds gives fewer.
+    fn histories(&self) -> usize {
+        200
+    }
 
     /// Puts something unreadable where the record of `id` is or would be.
     async fn plant(&self, _id: &SessionId, _what: Planted) {

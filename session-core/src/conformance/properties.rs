@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use super::{
-    Harness, concurrency, create, delete, load, owned_by, ping, scan, sweep, touch, update,
+    Harness, concurrency, create, delete, history, load, owned_by, ping, scan, sweep, touch, update,
 };
 
 /// A property of stores, by name.
@@ -181,6 +181,9 @@ macro_rules! __conformance_properties {
             concurrency: a_dropped_update_has_happened_wholly_or_not_at_all;
             concurrency: a_dropped_touch_has_happened_wholly_or_not_at_all;
             concurrency: a_dropped_delete_has_happened_wholly_or_not_at_all;
+            history: histories_have_an_order;
+            history: histories_through_two_openings_have_an_order needs reopen;
+            history: histories_over_a_bad_wire_have_an_order;
         }
     };
 }

@@ -14,6 +14,8 @@
 //! - After an error, or when a write's future is dropped, the write may yet arrive. Nothing is
 //!   kept under that id for a minute (unless the cache is full of such ids), so that whoever
 //!   looks for the outcome (rule C5) looks into the store.
+//! - What an owner's list names is loaded anew: a login on another node is not overlooked when
+//!   its owner is signed out everywhere.
 //! - Records with an owner are not kept, unless [`cache_owned`](Cached::cache_owned) is asked
 //!   for: a login that was revoked on another node ends at once.
 //! - Absence is not kept, and an error is never answered with what was there before. While the
@@ -280,7 +282,13 @@ impl Store for Cached {
     }
 
     async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        self.inner.owned_by(owner).await
+        let listed = self.inner.owned_by(owner).await?;
+        // Who asks goes on to look whose they are now, to end them all (rule O2): what was kept
+        // of one before its login on another node would hide it.
+        for id in &listed {
+            self.shard(id).forget(id);
+        }
+        Ok(listed)
     }
 
     async fn scan(&self, cursor: Cursor, limit: usize) -> Result<Page, StoreError> {

@@ -1,5 +1,7 @@
 //! A disk that is full, or read-only.
 
+use std::time::{Duration, Instant};
+
 use session_core::{Created, Only, Owner, Store, StoreErrorKind, Written};
 use session_fs::{Durability, FsConfig, FsStore};
 
@@ -72,7 +74,15 @@ async fn a_read_only_disk_is_an_outage_that_ends_without_a_restart() {
     let store = FsStore::open(disk.path()).unwrap();
     let record = owned("ada");
     assert_eq!(store.create(&id(1), &record).await.unwrap(), Created::Done);
-    assert!(run(&["mount", "-o", "remount,ro"], disk.path()));
+    // It is refused while a file is open for writing: a process that another test's thread is
+    // just starting has a copy of each open file until its `exec`.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !run(&["mount", "-o", "remount,ro"], disk.path()) {
+        assert!(
+            Instant::now() < deadline,
+            "the disk does not become read-only"
+        );
+    }
     for answer in [
         store.ping().await,
         store.create(&id(2), &record).await.map(|_| ()),

@@ -1,3 +1,9 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use session_test_servers::RedisServer;
 
 use crate::process::state;
@@ -66,4 +72,30 @@ fn a_setting_redis_does_not_know_is_reported_in_its_words() {
     );
     assert!(error.contains("no-such-setting"), "{error}");
     assert!(!error.contains('\n'), "{error}");
+}
+
+#[test]
+fn a_redis_with_tls_shows_a_certificate_of_its_authority() {
+    let redis = RedisServer::builder().tls(true).start().unwrap();
+    assert_eq!(redis.url(), format!("rediss://127.0.0.1:{}", redis.port()));
+    assert_eq!(redis.command(&["PING"]).unwrap(), "PONG");
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(redis.ca()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(redis.addr()).unwrap();
+    let mut stream = rustls::StreamOwned::new(client, stream);
+    stream.write_all(b"PING\r\n").unwrap();
+    let mut answer = [0; 7];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"+PONG\r\n");
 }

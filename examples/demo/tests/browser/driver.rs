@@ -99,7 +99,7 @@ impl Browser {
         self.eval("document.documentElement.dataset.left = ''")
             .await;
         self.click(css).await;
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         // Between two pages there may be none to ask.
         while !matches!(self.try_eval(ARRIVED).await, Ok(Value::Bool(true))) {
             assert!(Instant::now() < deadline, "clicking {css} leads nowhere");

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
 
 use session_demo::page;
 
@@ -54,9 +53,6 @@ impl Server {
 
 /// Answers one request: a page for a GET, the way back to `/` for a POST.
 fn answer(mut stream: &TcpStream, shared: &Mutex<Shared>) -> Option<()> {
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .ok()?;
     let mut request = BufReader::new(stream);
     let mut first_line = String::new();
     request.read_line(&mut first_line).ok()?;

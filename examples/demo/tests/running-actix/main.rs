@@ -12,6 +12,8 @@ mod demo;
 mod command_line;
 #[path = "../running/ending.rs"]
 mod ending;
+#[path = "../running/every_store.rs"]
+mod every_store;
 #[path = "../running/kill.rs"]
 mod kill;
 #[path = "../running/outage.rs"]

@@ -20,10 +20,18 @@ fn what_cannot_be_had_ends_with_one_line_and_exit_code_2() {
         ),
         (&["--store", "sessions"], "begins with a scheme"),
         (
-            &["--store", "redis://u:hunter2@h"],
-            "not available in this version",
+            &["--store", "redis://u:hunter2@127.0.0.1:1"],
+            if cfg!(feature = "redis") {
+                "connecting to redis failed"
+            } else {
+                "the feature `redis`"
+            },
         ),
-        (&["--store", "cookie:"], "not available in this version"),
+        (&["--store", "cookie:"], "--secret-key-file FILE"),
+        (
+            &["--store", "cookie:sid", "--secret-key-file", key],
+            "--secret-key-file",
+        ),
         (&["--store", in_a_file.as_str()], "--store"),
         (&["--store", "memory:", "--bind", taken.as_str()], "--bind"),
         (

@@ -17,6 +17,8 @@ pub(crate) struct Demo {
 impl Demo {
     /// Starts it with `args` and waits until it listens.
     ///
+    /// Its store may take as long as a slow machine needs, unless `args` say otherwise.
+    ///
     /// # Panics
     ///
     /// If it ends instead.
@@ -32,9 +34,11 @@ impl Demo {
 
     /// The same under the default framework, on the address `bind`.
     pub(crate) fn start_with(args: &[&str], bind: &str) -> Self {
+        let hurried = args.iter().any(|arg| arg.starts_with("--store-timeout"));
         let stderr = NamedTempFile::new().expect("a temporary file can be made");
         let mut process = Command::new(env!("CARGO_BIN_EXE_session-demo"))
             .args(["--bind", bind])
+            .args(["--store-timeout=600"].iter().filter(|_| !hurried))
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ mod demo;
 
 mod command_line;
 mod ending;
+mod every_store;
 mod kill;
 mod outage;
 mod refusals;

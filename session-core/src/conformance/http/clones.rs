@@ -68,24 +68,44 @@ pub(super) async fn c1_what_is_done_beside_a_commit_that_met_another_is_kept(
     harness: &dyn HttpHarness,
 ) {
     let append = |item: u64| Step::Append("list".into(), item.into());
-    let world = World::new(harness).await;
-    let node = world.node(|config| config).await;
-    let shown = [get("list")];
-    let (running, held) =
-        beside(&world, &[append(1)], Step::Save, &[append(2)], &shown).await;
-    // Its own visitor's session: the only one there is.
-    let (id, record) = world.record().await;
-    let mut other = record.clone();
-    other.data = crate::Data::parse(r#"{"seen":1,"list":[9]}"#).unwrap();
-    other.version = record.version.next().unwrap();
-    let store = node.spy.inner();
-    let written = store.update(&id, &other, record.version).await;
-    assert_eq!(written.unwrap(), Written::Done);
-    held.open();
-    assert_eq!(world.probe.outcome("side").await, "[null]");
-    world.release("made", 1).await;
-    assert_eq!(running.answer().await.status, 200);
-    assert_eq!(world.data().await, r#"{"seen":1,"list":[9,1,2]}"#);
+    // While the first write is on its way, or the second, which builds on the other's record.
+    for while_first in [true, false] {
+        let world = World::new(harness).await;
+        let visitor = world.visitor().await;
+        let (id, record) = world.record().await;
+        let first = world.spy.hold(Operation::Update);
+        let running = visitor.start_post([
+            append(1),
+            Step::After("side".into(), vec![Step::Save]),
+            wait("go"),
+            append(2),
+            wait("made"),
+            get("list"),
+        ]);
+        world.release("side", 1).await;
+        first.reached_by(1).await;
+        let mut other = record.clone();
+        other.data = crate::Data::parse(r#"{"seen":1,"list":[9]}"#).unwrap();
+        other.version = record.version.next().unwrap();
+        let written = world.spy.inner().update(&id, &other, record.version).await;
+        assert_eq!(written.unwrap(), Written::Done);
+        let second = world.spy.hold(Operation::Update);
+        if while_first {
+            world.release("go", 1).await;
+            world.reached("made").await;
+        }
+        first.open();
+        second.reached_by(1).await;
+        if !while_first {
+            world.release("go", 1).await;
+            world.reached("made").await;
+        }
+        second.open();
+        assert_eq!(world.probe.outcome("side").await, "[null]");
+        world.release("made", 1).await;
+        assert_eq!(running.answer().await.status, 200);
+        assert_eq!(world.data().await, r#"{"seen":1,"list":[9,1,2]}"#);
+    }
 }
 
 pub(super) async fn c1_reload_never_puts_an_older_record_over_a_newer(harness: &dyn HttpHarness) {

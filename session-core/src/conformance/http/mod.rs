@@ -229,8 +229,10 @@ suite! {
         c3_what_becomes_of_lost_changes_is_configurable
         c3_a_login_by_another_tab_keeps_the_slow_one_out
         c4_endless_conflicts_end_as_an_error
+        c4_who_has_time_outlasts_any_number_of_conflicts
         c4_the_deadline_covers_the_queue
         c4_within_a_process_savers_do_not_collide
+        c4_what_a_saver_leaves_to_the_next_shuts_no_newer_login_out
     }
     doubt {
         c5_an_update_whose_answer_is_lost_counts_once

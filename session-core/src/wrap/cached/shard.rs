@@ -145,6 +145,14 @@ impl Shard {
         }
     }
 
+    /// Forgets the record under `id`, one that a read brings just now included.
+    pub(super) fn forget(&mut self, id: &SessionId) {
+        if let Some(under_way) = self.under_way.get_mut(id) {
+            under_way.epoch += 1;
+        }
+        self.take_record(id);
+    }
+
     /// Forgets what a sweep up to `before` may have removed, whatever is under way included.
     pub(super) fn swept(&mut self, before: Timestamp) {
         for under_way in self.under_way.values_mut() {

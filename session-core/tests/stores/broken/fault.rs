@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     AbsentIsAnError,
+    AcknowledgesWhatItDrops,
     BlindUpsert,
     CaseInsensitiveIds,
     ComparesOnlyTheCounter,
@@ -27,6 +28,7 @@ pub(crate) enum Fault {
     IgnoresABitOfTheId,
     IgnoresTheLastByteOfOwners,
     LoadJudges,
+    LoadLagsBehind,
     LoadTouches,
     LosesErrors,
     NeverRecovers,

@@ -34,6 +34,7 @@ struct Seen {
     deleted: Vec<SessionId>,
     cursor: Option<Cursor>,
     failed: bool,
+    calls: u64,
 }
 
 impl Broken {
@@ -47,6 +48,14 @@ impl Broken {
 
     fn seen<T>(&self, with: impl FnOnce(&mut Seen) -> T) -> T {
         with(&mut self.seen.lock().expect("nothing panics under the lock"))
+    }
+
+    /// Whether this is one of the calls that a fault of now and then hits.
+    fn every(&self, so_many: u64) -> bool {
+        self.seen(|seen| {
+            seen.calls += 1;
+            seen.calls.is_multiple_of(so_many)
+        })
     }
 
     fn id(&self, id: &SessionId) -> SessionId {
@@ -202,6 +211,11 @@ impl<H: Harness> Harness for BrokenHarness<H> {
             return Arc::new(MemoryStore::new());
         }
         Arc::new(Broken::new(self.harness.reopen().await, self.fault))
+    }
+
+    /// Every broken store meets these properties; few are there for them.
+    fn histories(&self) -> usize {
+        25
     }
 
     async fn plant(&self, id: &SessionId, what: Planted) {

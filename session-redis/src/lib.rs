@@ -1,0 +1,141 @@
+//! Sessions in Redis or Valkey: JSON that other languages read, conditional writes in one round
+//! trip, an owner index that is safe in a cluster.
+//!
+//! Rules:
+//!
+//! - A load is one `GET`; a create, an update (renewals included), a touch and a delete are one
+//!   `EVALSHA` on one key each. What changes the owner also writes the owner index.
+//! - Of writers that share a session, in any processes, each sees the version of the one before
+//!   it: the script compares, and writes, or does not.
+//! - A record is dropped by the server itself, `clock_skew` after its expiry and not before: loads
+//!   never prolong a life, touches and updates do so in the same step in which they write.
+//! - Whoever ends all sessions of an owner misses none that lives (one caveat: a failover, below).
+//! - A write whose answer was lost or late is an error and is not repeated: it may have happened.
+//!   The manager finds out.
+//! - A value that cannot be read, of a newer format, or of another type is reported and kept;
+//!   `delete` with [`Only::Any`](session_core::Only::Any) removes it.
+//! - No error, no `Debug` output and no source of an error holds a password.
+//!
+//! Caveat: give sessions a server, or at least a policy, that evicts nothing: `maxmemory-policy
+//! noeviction`, Redis' own default. With any other, a server that is full ends sessions that live,
+//! and drops owner indices, without a word. With it, it refuses new ones, which is
+//! [`Full`](session_core::StoreErrorKind::Full), and sessions can still end.
+//!
+//! ```no_run
+//! use session_core::{Clock, Created, Expiry, Record, Store, Token};
+//! use session_redis::RedisStore;
+//! use std::time::Duration;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = RedisStore::connect("redis://127.0.0.1:6379").await?;
+//! let token = Token::random()?;
+//! let expiry = Expiry::new(Some(Duration::from_secs(3600)), None);
+//! let record = Record::new(token.digest(), Clock::system().now(), expiry)?;
+//! assert_eq!(store.create(&token.id(), &record).await?, Created::Done);
+//! assert_eq!(store.load(&token.id()).await?, Some(record));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Servers: Redis 6 and later, Valkey 7.2 and later. The store sends `GET`, `EVALSHA`, `EVAL`,
+//! `ZSCORE`, `SCAN`, `PING`; its scripts run `DEL`, `EXISTS`, `GET`, `GETRANGE`, `PERSIST`,
+//! `PEXPIREAT`, `SET`, `SETRANGE`, `TIME`, `ZADD`, `ZRANGEBYSCORE`, `ZREM`, `ZREVRANGE`, `ZSCORE`.
+//! A user of its own needs these and the keys of the prefix.
+//!
+//! # What is stored
+//!
+//! | key | type | |
+//! |---|---|---|
+//! | `session:` and the id (22 characters of base64url) | string | one per session |
+//! | `session:owner:` and 64 hex digits: BLAKE3 of the owner's text | sorted set | one per owner |
+//! | `session:probe:` and 22 characters | string | for the moment of a ping |
+//!
+//! `session:` is the [prefix](RedisConfig::prefix). Stores with different prefixes in one database
+//! are apart, also if one prefix begins with another.
+//!
+//! The string is the record as JSON, in the form that [`session_core`] documents; its first fields
+//! stand at fixed offsets, so the scripts need no parser, and a touch replaces 41 bytes, however
+//! large the session. Other programs read it:
+//!
+//! ```python
+//! record = json.loads(redis.get("session:" + id))
+//! ```
+//!
+//! and may write it in any spelling of JSON, with a new `version`, and the key's expiry kept
+//! (`KEEPTTL`). The scripts leave such a value alone; the store then reads it, decides, and
+//! replaces exactly what it read, in its own spelling, with the fields it knows. A program that
+//! changes `owner`, `timeout` or `ends` has the owner index to write as well, as below.
+//!
+//! # In a cluster
+//!
+//! Every command has one key, so nothing depends on where keys are. Ids and hashes hold no brace:
+//! keys are spread by their whole text. A `{tag}` in the prefix is a hash tag, as Redis has it: it
+//! puts *all* sessions of the store into one slot, on one server.
+//!
+//! # How long records live
+//!
+//! The server drops a record (`PEXPIREAT`) when its expiry and
+//! [`clock_skew`](RedisConfig::clock_skew) have passed by its own clock. Records without an expiry
+//! stay. So there is nothing to sweep: `sweep` asks whether the server is there, and answers 0.
+//!
+//! # The owner index
+//!
+//! Members of the sorted set are ids; the score says until when the record may live. A record and
+//! its owner's index are in different slots, and no transaction spans them, so:
+//!
+//! - The entry is claimed before the record is written and released after it. What fails in
+//!   between leaves an entry too many, a *ghost*, and never one too few.
+//! - An entry made for a record last accessed at `a` with time-out `T` speaks for it until the
+//!   next step after `a`, and `T` more, or until its `ends`; a step is `T`, but at least a minute
+//!   and at most a day, counted from 1970. While touches and updates stay within the step (and the
+//!   limits do not grow) the entry is right as it is, and the script writes the record at once.
+//!   Otherwise it writes nothing and answers with the record: the store claims the index further,
+//!   and then replaces exactly that record. That is once in a step, not once a touch. (The score
+//!   also holds `clock_skew`, and up to 65 s by the id, so that equal scores are few.)
+//! - Every claim raises the score. A release is for the score that was read before the record was
+//!   written, so a login that claims the entry meanwhile keeps it. After a delete the entry goes
+//!   whatever its score: an id is not used again.
+//! - When its time is over, an entry is removed only after a look at the record, and only with the
+//!   score it had before the look. A login that has claimed an entry and not yet written the
+//!   record raised the score after the look, or writes a record whose time is over too.
+//!   Listing an owner looks at all such entries; a login at up to 16, so an index that nobody
+//!   lists does not grow for ever. A ghost is thus listed for a step and a time-out at most; only
+//!   that of a record without an expiry stays.
+//! - The set is listed by pages of 1,000, in the order of scores: a claim moves an entry on, so
+//!   none is missed, and no command keeps the server for long.
+//! - The set's own expiry is an hour after its last entry's time.
+//!
+//! # Durability
+//!
+//! What an acknowledged write survives is the server's to say; the application's end it always
+//! does.
+//!
+//! | server's setting | survives |
+//! |---|---|
+//! | neither `appendonly` nor `save` | nothing: with the server, all sessions end |
+//! | `save` (Redis' default) | the server's crash, but for what came after the last snapshot |
+//! | `appendonly yes` (`everysec`) | `kill -9` of the server; a power cut, but for the last second |
+//! | `appendonly yes`, `appendfsync always` | a power cut, at the price of a sync for each turn of the server |
+//!
+//! Replication is asynchronous: a primary that fails may take its last writes with it, those of
+//! an owner index too, while the session's, on another primary, stays. Such a session works and
+//! is not listed, until it is touched in its next step. `min-replicas-to-write` bounds this.
+
+mod config;
+mod connect;
+mod store;
+
+mod owners;
+mod revise;
+mod scan;
+mod scripts;
+
+mod answer;
+mod keys;
+mod link;
+mod url;
+
+mod failure;
+
+pub use config::RedisConfig;
+pub use store::RedisStore;

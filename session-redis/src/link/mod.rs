@@ -1,0 +1,250 @@
+//! The way to the servers: whatever it is made of, the store sees three methods.
+//!
+//! A command is sent again only if it was certainly not carried out: the server said so
+//! (`READONLY`, `MOVED`, `ASK`, `NOSCRIPT`), or there was no connection to send it on. One whose
+//! answer was lost or late is an error, and whether it was carried out is for the manager to
+//! find out.
+
+mod position;
+mod script;
+
+mod line;
+mod target;
+mod tls;
+
+mod sentinel;
+
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(feature = "cluster")]
+mod slots;
+
+#[cfg(feature = "pool")]
+mod pooled;
+#[cfg(all(feature = "pool", feature = "cluster"))]
+mod pooled_cluster;
+
+mod fault;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::{Cmd, RedisError, Value};
+
+pub(crate) use fault::is_refused_login;
+pub(crate) use line::Timeouts;
+pub(crate) use position::Position;
+pub(crate) use script::Script;
+pub(crate) use target::{Access, Address};
+pub(crate) use tls::Tls;
+
+#[cfg(feature = "cluster")]
+use cluster::Cluster;
+use fault::is_unknown_script;
+use line::Line;
+#[cfg(feature = "pool")]
+use pooled::Pooled;
+#[cfg(all(feature = "pool", feature = "cluster"))]
+use pooled_cluster::PooledCluster;
+use sentinel::Sentinels;
+use target::Target;
+
+/// A cheap clone; commands of all clones share the connections.
+#[derive(Clone)]
+pub(crate) struct Link(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Lines(Arc<Lines>),
+    #[cfg(feature = "cluster")]
+    Cluster(Cluster),
+    #[cfg(feature = "pool")]
+    Pool(Pooled),
+    #[cfg(all(feature = "pool", feature = "cluster"))]
+    ClusterPool(PooledCluster),
+    Manager(Arc<ConnectionManager>),
+}
+
+/// Connections to one server, which take turns.
+#[derive(Debug)]
+struct Lines {
+    lines: Vec<Line>,
+    turn: AtomicUsize,
+}
+
+impl Link {
+    /// `connections` to the server at `address`.
+    pub(crate) fn to_server(
+        address: &Address,
+        access: &Arc<Access>,
+        timeouts: Timeouts,
+        connections: usize,
+    ) -> Self {
+        let target = || Target::Server {
+            address: address.clone(),
+            access: Arc::clone(access),
+        };
+        Self::over(target, timeouts, connections)
+    }
+
+    /// `connections` to whom the sentinels call the primary of `name`.
+    pub(crate) fn to_primary(
+        sentinels: &[Address],
+        name: &str,
+        sentinel_access: &Access,
+        access: &Arc<Access>,
+        timeouts: Timeouts,
+        connections: usize,
+    ) -> Self {
+        let target = || {
+            Target::Primary(Sentinels::new(
+                sentinels.to_vec(),
+                name.to_owned(),
+                sentinel_access.clone(),
+                Arc::clone(access),
+            ))
+        };
+        Self::over(target, timeouts, connections)
+    }
+
+    fn over(target: impl Fn() -> Target, timeouts: Timeouts, connections: usize) -> Self {
+        let line = || Line::new(target(), timeouts);
+        Self(Kind::Lines(Arc::new(Lines {
+            lines: std::iter::repeat_with(line)
+                .take(connections.max(1))
+                .collect(),
+            turn: AtomicUsize::new(0),
+        })))
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn to_cluster(seeds: &[Address], access: &Arc<Access>, timeouts: Timeouts) -> Self {
+        let cluster = Cluster::new(seeds.to_vec(), Arc::clone(access), timeouts);
+        Self(Kind::Cluster(cluster))
+    }
+
+    #[cfg(feature = "pool")]
+    pub(crate) fn over_pool(pool: deadpool_redis::Pool) -> Self {
+        Self(Kind::Pool(Pooled::new(pool)))
+    }
+
+    /// A pool of up to `size` connections to the server at `address`.
+    #[cfg(feature = "pool")]
+    pub(crate) fn over_own_pool(
+        address: &Address,
+        access: &Access,
+        timeouts: Timeouts,
+        size: usize,
+    ) -> Result<Self, RedisError> {
+        Ok(Self::over_pool(pooled::pool(
+            &access.client(address)?,
+            timeouts,
+            size,
+        )?))
+    }
+
+    #[cfg(all(feature = "pool", feature = "cluster"))]
+    pub(crate) fn over_cluster_pool(pool: deadpool_redis::cluster::Pool) -> Self {
+        Self(Kind::ClusterPool(PooledCluster::new(pool)))
+    }
+
+    pub(crate) fn over_manager(manager: ConnectionManager) -> Self {
+        Self(Kind::Manager(Arc::new(manager)))
+    }
+
+    /// Makes sure that the servers are there and let us in.
+    pub(crate) async fn connect(&self) -> Result<(), RedisError> {
+        match &self.0 {
+            Kind::Lines(lines) => lines.next().connect().await,
+            #[cfg(feature = "cluster")]
+            Kind::Cluster(cluster) => cluster.connect().await,
+            #[cfg(feature = "pool")]
+            Kind::Pool(pool) => pool.command(&redis::cmd("PING")).await.map(drop),
+            #[cfg(all(feature = "pool", feature = "cluster"))]
+            Kind::ClusterPool(pool) => pool.command(&redis::cmd("PING")).await.map(drop),
+            Kind::Manager(_) => self.command(&redis::cmd("PING")).await.map(drop),
+        }
+    }
+
+    /// One command, routed by its first key.
+    pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, RedisError> {
+        match &self.0 {
+            Kind::Lines(lines) => Ok(lines.next().command(command).await?),
+            #[cfg(feature = "cluster")]
+            Kind::Cluster(cluster) => cluster.command(command).await,
+            #[cfg(feature = "pool")]
+            Kind::Pool(pool) => pool.command(command).await,
+            #[cfg(all(feature = "pool", feature = "cluster"))]
+            Kind::ClusterPool(pool) => pool.command(command).await,
+            Kind::Manager(manager) => {
+                let mut manager = ConnectionManager::clone(manager);
+                manager.req_packed_command(command).await?.extract_error()
+            }
+        }
+    }
+
+    /// A script on one key; a server that does not know it is taught it.
+    pub(crate) async fn script(
+        &self,
+        script: &Script,
+        key: &[u8],
+        args: &[&[u8]],
+    ) -> Result<Value, RedisError> {
+        match self.command(&script.evalsha(key, args)).await {
+            Err(error) if is_unknown_script(&error) => self.command(&script.eval(key, args)).await,
+            answer => answer,
+        }
+    }
+
+    /// One step of `SCAN` over one of the primaries.
+    ///
+    /// A key that moves from one primary to another during the scan may be missed.
+    pub(crate) async fn scan(
+        &self,
+        position: Position,
+        pattern: &[u8],
+        count: usize,
+    ) -> Result<(Vec<Vec<u8>>, Option<Position>), RedisError> {
+        let mut step = redis::cmd("SCAN");
+        step.arg(position.cursor).arg("MATCH").arg(pattern);
+        step.arg("COUNT").arg(count.max(1));
+        let (answer, node, next) = match &self.0 {
+            #[cfg(feature = "cluster")]
+            Kind::Cluster(cluster) => {
+                let (line, node, next) = cluster.primary_and_next(&position.node).await?;
+                (line.command(&step).await?, node, next)
+            }
+            #[cfg(all(feature = "pool", feature = "cluster"))]
+            Kind::ClusterPool(pool) => pool.command_at(&position.node, &step).await?,
+            _ => (self.command(&step).await?, String::new(), None),
+        };
+        let (cursor, keys): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
+        let next = match (cursor, next) {
+            (0, None) => None,
+            (0, Some(node)) => Some(Position { cursor: 0, node }),
+            (cursor, _) => Some(Position { cursor, node }),
+        };
+        Ok((keys, next))
+    }
+}
+
+impl Lines {
+    fn next(&self) -> &Line {
+        match &*self.lines {
+            [only] => only,
+            lines => &lines[self.turn.fetch_add(1, Ordering::Relaxed) % lines.len()],
+        }
+    }
+}
+
+/// The kind and the addresses: a driver's own text may hold a password.
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Manager(_) => f.write_str("Manager"),
+            kind => kind.fmt(f),
+        }
+    }
+}

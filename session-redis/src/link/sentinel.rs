@@ -1,0 +1,116 @@
+//! Who the primary is, by asking the sentinels, each time a connection to it is made.
+//!
+//! Redis documentation, "Guidelines for Redis clients with support for Redis Sentinel": ask one
+//! sentinel after the other, go on from one that does not answer, and ask the server it names
+//! for its role: a sentinel may not know yet, or no longer, and a server that was demoted still
+//! answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use redis::{Client, ErrorKind, RedisError, ServerErrorKind, Value};
+
+use super::fault::timed_out;
+use super::line::{Ask, Live, Timeouts};
+use super::target::{Access, Address};
+
+/// The sentinels of one primary.
+pub(crate) struct Sentinels {
+    addresses: Vec<Address>,
+    /// What the primary is called among them.
+    name: String,
+    /// Towards the sentinels.
+    access: Access,
+    /// Towards the primary.
+    server: Arc<Access>,
+    /// Who is asked first: another one each time, as one of them may know only the past.
+    first: AtomicUsize,
+}
+
+impl Sentinels {
+    pub(crate) fn new(
+        addresses: Vec<Address>,
+        name: String,
+        access: Access,
+        server: Arc<Access>,
+    ) -> Self {
+        Self {
+            addresses,
+            name,
+            access,
+            server,
+            first: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) async fn primary(&self, timeouts: Timeouts) -> Result<Client, RedisError> {
+        let first = self.first.fetch_add(1, Ordering::Relaxed);
+        // Two that hang leave time for the third and for the server.
+        let each = timeouts.connect / 4;
+        let mut failure = None;
+        for turn in 0..self.addresses.len() {
+            let sentinel = &self.addresses[first.wrapping_add(turn) % self.addresses.len()];
+            match tokio::time::timeout(each, self.ask(sentinel, timeouts)).await {
+                Ok(Ok(primary)) => return self.server.client(&primary),
+                Ok(Err(error)) => failure = Some(error),
+                Err(_) => failure = Some(timed_out("no sentinel answered in time")),
+            }
+        }
+        Err(failure
+            .unwrap_or_else(|| (ErrorKind::EmptySentinelList, "no sentinel is named").into()))
+    }
+
+    async fn ask(&self, sentinel: &Address, timeouts: Timeouts) -> Result<Address, RedisError> {
+        let live = Live::connect(&self.access.client(sentinel)?, timeouts).await?;
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
+        let answer = live.carry_out(&question, Ask::No).await?;
+        let named: Option<(String, u16)> = redis::from_redis_value(answer)?;
+        match named {
+            Some((host, port)) => Ok(Address::Tcp(host, port)),
+            None => Err((
+                ErrorKind::MasterNameNotFoundBySentinel,
+                "the sentinels do not know the primary's name",
+            )
+                .into()),
+        }
+    }
+
+    pub(crate) async fn check(&self, live: &Live) -> Result<(), RedisError> {
+        let role = match live.carry_out(&redis::cmd("ROLE"), Ask::No).await {
+            Ok(Value::Array(role)) => role,
+            Ok(_) => return Err(not_a_primary()),
+            // This user may not ask. The first write will tell.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        match role
+            .into_iter()
+            .next()
+            .map(redis::from_redis_value::<String>)
+        {
+            Some(Ok(role)) if role == "master" => Ok(()),
+            _ => Err(not_a_primary()),
+        }
+    }
+}
+
+fn not_a_primary() -> RedisError {
+    (
+        ErrorKind::MasterNameNotFoundBySentinel,
+        "the server that the sentinels name is not a primary",
+    )
+        .into()
+}
+
+impl fmt::Debug for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentinels")
+            .field("addresses", &self.addresses)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

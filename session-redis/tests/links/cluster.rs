@@ -1,0 +1,178 @@
+//! A cluster whose keys move and whose primaries fail.
+
+use std::time::Duration;
+
+use session_core::conformance::samples;
+use session_core::{SessionId, Store, Written};
+use session_redis::RedisStore;
+use session_test_servers::{RedisCluster, RedisServer};
+
+use crate::probes::{
+    all_ids, carries_out_everything, comes_back, create_some, is_unreachable, keeps_replies_apart,
+    scripts_run, until,
+};
+
+fn key(id: &SessionId) -> String {
+    format!("session:{}", id.encode().as_str())
+}
+
+/// Waits until a new record on the primary of `id` can be written, by the record itself.
+async fn serves(store: &RedisStore, id: &SessionId) {
+    let deadline = std::time::Instant::now() + crate::probes::PATIENCE;
+    loop {
+        match store.load(id).await {
+            Ok(Some(record)) => {
+                let next = samples::next_of(&record);
+                if let Ok(written) = store.update(id, &next, record.version).await {
+                    assert_eq!(written, Written::Done);
+                    return;
+                }
+            }
+            Ok(None) => panic!("an acknowledged record is gone"),
+            Err(error) => assert!(std::time::Instant::now() < deadline, "still: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_found_through_any_of_its_servers() {
+    let mut cluster = RedisCluster::start().unwrap();
+    for node in cluster.nodes() {
+        let url = format!("redis+cluster://127.0.0.1:1,{}", node.addr());
+        let store = RedisStore::connect(&url).await.unwrap();
+        for _ in 0..5 {
+            carries_out_everything(&store).await;
+        }
+    }
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    keeps_replies_apart(&store).await;
+    let created = create_some(&store, 200).await;
+    let listed = all_ids(&store).await;
+    assert!(created.iter().all(|(id, _)| listed.contains(id)));
+    for node in cluster.nodes() {
+        let on_node: usize = node.command(&["DBSIZE"]).unwrap().trim().parse().unwrap();
+        assert!(on_node > 0, "the keys are on all nodes");
+        node.command(&["SCRIPT", "FLUSH"]).unwrap();
+    }
+    for _ in 0..5 {
+        carries_out_everything(&store).await;
+    }
+    let url = cluster.url();
+    for node in cluster.nodes_mut() {
+        node.kill();
+    }
+    is_unreachable(&url).await;
+}
+
+#[tokio::test]
+async fn a_key_is_followed_while_its_slot_moves_and_after() {
+    let cluster = RedisCluster::start().unwrap();
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let (id, mut record) = create_some(&store, 1).await[0].clone();
+    let key = key(&id);
+    let from = cluster.primary_of(key.as_bytes());
+    let to = (from + 1) % 3;
+    let node = |index: usize| -> &RedisServer { &cluster.nodes()[index] };
+    let slot = node(0).command(&["CLUSTER", "KEYSLOT", &key]).unwrap();
+    let slot = slot.trim();
+    let name = |index: usize| node(index).command(&["CLUSTER", "MYID"]).unwrap();
+    let (from_name, to_name) = (name(from), name(to));
+    let (from_name, to_name) = (from_name.trim(), to_name.trim());
+    let set = |index: usize, what: &[&str]| {
+        let command = [&["CLUSTER", "SETSLOT", slot][..], what].concat();
+        node(index).command(&command).unwrap();
+    };
+    let mut update = async || {
+        let next = samples::next_of(&record);
+        let written = store.update(&id, &next, record.version).await.unwrap();
+        assert_eq!(written, Written::Done);
+        assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&next));
+        record = next;
+    };
+    set(to, &["IMPORTING", from_name]);
+    set(from, &["MIGRATING", to_name]);
+    update().await;
+    let port = node(to).port().to_string();
+    let migrate = ["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"];
+    node(from).command(&migrate).unwrap();
+    // The old owner says ASK.
+    update().await;
+    set(to, &["NODE", to_name]);
+    set(from, &["NODE", to_name]);
+    // Now it says MOVED.
+    update().await;
+    assert_eq!(cluster.primary_of(key.as_bytes()), to);
+}
+
+#[tokio::test]
+async fn a_killed_primary_is_followed_to_its_replica() {
+    let mut cluster = RedisCluster::builder().replicas(1).start().unwrap();
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let created = create_some(&store, 30).await;
+    replicated(&cluster).await;
+    let (id, _) = &created[0];
+    let old = cluster.primary_of(key(id).as_bytes());
+    cluster.nodes_mut()[old].kill();
+    serves(&store, id).await;
+    assert_ne!(cluster.primary_of(key(id).as_bytes()), old);
+    let listed = all_ids(&store).await;
+    for (id, _) in &created {
+        assert!(store.load(id).await.unwrap().is_some());
+        assert!(listed.contains(id));
+    }
+    cluster.nodes_mut()[old].restart().unwrap();
+    comes_back(&store).await;
+}
+
+#[tokio::test]
+async fn a_hung_primary_is_left_for_its_replica() {
+    let cluster = RedisCluster::builder().replicas(1).start().unwrap();
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let (id, _) = create_some(&store, 1).await[0].clone();
+    replicated(&cluster).await;
+    let old = cluster.primary_of(key(&id).as_bytes());
+    cluster.nodes()[old].freeze();
+    serves(&store, &id).await;
+    cluster.nodes()[old].thaw();
+    serves(&store, &id).await;
+    carries_out_everything(&store).await;
+}
+
+#[tokio::test]
+async fn a_clusters_command_whose_answer_was_late_is_not_sent_again() {
+    let cluster = RedisCluster::start().unwrap();
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let (id, record) = create_some(&store, 1).await[0].clone();
+    let node = &cluster.nodes()[cluster.primary_of(key(&id).as_bytes())];
+    let next = samples::next_of(&record);
+    store.update(&id, &next, record.version).await.unwrap();
+    let before = scripts_run(node);
+    node.freeze();
+    let last = samples::next_of(&next);
+    store.update(&id, &last, next.version).await.unwrap_err();
+    node.thaw();
+    until("the late update", || scripts_run(node) > before).await;
+    serves(&store, &id).await;
+    // The late one and that of `serves`.
+    assert_eq!(scripts_run(node), before + 2);
+}
+
+async fn replicated(cluster: &RedisCluster) {
+    until("replication", || {
+        cluster.nodes().iter().all(|node| {
+            let info = node.command(&["INFO", "replication"]).unwrap_or_default();
+            let offset = |name: &str| {
+                let line = info.lines().find(|line| line.contains(name));
+                line.and_then(|line| line.rsplit(['=', ':']).next()?.trim().parse::<u64>().ok())
+            };
+            let acknowledged = info.lines().find(|line| line.starts_with("slave0:"));
+            let acknowledged = acknowledged.and_then(|line| {
+                let field = line.split(',').find_map(|field| field.strip_prefix("offset="));
+                field?.parse::<u64>().ok()
+            });
+            !info.contains("role:master") || acknowledged >= offset("master_repl_offset:")
+        })
+    })
+    .await;
+}

@@ -1,0 +1,93 @@
+//! Pools of connections, the application's and ours.
+
+use std::time::Duration;
+
+use deadpool_redis::{Manager, Pool, Runtime};
+use session_core::conformance::samples;
+use session_core::{Created, Store};
+use session_redis::{RedisConfig, RedisStore};
+use session_test_servers::{Proxy, RedisServer};
+
+use crate::probes::{
+    carries_out_everything, comes_back, create_some, is_unreachable, keeps_replies_apart,
+    scripts_run,
+};
+
+fn pool(url: &str, size: usize) -> Pool {
+    let manager = Manager::new(url).unwrap();
+    let pool = Pool::builder(manager).max_size(size);
+    let pool = pool.runtime(Runtime::Tokio1);
+    pool.wait_timeout(Some(Duration::from_secs(2)))
+        .create_timeout(Some(Duration::from_secs(2)))
+        .recycle_timeout(Some(Duration::from_secs(2)))
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_pool_of_the_applications_own_and_one_of_ours_are_used() {
+    let server = RedisServer::start().unwrap();
+    let config = RedisConfig::from_pool(pool(&server.url(), 2)).prefix("a:");
+    for store in [
+        RedisStore::from_pool(pool(&server.url(), 4)),
+        RedisStore::with_config(config).await.unwrap(),
+        RedisStore::connect(&format!("{}?pool=4", server.url()))
+            .await
+            .unwrap(),
+    ] {
+        carries_out_everything(&store).await;
+        keeps_replies_apart(&store).await;
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        carries_out_everything(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pool_survives_a_restart_and_a_stall() {
+    let mut server = RedisServer::start().unwrap();
+    let proxy = Proxy::to(server.addr()).unwrap();
+    let url = format!("{}?pool=4", server.url_at(proxy.addr()));
+    let store = RedisStore::connect(&url).await.unwrap();
+    carries_out_everything(&store).await;
+    server.restart().unwrap();
+    comes_back(&store).await;
+    proxy.stall();
+    store.ping().await.unwrap_err();
+    proxy.flow();
+    comes_back(&store).await;
+    server.kill();
+    is_unreachable(&url).await;
+}
+
+#[tokio::test]
+async fn a_pools_command_whose_answer_was_late_is_not_sent_again() {
+    let server = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&format!("{}?pool=1", server.url()))
+        .await
+        .unwrap();
+    let (id, record) = create_some(&store, 1).await[0].clone();
+    let next = samples::next_of(&record);
+    let before = scripts_run(&server);
+    // The connection is lent out before the server hangs, so that it is the command that waits.
+    server
+        .command(&["CLIENT", "PAUSE", "3000", "WRITE"])
+        .unwrap();
+    store.update(&id, &next, record.version).await.unwrap_err();
+    server.command(&["CLIENT", "UNPAUSE"]).unwrap();
+    comes_back(&store).await;
+    assert!(scripts_run(&server) <= before + 2);
+}
+
+#[tokio::test]
+async fn a_pool_leaves_a_demoted_server_as_a_whole() {
+    let primary = RedisServer::start().unwrap();
+    let server = RedisServer::start().unwrap();
+    let store = RedisStore::from_pool(pool(&server.url(), 4));
+    keeps_replies_apart(&store).await;
+    let port = primary.port().to_string();
+    server.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
+    store.ping().await.unwrap_err();
+    server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    let (id, record) = (samples::id(), samples::plain_record());
+    assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+}

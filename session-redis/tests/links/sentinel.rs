@@ -1,0 +1,107 @@
+//! A primary under the eyes of sentinels.
+
+use std::net::SocketAddr;
+
+use session_core::{ErrorKind, Store};
+use session_redis::RedisStore;
+use session_test_servers::{RedisSentinel, RedisServer};
+
+use crate::probes::{
+    cannot_connect, carries_out_everything, comes_back, create_some, is_unreachable,
+    keeps_replies_apart, until,
+};
+
+async fn replicated(sentinel: &mut RedisSentinel) {
+    let offset = |server: &RedisServer, name: &str| {
+        let info = server.command(&["INFO", "replication"]).unwrap_or_default();
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|offset| offset.trim().parse::<u64>().ok())
+    };
+    until("replication", || {
+        let written = offset(sentinel.primary(), "master_repl_offset:");
+        written.is_some() && offset(sentinel.replica(), "slave_repl_offset:") >= written
+    })
+    .await;
+}
+
+async fn failed_over(sentinel: &RedisSentinel, from: SocketAddr) {
+    until("the failover", || sentinel.primary_now() != from).await;
+}
+
+#[tokio::test]
+async fn the_primary_is_found_through_any_sentinel() {
+    let mut sentinel = RedisSentinel::start().unwrap();
+    let url = sentinel.url();
+    let store = RedisStore::connect(&url).await.unwrap();
+    carries_out_everything(&store).await;
+    keeps_replies_apart(&store).await;
+    sentinel.sentinels()[0].kill();
+    sentinel.sentinels()[1].freeze();
+    for _ in 0..3 {
+        let store = RedisStore::connect(&url).await.unwrap();
+        carries_out_everything(&store).await;
+    }
+    let wrong = url.replace("/sessions", "/others");
+    sentinel.sentinels()[1].thaw();
+    let error = cannot_connect(&wrong).await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    for server in sentinel.sentinels() {
+        server.kill();
+    }
+    is_unreachable(&url).await;
+    // A primary that is connected to needs no sentinel.
+    carries_out_everything(&store).await;
+}
+
+#[tokio::test]
+async fn a_killed_primary_is_followed_to_its_replica() {
+    let mut sentinel = RedisSentinel::start().unwrap();
+    let store = RedisStore::connect(&sentinel.url()).await.unwrap();
+    let created = create_some(&store, 5).await;
+    replicated(&mut sentinel).await;
+    let old = sentinel.primary_now();
+    sentinel.primary().kill();
+    comes_back(&store).await;
+    assert_ne!(sentinel.primary_now(), old);
+    for (id, record) in created {
+        assert_eq!(store.load(&id).await.unwrap(), Some(record));
+    }
+}
+
+#[tokio::test]
+async fn a_hung_primary_is_left_and_not_returned_to_when_it_wakes() {
+    let mut sentinel = RedisSentinel::start().unwrap();
+    let store = RedisStore::connect(&sentinel.url()).await.unwrap();
+    create_some(&store, 1).await;
+    replicated(&mut sentinel).await;
+    let old = sentinel.primary_now();
+    sentinel.primary().freeze();
+    failed_over(&sentinel, old).await;
+    comes_back(&store).await;
+    sentinel.primary().thaw();
+    until("the old primary's demotion", || {
+        let role = sentinel.primary().command(&["ROLE"]).unwrap_or_default();
+        role.starts_with("slave")
+    })
+    .await;
+    for _ in 0..20 {
+        create_some(&store, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_primary_that_was_replaced_in_good_order_is_left_at_its_refusal() {
+    let mut sentinel = RedisSentinel::start().unwrap();
+    let store = RedisStore::connect(&sentinel.url()).await.unwrap();
+    create_some(&store, 1).await;
+    replicated(&mut sentinel).await;
+    let old = sentinel.primary_now();
+    let failover = ["SENTINEL", "FAILOVER", "sessions"];
+    until("the order to be taken", || {
+        sentinel.sentinels()[0].command(&failover).is_ok()
+    })
+    .await;
+    failed_over(&sentinel, old).await;
+    comes_back(&store).await;
+    store.ping().await.unwrap();
+}

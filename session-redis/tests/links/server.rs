@@ -1,0 +1,211 @@
+//! One server, and what can happen to it.
+
+use std::time::Duration;
+
+use session_core::conformance::samples;
+use session_core::{Created, Store, StoreErrorKind};
+use session_redis::{RedisConfig, RedisStore};
+use session_test_servers::{Proxy, RedisServer};
+
+use crate::probes::{
+    PATIENCE, carries_out_everything, comes_back, connections_accepted, create_some,
+    is_unreachable, keeps_replies_apart, scripts_run, until,
+};
+
+#[tokio::test]
+async fn a_server_is_connected_to_by_url_and_by_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("redis.sock");
+    let server = RedisServer::start().unwrap();
+    for rest in ["", "/", "/2", "?connections=3"] {
+        let url = format!("{}{rest}", server.url());
+        carries_out_everything(&RedisStore::connect(&url).await.unwrap()).await;
+    }
+    // The system's own relay would do as well; a symbolic link shows that the path is used.
+    let name = server.command(&["CONFIG", "GET", "unixsocket"]).unwrap();
+    let path = name.lines().last().unwrap();
+    std::os::unix::fs::symlink(path, &socket).unwrap();
+    let url = format!("redis+unix://{}?database=3", socket.display());
+    carries_out_everything(&RedisStore::connect(&url).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn without_a_server_connecting_ends_with_an_error() {
+    let mut server = RedisServer::start().unwrap();
+    let url = server.url();
+    server.freeze();
+    is_unreachable(&url).await;
+    server.kill();
+    is_unreachable(&url).await;
+}
+
+#[tokio::test]
+async fn a_restarted_server_is_used_again_and_has_kept_what_it_acknowledged() {
+    let mut server = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let kept = create_some(&store, 3).await;
+    server.kill();
+    let error = store.load(&kept[0].0).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    server.restart().unwrap();
+    comes_back(&store).await;
+    for (id, record) in kept {
+        assert_eq!(store.load(&id).await.unwrap(), Some(record));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ended_while_idle_costs_no_request() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::to(server.addr()).unwrap();
+    let store = RedisStore::connect(&server.url_at(proxy.addr()))
+        .await
+        .unwrap();
+    for _ in 0..5 {
+        create_some(&store, 1).await;
+        proxy.cut();
+        // The end of the connection is in the kernel's hands; it is read before the timer.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_stalls_costs_only_the_requests_of_that_time() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::to(server.addr()).unwrap();
+    let store = RedisStore::connect(&server.url_at(proxy.addr()))
+        .await
+        .unwrap();
+    let (id, record) = create_some(&store, 1).await[0].clone();
+    proxy.stall();
+    let error = store.load(&id).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    proxy.flow();
+    comes_back(&store).await;
+    assert_eq!(store.load(&id).await.unwrap(), Some(record));
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_heard_is_replaced() {
+    let server = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let before = connections_accepted(&server);
+    server.freeze();
+    store.ping().await.unwrap_err();
+    server.thaw();
+    comes_back(&store).await;
+    // The one that asks is counted too.
+    assert!(connections_accepted(&server) > before + 1);
+}
+
+#[tokio::test]
+async fn a_command_whose_answer_was_lost_is_not_sent_again() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::to(server.addr()).unwrap();
+    let store = RedisStore::connect(&server.url_at(proxy.addr()))
+        .await
+        .unwrap();
+    let (id, record) = create_some(&store, 1).await[0].clone();
+    let next = samples::next_of(&record);
+    store.update(&id, &next, record.version).await.unwrap();
+    let before = scripts_run(&server);
+    proxy.lose_next_reply();
+    let last = samples::next_of(&next);
+    let error = store.update(&id, &last, next.version).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    comes_back(&store).await;
+    assert_eq!(store.load(&id).await.unwrap(), Some(last));
+    // The lost one, and what `comes_back` has created.
+    assert_eq!(scripts_run(&server), before + 2);
+}
+
+#[tokio::test]
+async fn a_command_whose_answer_was_late_is_not_sent_again() {
+    let server = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let (id, record) = create_some(&store, 1).await[0].clone();
+    let next = samples::next_of(&record);
+    store.update(&id, &next, record.version).await.unwrap();
+    let before = scripts_run(&server);
+    server.freeze();
+    let last = samples::next_of(&next);
+    store.update(&id, &last, next.version).await.unwrap_err();
+    server.thaw();
+    comes_back(&store).await;
+    until("the late update", || scripts_run(&server) >= before + 2).await;
+    assert_eq!(store.load(&id).await.unwrap(), Some(last));
+    assert_eq!(scripts_run(&server), before + 2);
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_scripts_is_taught_them_again() {
+    let server = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    for _ in 0..3 {
+        carries_out_everything(&store).await;
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_demoted_server_is_noticed_by_its_refusal() {
+    let primary = RedisServer::start().unwrap();
+    let server = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    create_some(&store, 1).await;
+    let port = primary.port().to_string();
+    server.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
+    let error = store
+        .create(&samples::id(), &samples::plain_record())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    store.ping().await.unwrap_err();
+    server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    comes_back(&store).await;
+}
+
+#[tokio::test]
+async fn an_address_that_leads_to_a_new_primary_is_followed_at_the_first_refusal() {
+    let old = RedisServer::start().unwrap();
+    let new = RedisServer::start().unwrap();
+    // As behind a name that a provider moves: new connections lead elsewhere.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let primary = std::sync::Arc::new(std::sync::Mutex::new(old.addr()));
+    let now = primary.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = std::net::TcpStream::connect(*now.lock().unwrap()).unwrap();
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    let store = RedisStore::connect(&url).await.unwrap();
+    create_some(&store, 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    *primary.lock().unwrap() = new.addr();
+    let port = new.port().to_string();
+    old.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
+    let (id, record) = (samples::id(), samples::plain_record());
+    assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+    assert!(
+        new.command(&["KEYS", "*"])
+            .unwrap()
+            .contains(id.encode().as_str())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_requests_do_not_mix_up_the_replies_of_others() {
+    let server = RedisServer::start().unwrap();
+    for connections in [1, 3] {
+        let config = RedisConfig::new(server.url()).connections(connections);
+        let store = RedisStore::with_config(config).await.unwrap();
+        tokio::time::timeout(PATIENCE, keeps_replies_apart(&store))
+            .await
+            .unwrap();
+    }
+}

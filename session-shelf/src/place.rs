@@ -1,0 +1,123 @@
+//! Where a database is on the disk: made for its owner alone, and recognized when asked again.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// The file that a database's content is in.
+#[derive(Debug)]
+pub(crate) struct Place {
+    file: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Place {
+    /// Remembers which file is at a path now.
+    pub(crate) fn of(file: PathBuf) -> Result<Self, Failure> {
+        let identity = identity(&file)?;
+        Ok(Self { file, identity })
+    }
+
+    /// Fails if the file was moved or deleted: what is written then would be lost with the
+    /// process.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match identity(&self.file) {
+            Ok(found) if found == self.identity => Ok(()),
+            Ok(_) => Err(Failure::unavailable(format!(
+                "another file is in the place of {}, which is in use",
+                self.file.display()
+            ))),
+            Err(error) => Err(Failure::unavailable(format!(
+                "the file {} is no longer there to be used: {error}",
+                self.file.display()
+            ))),
+        }
+    }
+}
+
+fn identity(file: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::metadata(file)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// Whether a database may be made where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Make,
+    Refuse,
+}
+
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    if path.as_os_str().is_empty() {
+        return Err(Failure::unavailable("the path is empty"));
+    }
+    Ok(std::path::absolute(path)?)
+}
+
+/// Makes a folder, and those above it, for its owner alone.
+pub(crate) fn make_folder(dir: &Path) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    Ok(())
+}
+
+/// Takes away what others may do with a file or folder.
+pub(crate) fn close_to_others(path: &Path) -> Result<(), Failure> {
+    let found = fs::metadata(path)?;
+    let mode = found.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7700))?;
+    }
+    Ok(())
+}
+
+/// Opens a regular file for reading and writing, and makes it if that is asked for.
+pub(crate) fn open_file(path: &Path, missing: Missing) -> Result<File, Failure> {
+    // A file that is none, such as a named pipe, would make the opening wait.
+    if let Ok(found) = fs::metadata(path)
+        && !found.is_file()
+    {
+        let path = path.display();
+        return Err(Failure::unavailable(format!(
+            "{path} is not a regular file"
+        )));
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(missing == Missing::Make)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    Ok(file)
+}
+
+/// Locks a file against other processes, and other stores of this one, for as long as it is open.
+pub(crate) fn lock(file: &File, path: &Path) -> Result<(), Failure> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+pub(crate) fn in_use(path: &Path) -> Failure {
+    Failure::unavailable(format!(
+        "another process, or another store of this one, has {} open",
+        path.display()
+    ))
+}
+
+/// Brings the names in a folder, and the folder's own, to the disk.
+pub(crate) fn sync_names(dir: &Path) -> Result<(), Failure> {
+    File::open(dir)?.sync_all()?;
+    if let Some(above) = dir.parent() {
+        // Whoever may not read the folder above did not make this one either.
+        if let Ok(above) = File::open(above) {
+            above.sync_all()?;
+        }
+    }
+    Ok(())
+}

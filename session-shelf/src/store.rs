@@ -1,0 +1,207 @@
+//! The store: a read is one hand-over to a blocking thread, a write one to the thread that writes.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use session_core::{
+    Created, Cursor, Error, Only, Owner, Page, Record, SessionId, Store, StoreError, Timestamp,
+    Touch, Version, Written,
+};
+
+use crate::config::ShelfConfig;
+use crate::engine::{self, View};
+use crate::failure::Failure;
+use crate::layout;
+use crate::place::{self, Missing};
+use crate::records;
+use crate::shelf::Shelf;
+use crate::writer::Writer;
+use crate::writes::{Create, Delete, Encoded, Ping, Sweep, Touching, Update, Write as _};
+
+/// Sessions in an embedded database; cheap to clone, the clones share it.
+///
+/// Needs a tokio runtime (actix-web's is one). One store at a time has a database open. When the
+/// last clone is dropped, the database is closed; that may wait for the disk, up to 20 seconds.
+#[derive(Clone)]
+pub struct ShelfStore {
+    shelf: Arc<Shelf>,
+    writer: Arc<Writer>,
+    path: Arc<Path>,
+}
+
+impl ShelfStore {
+    /// A store with the default options, in sled, in the folder `sled` below `dir`.
+    ///
+    /// Opens the database, and makes it if it is missing: this waits for the disk, longer after
+    /// a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`](session_core::ErrorKind::Unavailable): it cannot be opened, or
+    /// another process has it open; the message says which.
+    /// [`ErrorKind::Corrupt`](session_core::ErrorKind::Corrupt): what is there is no such
+    /// database, or a damaged one. [`ErrorKind::NewerFormat`](session_core::ErrorKind::NewerFormat):
+    /// a later version of this crate made it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = session_shelf::ShelfStore::sled(dir.path())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "sled")]
+    pub fn sled(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::with_config(ShelfConfig::sled(dir))
+    }
+
+    /// A store with the default options, in redb, in one file.
+    ///
+    /// # Errors
+    ///
+    /// As for a store in sled.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = session_shelf::ShelfStore::redb(dir.path().join("sessions.redb"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "redb")]
+    pub fn redb(file: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::with_config(ShelfConfig::redb(file))
+    }
+
+    /// A store with these options.
+    ///
+    /// # Errors
+    ///
+    /// As for a store with the default ones.
+    pub fn with_config(config: ShelfConfig) -> Result<Self, Error> {
+        Self::open(config).map_err(|failure| failure.into_error("opening the database"))
+    }
+
+    fn open(config: ShelfConfig) -> Result<Self, Failure> {
+        let path = place::absolute(config.path())?;
+        let config = config.at(path.clone());
+        let opener = Box::new(move |missing| engine::open(&config, missing));
+        let shelf = Arc::new(Shelf::open(opener, Missing::Make)?);
+        layout::begin(&shelf)?;
+        Self::on(shelf, &path)
+    }
+
+    pub(crate) fn on(shelf: Arc<Shelf>, path: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            writer: Arc::new(Writer::start(Arc::clone(&shelf))?),
+            shelf,
+            path: path.into(),
+        })
+    }
+
+    /// The path it was opened with, as an absolute one.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `work` on a blocking thread to its end, also when the caller stops waiting.
+    ///
+    /// Not on the calling thread, though a page that is in memory is found in a microsecond:
+    /// nobody can know beforehand that it is, and in sled a reader also waits for a writer, who
+    /// may be waiting for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(&dyn View) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shelf = Arc::clone(&self.shelf);
+        tokio::task::spawn_blocking(move || shelf.read(work))
+            .await
+            .unwrap_or_else(|_| Err(Failure::unavailable("its thread stopped")))
+            .map_err(|failure| failure.into_store_error(operation))
+    }
+}
+
+impl fmt::Debug for ShelfStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShelfStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for ShelfStore {
+    async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
+        let (id, new) = (*id, encoded(record, Create::OPERATION)?);
+        self.writer.write(Create { id, new }).await
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
+        let id = *id;
+        self.read("loading the session", move |view| records::load(view, &id))
+            .await
+    }
+
+    async fn update(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        expected: Version,
+    ) -> Result<Written, StoreError> {
+        let (id, new) = (*id, encoded(record, Update::OPERATION)?);
+        self.writer.write(Update { id, new, expected }).await
+    }
+
+    async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
+        let (id, touch) = (*id, *touch);
+        self.writer.write(Touching { id, touch }).await
+    }
+
+    async fn delete(&self, id: &SessionId, only: Only) -> Result<Written, StoreError> {
+        self.writer.write(Delete { id: *id, only }).await
+    }
+
+    async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
+        let owner = owner.clone();
+        self.read("listing the owner's sessions", move |view| {
+            records::owned_by(view, &owner)
+        })
+        .await
+    }
+
+    async fn scan(&self, cursor: Cursor, limit: usize) -> Result<Page, StoreError> {
+        self.read("listing sessions", move |view| {
+            records::scan(view, &cursor, limit)
+        })
+        .await
+    }
+
+    /// In steps, so that other writes need not wait for all of it.
+    async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        let mut removed = 0;
+        loop {
+            let left = usize::try_from(most - removed).unwrap_or(usize::MAX);
+            let step = Sweep {
+                expired_before,
+                limit: left.min(SWEPT_AT_ONCE),
+            };
+            let swept = self.writer.write(step).await?;
+            removed += swept.removed;
+            if !swept.more || removed >= most {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.writer.write(Ping).await
+    }
+}
+
+fn encoded(record: &Record, operation: &'static str) -> Result<Encoded, StoreError> {
+    Encoded::new(record).map_err(|failure| failure.into_store_error(operation))
+}
+
+/// So many expired records go in one step.
+const SWEPT_AT_ONCE: usize = 128;

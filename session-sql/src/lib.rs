@@ -1,0 +1,183 @@
+//! Sessions in a table of a SQL database: SQLite, PostgreSQL, MySQL or MariaDB, each with a
+//! feature of its own.
+//!
+//! Rules:
+//!
+//! - Each operation is one statement, built once per store. An update carries its condition,
+//!   `WHERE session_id = … AND version = …`, so of writers that share a session, in any
+//!   processes, each sees the version of the one before it. Only a statement that met no row is
+//!   followed by a second one, to tell a conflict from a session that is gone.
+//! - Nothing but `create` inserts: a late save never brings back a session that was deleted.
+//! - A write is made again only if the database says that it was not carried out (a deadlock's
+//!   victim); reading, touching and deleting also if the connection broke. A write whose answer
+//!   was lost is [`Unavailable`](session_core::StoreErrorKind::Unavailable), and its caller looks.
+//! - Ids and owners are compared byte for byte in every database, letter case and spaces at the
+//!   end included.
+//! - The table's name is checked and quoted; every value is a parameter.
+//! - No password is in any error, log or `Debug`.
+//!
+//! Caveat: behind a replica that lags, or a proxy that reads from one, a session may be back at
+//! an earlier version; sessions belong on the primary. SQLite's file belongs on a local disk.
+//!
+//! ```
+//! use session_core::{Clock, Created, Expiry, Record, Store, Token};
+//! use session_sql::SqlStore;
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("sessions.db");
+//! # let path = path.display();
+//! let store = SqlStore::connect(&format!("sqlite:{path}")).await?;
+//! store.migrate().await?;
+//! let token = Token::random()?;
+//! let expiry = Expiry::new(Some(Duration::from_secs(3600)), None);
+//! let record = Record::new(token.digest(), Clock::system().now(), expiry)?;
+//! assert_eq!(store.create(&token.id(), &record).await?, Created::Done);
+//! assert_eq!(store.load(&token.id()).await?, Some(record));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | brings | |
+//! |---|---|---|
+//! | `sqlite` (default) | SQLite 3, built in | |
+//! | `postgres` | PostgreSQL 12 and later | |
+//! | `mysql` | MySQL 8.0 and MariaDB 10.6, and later | `FOR UPDATE SKIP LOCKED` is needed |
+//! | `tls` | TLS for the latter two, by rustls with ring | certificates of webpki-roots |
+//!
+//! # The table
+//!
+//! [`SqlStore::migrate`] makes it; [`SqlStore::schema`] is its text.
+//!
+//! | column | value |
+//! |---|---|
+//! | `session_id` | primary key: the 22 characters of the id, as logs show it |
+//! | `atime` | when it was last accessed; moved by a touch |
+//! | `expires` | when it expires, as `atime`, `timeout` and `ends` say; null: never |
+//! | `timeout` | allowed inactivity in milliseconds; null: unlimited |
+//! | `ends` | when it ends however busy it is; null: never |
+//! | `format` | 1; rows of a larger one are kept and not read |
+//! | `generation` | counts the secrets given out by `renew` and `login` |
+//! | `version` | changes with every write |
+//! | `owner` | the application's user, bound by `login`; null: none. `VARBINARY` on MySQL |
+//! | `meta` | a JSON object: the other fields, as `session_core` documents a record |
+//! | `data` | a JSON object: the application's values |
+//!
+//! Times are integer milliseconds since 1970, UTC. There are indexes of `expires` for the sweep
+//! and of `owner` for the list of an owner's sessions, on SQLite and PostgreSQL only of rows that
+//! have one. A row takes about a kilobyte without its data.
+//!
+//! Three columns are those of web.py's `DBStore`, and its query finds a session, as does any other
+//! program:
+//!
+//! ```sql
+//! SELECT session_id, atime, data FROM sessions WHERE session_id = 'Wgyd9pX0i1qq3gR9OxKE9g';
+//! SELECT session_id FROM sessions WHERE data ->> '$.count' = 2;               -- SQLite
+//! SELECT session_id FROM sessions WHERE data::json ->> 'count' = '2';         -- PostgreSQL
+//! SELECT session_id FROM sessions WHERE JSON_VALUE(data, '$.count') = 2;      -- MySQL, MariaDB
+//! ```
+//!
+//! Who changes `data` by hand changes `version` too, in the same statement and to any other value
+//! of its form: 16 hex digits, `-`, 16 hex digits. Then no request in flight overwrites it. Of
+//! `version` and `atime` the columns count and not what `meta` says; `expires`, `timeout`, `ends`,
+//! `generation` and `owner` are copies from `meta` that statements go by. A touch therefore
+//! succeeds on a row whose columns are whole and whose `meta` is not; it is kept, and reading it
+//! is [`Corrupt`](session_core::StoreErrorKind::Corrupt).
+//!
+//! # Connections
+//!
+//! [`SqlStore::connect`] opens a pool of its own, [`SqlStore::from_pool`] takes the application's.
+//!
+//! | | own pool | the application's |
+//! |---|---|---|
+//! | connections | 10; SQLite one writer and 10 readers | its choice |
+//! | waiting for one | 5 s, and no longer than the caller does | `acquire_timeout` |
+//! | a statement | 30 s, then the server ends it | its choice |
+//! | a dead connection | asked for a sign of life after a second's idleness, and once any other broke | `test_before_acquire`, a round trip each time |
+//! | SQLite | write-ahead log, file mode 0600 | its choice |
+//!
+//! A future may be dropped at any point. Its statement is then carried out wholly or not at all;
+//! its connection goes back to the pool when the server has answered, and is closed if it does
+//! not within five seconds.
+//!
+//! **PgBouncer** in transaction mode knows no prepared statements before version 1.21 and refuses
+//! settings of a connection. Add `?statement-cache-capacity=0` to the URL, which also leaves out
+//! the statement timeout, and set `ignore_startup_parameters = extra_float_digits` there; or
+//! make the pool:
+//!
+//! ```no_run
+//! # #[cfg(feature = "postgres")]
+//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+//! use session_sql::{SqlStore, sqlx::postgres::{PgConnectOptions, PgPoolOptions}};
+//!
+//! let options: PgConnectOptions = "postgres://shop@pgbouncer:6432/shop".parse()?;
+//! let options = options.statement_cache_capacity(0).extra_float_digits(None);
+//! let store = SqlStore::from_pool(PgPoolOptions::new().connect_with(options).await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **MySQL 8** lets users of its default `caching_sha2_password` in only through TLS (feature
+//! `tls`) or a Unix socket: the RSA exchange that would replace them is left out, because the only
+//! crate for it has an open advisory (RUSTSEC-2023-0071). MariaDB is not affected.
+//!
+//! # One transaction for a session and the application's rows
+//!
+//! [`SqlStore::save_in`] writes a session as part of a transaction of the application's own.
+//!
+//! # Sweeping
+//!
+//! A sweep is one `DELETE` of at most `limit` rows, found by the index of `expires`. On the
+//! servers it passes by rows that others hold (`SKIP LOCKED`), so it waits for no request, and
+//! sweeps at once share the work.
+//!
+//! # Durability
+//!
+//! | | survives `kill -9` of the application | survives a power cut |
+//! |---|---|---|
+//! | SQLite, [`Durability::Os`] (default) | yes | the last seconds may be lost, the file is whole |
+//! | SQLite, [`Durability::Disk`] | yes | yes, at an `fsync` a write |
+//! | PostgreSQL | yes | as `synchronous_commit` says: by default, yes |
+//! | MySQL, MariaDB | yes | as `innodb_flush_log_at_trx_commit` says: by default, yes |
+
+// Without a database there is nothing to offer.
+#![cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+
+mod config;
+mod store;
+
+mod migrate;
+mod transaction;
+
+mod link;
+mod row;
+mod statements;
+
+mod connection;
+mod open;
+mod pool;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod suspicion;
+
+mod dialect;
+mod table;
+
+#[cfg(all(test, feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[path = "plans_tests.rs"]
+mod plans;
+
+mod failure;
+
+// The tests' database is shared with those that see the crate from outside.
+#[cfg(all(test, feature = "sqlite", feature = "postgres", feature = "mysql"))]
+extern crate self as session_sql;
+
+pub use config::{Durability, SqlConfig};
+pub use connection::SqlConnection;
+pub use pool::SqlPool;
+pub use sqlx;
+pub use store::SqlStore;

@@ -1,0 +1,103 @@
+//! Asking the database, and asking again where that is harmless.
+
+use crate::connection::{Loaded, Value};
+use crate::dialect::Database;
+use crate::failure::{Fate, fate};
+use crate::pool::{Access, SqlPool};
+use crate::statements::Statement;
+
+/// A question that got no answer, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) fate: Fate,
+    pub(crate) error: sqlx::Error,
+}
+
+/// What may be made again without asking anyone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Twice is as good as once: it is made again also if the connection broke.
+    Harmless,
+    /// Only what the database says it has not done.
+    OnlyIfUndone,
+}
+
+/// How often a statement is made that the database gives up for the sake of others.
+const TRIES_MAX: u32 = 5;
+
+/// Runs `$ask` on a connection, and again on another if `$repeat` allows it.
+macro_rules! ask {
+    ($pool:expr, $access:expr, $repeat:expr, |$connection:ident| $ask:expr) => {{
+        let connections = &$pool.connections;
+        let (mut tries, mut lost) = (1, false);
+        loop {
+            let leased = connections.lease($access).await;
+            let mut lease = leased.map_err(|error| Unanswered {
+                fate: Fate::Unavailable,
+                error,
+            })?;
+            let $connection = lease.connection();
+            let error = match $ask.await {
+                Ok(answer) => break Ok(answer),
+                Err(error) => error,
+            };
+            let fate = fate(connections.database(), &error);
+            if fate == Fate::Lost {
+                connections.broke();
+                lease.close_on_drop(true);
+            }
+            match fate {
+                Fate::Aborted if tries < TRIES_MAX => tries += 1,
+                Fate::Lost if $repeat == Repeat::Harmless && !lost => lost = true,
+                _ => break Err(Unanswered { fate, error }),
+            }
+        }
+    }};
+}
+
+impl SqlPool {
+    pub(crate) fn database(&self) -> Database {
+        self.connections.database()
+    }
+
+    pub(crate) async fn record(
+        &self,
+        statement: &Statement,
+        id: &str,
+    ) -> Result<Loaded, Unanswered> {
+        ask!(self, Access::Read, Repeat::Harmless, |connection| {
+            connection.record(statement, id)
+        })
+    }
+
+    pub(crate) async fn texts(
+        &self,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Vec<String>, Unanswered> {
+        ask!(self, Access::Read, Repeat::Harmless, |connection| {
+            connection.texts(statement, values)
+        })
+    }
+
+    pub(crate) async fn number(
+        &self,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Option<i64>, Unanswered> {
+        ask!(self, Access::Read, Repeat::Harmless, |connection| {
+            connection.number(statement, values)
+        })
+    }
+
+    /// Runs a statement that writes, and answers how many rows it met.
+    pub(crate) async fn count(
+        &self,
+        repeat: Repeat,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<u64, Unanswered> {
+        ask!(self, Access::Write, repeat, |connection| connection
+            .count(statement, values))
+    }
+}

@@ -1,0 +1,161 @@
+//! Making the table, and later versions of it.
+
+use session_core::{Error, ErrorKind, StoreErrorKind};
+
+use crate::pool::{Access, Lease};
+use crate::statements::Statement;
+use crate::store::SqlStore;
+use crate::table::VERSIONS;
+
+impl SqlStore {
+    /// Makes the table, or brings it up to this version's layout; does nothing if it is.
+    ///
+    /// Any number of processes may call it at once, at their start. Which layout a table has is
+    /// kept in the table `session_kit_schema` beside it. A user who may neither make nor alter
+    /// tables can call it when there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: there is a table of this name that was not made by this function
+    /// or the text of [`schema`](Self::schema), or it is of a newer version's layout; it is left
+    /// alone. [`ErrorKind::Unavailable`]: the database did not answer or refused; half a
+    /// migration is never left behind that another call would not complete.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        let lease = self.pool.connections.lease(Access::Write).await;
+        let mut lease = lease.map_err(|error| self.unmigrated(error))?;
+        if self.missing_steps(&mut *lease).await? == 0 {
+            return Ok(());
+        }
+        let words = self.pool.database().words();
+        // Whatever happens from here on: an open transaction, or a lock, ends with its connection.
+        lease.close_on_drop(true);
+        self.take_lock(&mut *lease).await?;
+        self.run(&mut *lease, words.begin).await?;
+        self.run(&mut *lease, &[words.versions]).await?;
+        let missing = self.missing_steps(&mut *lease).await?;
+        for step in &words.steps[words.steps.len() - missing..] {
+            self.run(&mut *lease, step).await?;
+        }
+        if missing > 0 {
+            self.run(&mut *lease, &[FORGET]).await?;
+            self.run(&mut *lease, &[&note(words.steps.len())]).await?;
+        }
+        self.run(&mut *lease, words.commit).await?;
+        lease.close_on_drop(false);
+        Ok(())
+    }
+
+    /// The statements that make the table and note its version, for who runs migrations of their
+    /// own; `migrate` then finds nothing to do.
+    ///
+    /// ```
+    /// # use session_sql::{SqlStore, sqlx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = sqlx::SqlitePool::connect("sqlite::memory:").await?;
+    /// let sql = SqlStore::from_pool(pool).schema();
+    /// assert!(sql.starts_with("CREATE TABLE IF NOT EXISTS \"session_kit_schema\""));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn schema(&self) -> String {
+        let words = self.pool.database().words();
+        let steps = words.steps.iter().copied().flatten().copied();
+        let note = note(words.steps.len());
+        [words.versions]
+            .into_iter()
+            .chain(steps)
+            .chain([note.as_str()])
+            .map(|template| self.render(template) + ";\n")
+            .collect()
+    }
+
+    /// How many steps the table lacks.
+    async fn missing_steps(&self, lease: &mut dyn Lease) -> Result<usize, Error> {
+        let database = self.pool.database();
+        let words = database.words();
+        let versions: Statement = database.render(words.tables, &self.table.versions()).into();
+        let is_there: Statement = self.render(words.tables).into();
+        let known = words.steps.len();
+        let is_there = self.number(lease, &is_there).await? != Some(0);
+        let version = if self.number(lease, &versions).await? == Some(0) {
+            None
+        } else {
+            self.number(lease, &self.render(VERSION).into()).await?
+        };
+        match version.map(usize::try_from) {
+            None if is_there => Err(Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "migrating failed: there is a table `{}` that is not known to hold sessions of this library (`{VERSIONS}` does not list it): choose another name",
+                    self.table
+                ),
+            )),
+            Some(Ok(version)) if version <= known && is_there => Ok(known - version),
+            Some(version) if is_there => {
+                let version = version.unwrap_or(usize::MAX);
+                Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!(
+                        "migrating failed: the table `{}` has layout {version}, this version knows up to {known}: use a newer one",
+                        self.table
+                    ),
+                ))
+            }
+            // Dropped by hand, perhaps.
+            _ => Ok(known),
+        }
+    }
+
+    async fn take_lock(&self, lease: &mut dyn Lease) -> Result<(), Error> {
+        let Some(lock) = self.pool.database().words().lock else {
+            return Ok(());
+        };
+        if self.number(lease, &lock.into()).await? == Some(1) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "migrating failed: another process has been migrating for a minute",
+        ))
+    }
+
+    async fn run(&self, lease: &mut dyn Lease, templates: &[&str]) -> Result<(), Error> {
+        for template in templates {
+            let statement = Statement::from(self.render(template));
+            let run = lease.connection().run(&statement).await;
+            run.map_err(|error| self.unmigrated(error))?;
+        }
+        Ok(())
+    }
+
+    async fn number(
+        &self,
+        lease: &mut dyn Lease,
+        statement: &Statement,
+    ) -> Result<Option<i64>, Error> {
+        let number = lease.connection().number(statement, &[]).await;
+        number.map_err(|error| self.unmigrated(error))
+    }
+
+    fn render(&self, template: &str) -> String {
+        self.pool.database().render(template, &self.table)
+    }
+
+    fn unmigrated(&self, error: sqlx::Error) -> Error {
+        let error = self.error("migrating", error);
+        let kind = match error.kind() {
+            StoreErrorKind::Full => ErrorKind::Full,
+            _ => ErrorKind::Unavailable,
+        };
+        Error::new(kind, error.to_string()).caused_by(error)
+    }
+}
+
+const VERSION: &str = "SELECT version FROM {versions} WHERE table_name = '{bare_table}'";
+const FORGET: &str = "DELETE FROM {versions} WHERE table_name = '{bare_table}'";
+
+fn note(version: usize) -> String {
+    format!("INSERT INTO {{versions}} (table_name, version) VALUES ('{{bare_table}}', {version})")
+}

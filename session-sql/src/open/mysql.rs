@@ -1,0 +1,45 @@
+//! MySQL and MariaDB: a pool whose statements the server gives up in time.
+
+use std::sync::Arc;
+
+use session_core::Error;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
+
+use super::{failed, pool_options};
+use crate::config::SqlConfig;
+use crate::dialect::Database;
+use crate::pool::{Pools, SqlPool};
+use crate::suspicion::Suspicion;
+
+pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
+    let options: MySqlConnectOptions = url.parse().map_err(failed)?;
+    let suspicion = Arc::new(Suspicion::new());
+    let limits: Arc<str> = limits(config).into();
+    let pool = pool_options::<sqlx::MySql>(config, &suspicion)
+        .after_connect(move |connection, _| {
+            let limits = AssertSqlSafe(Arc::clone(&limits));
+            Box::pin(async move { connection.execute(limits).await.map(drop) })
+        })
+        .connect_with(options.disable_statement_logging())
+        .await
+        .map_err(failed)?;
+    Ok(SqlPool::new(Pools {
+        database: Database::MySql,
+        readers: pool.clone(),
+        writers: pool,
+        suspicion: Some(suspicion),
+    }))
+}
+
+/// Each of the two reads its own kind of comment.
+fn limits(config: &SqlConfig) -> String {
+    let seconds = config.statement_timeout.as_secs_f64().max(0.001);
+    let whole = config.statement_timeout.as_secs().max(1);
+    let millis = config.statement_timeout.as_millis().max(1);
+    format!(
+        "SET SESSION innodb_lock_wait_timeout = {whole} \
+         /*M!, SESSION max_statement_time = {seconds} */ \
+         /*!80000 , SESSION max_execution_time = {millis} */"
+    )
+}

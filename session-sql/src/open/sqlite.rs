@@ -1,0 +1,122 @@
+//! SQLite: one writer and several readers of one file, with a write-ahead log.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use session_core::{Error, ErrorKind};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{failed, invalid};
+use crate::config::{Durability, SqlConfig};
+use crate::dialect::Database;
+use crate::pool::{Pools, SqlPool};
+
+pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    if path.is_empty() || path == ":memory:" {
+        return Err(invalid(
+            "sessions in SQLite need a file: `sqlite:FILE`; to keep them in memory is what `MemoryStore` is for",
+        ));
+    }
+    let options = options(path, config)?;
+    let file = options.get_filename().to_owned();
+    let made = tokio::task::spawn_blocking(move || make_file(&file)).await;
+    let made = made.map_err(std::io::Error::other).flatten();
+    made.map_err(|error| {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("opening the database's file failed: {error}"),
+        )
+        .caused_by(error)
+    })?;
+
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(config.acquire_timeout)
+            .test_before_acquire(false)
+            // A connection is a file that is open: nothing at the other end loses it.
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let started = Instant::now();
+    let writers = loop {
+        match pool(1).connect_with(options.clone()).await {
+            // Another process is just turning on the write-ahead log; SQLite does not wait for that.
+            Err(error) if is_busy(&error) && started.elapsed() < config.acquire_timeout => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => break opened.map_err(failed)?,
+        }
+    };
+    let readers = pool(config.connections).connect_lazy_with(options);
+    Ok(SqlPool::new(Pools {
+        database: Database::Sqlite,
+        readers,
+        writers,
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        suspicion: None,
+    }))
+}
+
+fn options(path: &str, config: &SqlConfig) -> Result<SqliteConnectOptions, Error> {
+    let absolute = std::path::absolute(path).map_err(|error| {
+        invalid(format!("the path of the database cannot be used: {error}")).caused_by(error)
+    })?;
+    let synchronous = match config.durability {
+        Durability::Os => SqliteSynchronous::Normal,
+        Durability::Disk => SqliteSynchronous::Full,
+    };
+    Ok(SqliteConnectOptions::new()
+        // An absolute path is never taken for a URI.
+        .filename(absolute)
+        .busy_timeout(config.statement_timeout.min(BUSY_TIMEOUT_MAX))
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .disable_statement_logging())
+}
+
+/// Makes the file if there is none, to be read by its owner only; SQLite gives the files beside
+/// it the same mode.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.parse::<i32>().is_ok_and(|code| code & 0xff == 5))
+}
+
+const BUSY_TIMEOUT_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Connection as _;
+
+    #[tokio::test]
+    async fn the_log_is_on_and_durability_is_what_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions.db");
+        make_file(&path).unwrap();
+        for (durability, expected) in [(Durability::Os, 1), (Durability::Disk, 2)] {
+            let config = SqlConfig::new().durability(durability);
+            let options = options(path.to_str().unwrap(), &config).unwrap();
+            let mut connection = sqlx::SqliteConnection::connect_with(&options)
+                .await
+                .unwrap();
+            let pragma = |text| sqlx::query_scalar::<_, i64>(text);
+            let synchronous = pragma("PRAGMA synchronous")
+                .fetch_one(&mut connection)
+                .await;
+            assert_eq!(synchronous.unwrap(), expected);
+            let journal = sqlx::query_scalar::<_, String>("PRAGMA journal_mode");
+            assert_eq!(journal.fetch_one(&mut connection).await.unwrap(), "wal");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Servers that stop, start again, go silent, or refuse.
+
+use std::time::Duration;
+
+use session_core::{
+    Created, Cursor, Only, Owner, Store, StoreError, StoreErrorKind, Touch, Written,
+};
+use session_sql::{SqlConfig, SqlStore};
+use session_test_servers::{MariaDbServer, PostgresServer};
+
+use crate::database::{Kind, postgres};
+use crate::{Database, PATIENCE, START, TIMEOUT, id, next, record};
+
+const SERVERS: [Kind; 2] = [Kind::Postgres, Kind::MariaDb];
+
+fn unavailable<T>(operation: &str, answer: Result<T, StoreError>) {
+    let Err(error) = answer else {
+        panic!("{operation} was answered in an outage");
+    };
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{operation}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_no_operation_is_answered_while_the_server_is_away_and_all_are_when_it_is_back() {
+    for kind in SERVERS {
+        let database = Database::behind_proxy(kind);
+        database.open().await;
+        let config = database.config().acquire_timeout(Duration::from_secs(1));
+        let store = database.open_with(config).await;
+        let stored = record();
+        let _ = store.create(&id(1), &stored).await.unwrap();
+        database.fail().await;
+        let update = next(&stored, r#"{"count":2}"#);
+        let touch = Touch {
+            generation: stored.generation,
+            accessed_at: START.after(TIMEOUT),
+        };
+        let owner = Owner::new("ada").unwrap();
+        unavailable("load", store.load(&id(1)).await);
+        unavailable("create", store.create(&id(2), &stored).await);
+        unavailable(
+            "update",
+            store.update(&id(1), &update, stored.version).await,
+        );
+        unavailable("touch", store.touch(&id(1), &touch).await);
+        unavailable("delete", store.delete(&id(1), Only::Any).await);
+        unavailable("owned_by", store.owned_by(&owner).await);
+        unavailable("scan", store.scan(Cursor::start(), 10).await);
+        unavailable("sweep", store.sweep(START.after(2 * TIMEOUT), 10).await);
+        unavailable("ping", store.ping().await);
+        database.mend().await;
+        let patient = database.open_with(database.config()).await;
+        assert_eq!(patient.load(&id(1)).await.unwrap(), Some(stored.clone()));
+        until("the store is back", || async { store.ping().await.is_ok() }).await;
+        let written = store.update(&id(1), &update, stored.version).await;
+        assert_eq!(written.unwrap(), Written::Done);
+        assert_eq!(store.load(&id(2)).await.unwrap(), None);
+    }
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let started = std::time::Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < PATIENCE, "waiting until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// All connections are idle and dead, as after a restart: none of them costs a caller anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_cut_while_idle_fail_no_read_and_no_write_after_it() {
+    for kind in SERVERS {
+        let database = Database::behind_proxy(kind);
+        let store = database.open().await;
+        let mut stored = record();
+        let _ = store.create(&id(1), &stored).await.unwrap();
+        for _ in 0..5 {
+            fill_the_pool(&store).await;
+            database.proxy().cut();
+            assert_eq!(store.load(&id(1)).await.unwrap().as_ref(), Some(&stored));
+            let update = next(&stored, "{}");
+            let written = store.update(&id(1), &update, stored.version).await;
+            assert_eq!(written.unwrap(), Written::Done);
+            stored = update;
+        }
+    }
+}
+
+/// Makes as many connections as the pool may have.
+async fn fill_the_pool(store: &SqlStore) {
+    let mut reading = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let store = store.clone();
+        reading.spawn(async move { store.load(&id(1)).await });
+    }
+    for read in reading.join_all().await {
+        assert!(read.unwrap().is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_killed_and_restarted_is_used_again() {
+    let mut postgres = PostgresServer::start().unwrap_or_else(|error| panic!("{error}"));
+    let store = SqlStore::connect(&postgres.url()).await.unwrap();
+    restarted(&store, || {
+        postgres.kill();
+        postgres.restart().unwrap();
+    })
+    .await;
+    let mut mariadb = MariaDbServer::start().unwrap_or_else(|error| panic!("{error}"));
+    let store = SqlStore::connect(&mariadb.url()).await.unwrap();
+    restarted(&store, || {
+        mariadb.kill();
+        mariadb.restart().unwrap();
+    })
+    .await;
+}
+
+async fn restarted(store: &SqlStore, restart: impl FnOnce()) {
+    store.migrate().await.unwrap();
+    let stored = record();
+    let _ = store.create(&id(1), &stored).await.unwrap();
+    fill_the_pool(store).await;
+    tokio::task::block_in_place(restart);
+    let update = next(&stored, "{}");
+    let written = store.update(&id(1), &update, stored.version).await;
+    assert_eq!(written.unwrap(), Written::Done);
+    assert_eq!(store.load(&id(1)).await.unwrap(), Some(update));
+}
+
+/// Made again, the second could meet another's write and the caller would count twice (rule C5).
+#[tokio::test(flavor = "multi_thread")]
+async fn c5_a_write_whose_answer_is_lost_is_not_made_again() {
+    for kind in SERVERS {
+        let database = Database::behind_proxy(kind);
+        let store = database.open().await;
+        let stored = record();
+        let _ = store.create(&id(1), &stored).await.unwrap();
+        // Prepared, so that the reply that is lost is the write's.
+        let update = next(&stored, r#"{"count":2}"#);
+        let _ = store.update(&id(1), &update, stored.version).await.unwrap();
+        let again = next(&update, r#"{"count":3}"#);
+        database.proxy().lose_replies();
+        unavailable("update", store.update(&id(1), &again, update.version).await);
+        database.proxy().flow();
+        let found = store.load(&id(1)).await.unwrap().unwrap();
+        assert!(
+            found == again || found == update,
+            "either, and nothing else"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn futures_dropped_in_the_middle_leave_a_pool_that_works() {
+    for kind in SERVERS {
+        let database = Database::behind_proxy(kind);
+        database.open().await;
+        let store = database.open_with(database.config().connections(1)).await;
+        let mut stored = record();
+        let _ = store.create(&id(1), &stored).await.unwrap();
+        for _ in 0..5 {
+            database.proxy().stall();
+            let update = next(
+                &stored,
+                &format!("{{\"text\":\"{}\"}}", "x".repeat(300_000)),
+            );
+            let pause = Duration::from_millis(30);
+            let id = id(1);
+            let load = store.load(&id);
+            let write = store.update(&id, &update, stored.version);
+            assert!(tokio::time::timeout(pause, load).await.is_err());
+            assert!(tokio::time::timeout(pause, write).await.is_err());
+            database.proxy().flow();
+            stored = store.load(&id).await.unwrap().unwrap();
+            let after = next(&stored, "{}");
+            let written = store.update(&id, &after, stored.version).await.unwrap();
+            if written == Written::Done {
+                stored = after;
+            } else {
+                // The dropped write has come through after all.
+                assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&update));
+                stored = update;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_server_is_found_by_the_ping() {
+    let database = Database::new(Kind::Postgres);
+    let store = database.open().await;
+    let stored = record();
+    let _ = store.create(&id(1), &stored).await.unwrap();
+    let standby = postgres()
+        .standby()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let read_only = SqlStore::connect_with(&standby.url(), database.config())
+        .await
+        .unwrap();
+    until("the standby has the session", || async {
+        read_only
+            .load(&id(1))
+            .await
+            .is_ok_and(|found| found.is_some())
+    })
+    .await;
+    let error = read_only.ping().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("read-only"), "{error}");
+    unavailable("create", read_only.create(&id(2), &stored).await);
+
+    let mariadb = MariaDbServer::builder()
+        .setting("max_allowed_packet", "1M")
+        .start()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let store = SqlStore::connect_with(&mariadb.url(), SqlConfig::new())
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    let large = next(
+        &record(),
+        &format!("{{\"text\":\"{}\"}}", "x".repeat(2_000_000)),
+    );
+    let error = store.create(&id(1), &large).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::TooLarge, "{error}");
+    assert_eq!(store.load(&id(1)).await.unwrap(), None);
+    assert_eq!(
+        store.create(&id(1), &record()).await.unwrap(),
+        Created::Done
+    );
+
+    mariadb.sql("SET GLOBAL read_only = 1").unwrap();
+    let error = store.ping().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("read-only"), "{error}");
+    assert!(store.load(&id(1)).await.unwrap().is_some());
+}
