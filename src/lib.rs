@@ -80,7 +80,7 @@ pub use session_shelf as shelf;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use session_sql as sql;
 
-/// The README's example compiles.
-#[cfg(all(doctest, feature = "axum", feature = "fs"))]
+/// The README's examples compile.
+#[cfg(all(doctest, feature = "actix", feature = "axum", feature = "fs"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
