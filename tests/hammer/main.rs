@@ -4,6 +4,7 @@
 mod load;
 mod nodes;
 mod processes;
+mod servers;
 
 /// Hammers a store of which each process has one opening: two nodes share it.
 macro_rules! in_one_process {
@@ -63,7 +64,14 @@ macro_rules! in_two_processes {
 }
 
 in_one_process!(memory, ("memory:".to_owned(), ()));
+in_one_process!(sled, crate::in_a_folder("shelf:", "sled"));
+in_one_process!(redb, crate::in_a_folder("redb:", "sessions.redb"));
 in_two_processes!(files, crate::in_a_folder("file:", ""));
+in_two_processes!(sqlite, crate::in_a_folder("sqlite:", "sessions.sqlite"));
+in_two_processes!(postgres, crate::servers::postgres());
+in_two_processes!(mariadb, crate::servers::mariadb());
+in_two_processes!(redis, crate::servers::redis());
+in_two_processes!(redis_cluster, crate::servers::redis_cluster());
 
 /// The URL of a store in a folder of its own, and the folder, which is to be kept.
 fn in_a_folder(scheme: &str, file: &str) -> (String, tempfile::TempDir) {

@@ -22,6 +22,18 @@ survives_kills!(
     f4_what_files_acknowledged_survives_a_kill_under_load,
     crate::in_a_folder("file:", "")
 );
+survives_kills!(
+    f4_what_sled_acknowledged_survives_a_kill_under_load,
+    crate::in_a_folder("shelf:", "sled")
+);
+survives_kills!(
+    f4_what_redb_acknowledged_survives_a_kill_under_load,
+    crate::in_a_folder("redb:", "sessions.redb")
+);
+survives_kills!(
+    f4_what_sqlite_acknowledged_survives_a_kill_under_load,
+    crate::in_a_folder("sqlite:", "sessions.sqlite")
+);
 
 /// The check itself: a store that answers before it has written is found out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
