@@ -9,6 +9,11 @@
 //!   [`max_stale`](Cached::max_stale) later. Until then this node may still hand out what it
 //!   has: a session that was destroyed elsewhere can be *read* here for that long. It cannot be
 //!   written: the store refuses, by version and generation, and the refusal drops the entry.
+//! - So a login on another node is not known here either, if the session was read here without it
+//!   less than [`max_stale`](Cached::max_stale) before: the new token reads as an unknown one, and
+//!   a handler that stores something then begins a session whose cookie replaces the login's.
+//!   Where one client's requests may reach several nodes within that time, keep it short, or
+//!   route a client to one node.
 //! - What this node wrote, it sees at once. A record that was loaded before a write to its id
 //!   ended, or while one is under way, is handed to who asked for it and not kept.
 //! - After an error, or when a write's future is dropped, the write may yet arrive. Nothing is
