@@ -5,6 +5,7 @@ use redis::aio::ConnectionManager;
 use session_core::{Error, ErrorKind};
 
 use crate::config::RedisConfig;
+use crate::failure::without_arguments;
 use crate::link::{Link, is_refused_login};
 use crate::store::RedisStore;
 
@@ -85,5 +86,8 @@ fn failed(error: RedisError) -> Error {
     } else {
         ErrorKind::Unavailable
     };
-    Error::new(kind, format!("connecting to redis failed: {error}")).caused_by(error)
+    match without_arguments(&error.to_string()) {
+        Some(told) => Error::new(kind, format!("connecting to redis failed: {told}")),
+        None => Error::new(kind, format!("connecting to redis failed: {error}")).caused_by(error),
+    }
 }

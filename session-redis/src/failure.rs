@@ -98,7 +98,7 @@ fn kind_of(error: &RedisError) -> StoreErrorKind {
 
 /// The text up to the arguments that a server repeats when it does not know a command: those of
 /// AUTH and HELLO are a password, those of ours a session.
-fn without_arguments(text: &str) -> Option<&str> {
+pub(crate) fn without_arguments(text: &str) -> Option<&str> {
     let at = text.find("with args beginning with")?;
     Some(text[..at].trim_end_matches([' ', ',']))
 }

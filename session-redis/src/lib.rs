@@ -38,9 +38,10 @@
 //! ```
 //!
 //! Servers: Redis 6 and later, Valkey 7.2 and later. The store sends `GET`, `EVALSHA`, `EVAL`,
-//! `ZSCORE`, `SCAN`, `PING`; its scripts run `DEL`, `EXISTS`, `GET`, `GETRANGE`, `PERSIST`,
-//! `PEXPIREAT`, `SET`, `SETRANGE`, `TIME`, `ZADD`, `ZRANGEBYSCORE`, `ZREM`, `ZREVRANGE`, `ZSCORE`.
-//! A user of its own needs these and the keys of the prefix.
+//! `ZSCORE`, `PING`; its scripts run `DEL`, `EXISTS`, `GET`, `GETRANGE`, `INFO`, `PERSIST`,
+//! `PEXPIREAT`, `SCAN`, `SET`, `SETRANGE`, `TIME`, `ZADD`, `ZRANGEBYSCORE`, `ZREM`, `ZREVRANGE`,
+//! `ZSCORE`. A user of its own needs these and the keys of the prefix; also `CLUSTER|SLOTS` and
+//! `ASKING` over a cluster, `SELECT` for a database other than 0, and `ROLE` behind Sentinels.
 //!
 //! # What is stored
 //!
@@ -72,6 +73,10 @@
 //! keys are spread by their whole text. A `{tag}` in the prefix is a hash tag, as Redis has it: it
 //! puts *all* sessions of the store into one slot, on one server.
 //!
+//! A scan goes through one server after the other. If one is restarted, replaced, or given other
+//! slots meanwhile, the scan is refused and has to begin again, as a server's cursor means nothing
+//! to another. A session that is being moved in that moment may be listed by neither server.
+//!
 //! # How long records live
 //!
 //! The server drops a record (`PEXPIREAT`) when its expiry and
@@ -91,8 +96,8 @@
 //!   updates leave owner and limits, the entry is right as it is, and the script writes the record
 //!   at once. Otherwise it writes nothing and answers with the record: the store claims the index
 //!   anew, and then replaces exactly that record. That is once in a step, not once a touch. (The
-//!   score also holds `clock_skew`, and up to 65 s by the id, so that equal scores are few.)
-//! - Every claim raises the score. A release is for the score that was read before the record was
+//!   score also holds `clock_skew`, and up to 35 minutes by the moment of the claim.)
+//! - Every claim gives another score than all before it, a higher one while the entry is there. A release is for the score that was read before the record was
 //!   written, so a login that claims the entry meanwhile keeps it. After a delete the entry goes
 //!   whatever its score: an id is not used again.
 //! - When its time is over, an entry is removed only after a look at the record, and only with the

@@ -73,7 +73,7 @@ impl Owners {
         let Some(owner) = &record.owner else {
             return Ok(None);
         };
-        let until = score_of(id, record, self.skew).to_string();
+        let until = score_of(record, self.skew).to_string();
         let text = id.encode();
         let args = [text.as_str().as_bytes(), until.as_bytes()];
         let answer = self.script(&scripts::CLAIM, owner, &args).await?;
@@ -105,7 +105,8 @@ impl Owners {
             return;
         };
         if let Err(failure) = self.clean(&claim.owner, &claim.passed).await {
-            tracing::debug!(?failure, "old entries of the owner index stay for now");
+            let failure = failure.into_store_error("cleaning the owner index");
+            tracing::debug!(%failure, "old entries of the owner index stay for now");
         }
     }
 
@@ -179,6 +180,8 @@ impl Owners {
                 _ => count = count.saturating_mul(2),
             }
         }
+        // What is left is listed, as an id too many may be, and is for the next call to look at.
+        passed.truncate(LOOKS_MAX);
         for ghost in self.clean(owner, &passed).await? {
             ids.remove(&ghost);
         }
@@ -201,19 +204,20 @@ impl Owners {
         let mut ghosts = Vec::new();
         for some in passed.chunks(LOOKS_AT_ONCE) {
             let looks = some.iter().map(|entry| self.look(owner, entry));
+            let mut gone = Vec::new();
             for (entry, found) in some.iter().zip(future::join_all(looks).await) {
                 match found? {
-                    Found::Ghost => ghosts.push(*entry),
+                    Found::Ghost => gone.push(*entry),
                     // Another program has let it live longer.
                     Found::Live(record) => drop(self.claim(&entry.id, &record).await?),
                     Found::Unreadable => {}
                 }
             }
+            // At once: should the deadline cut this short, the next one has less to do.
+            future::join_all(gone.iter().map(|entry| self.release(owner, entry))).await;
+            ghosts.extend(gone.iter().map(|entry| entry.id));
         }
-        for some in ghosts.chunks(LOOKS_AT_ONCE) {
-            future::join_all(some.iter().map(|entry| self.release(owner, entry))).await;
-        }
-        Ok(ghosts.into_iter().map(|entry| entry.id).collect())
+        Ok(ghosts)
     }
 
     async fn look(&self, owner: &Owner, entry: &Entry) -> Result<Found, Failure> {
@@ -253,16 +257,13 @@ impl Owners {
 }
 
 /// Until when the index speaks for a record: past every expiry that touches of its step can give
-/// it. Spread by the id, so that pages of equal scores stay short.
-fn score_of(id: &SessionId, record: &Record, skew: Duration) -> i64 {
-    let [first, second, ..] = *id.as_bytes();
-    let spread = Duration::from_millis(u16::from_be_bytes([first, second]).into());
+/// it. The script adds up to 35 minutes, by its clock: no two claims have one score.
+fn score_of(record: &Record, skew: Duration) -> i64 {
     let ends = record.expiry.ends_at().map_or(NEVER, Timestamp::as_unix_ms);
     let until =
         step_of(record).map_or(ends, |step| step.end.saturating_add(step.timeout).min(ends));
     Timestamp::from_unix_ms(until)
         .after(skew)
-        .after(spread)
         .as_unix_ms()
         .min(SCORE_MAX)
 }
@@ -320,5 +321,7 @@ const STEP_MIN_MS: i64 = 60_000;
 const STEP_MAX_MS: i64 = 86_400_000;
 const PAGE: usize = 1_000;
 const LOOKS_AT_ONCE: usize = 64;
+/// A list has a deadline.
+const LOOKS_MAX: usize = 1_024;
 /// Longer lists may name an id too many.
 const LOOKED_THROUGH_MAX: usize = 256;

@@ -77,6 +77,9 @@ fn parse_rest(kind: Kind, tls: bool, rest: &str) -> Result<Url<'_>, &'static str
         Some(slash) => rest.split_at(slash),
         None => (rest, ""),
     };
+    if path.contains('@') && kind != Kind::Unix {
+        return Err("has a `@` after the hosts: a `/` in a password is written %2F");
+    }
     let (login, hosts) = match authority.rsplit_once('@') {
         Some((login, hosts)) => (Some(login), hosts),
         None => (None, authority),
@@ -329,7 +332,7 @@ mod tests {
             ),
             (
                 "redis://u:hunter/2@h",
-                "the redis URL has a port that is not a number from 1 to 65535",
+                "the redis URL has a `@` after the hosts: a `/` in a password is written %2F",
             ),
             (
                 "redis://u:hunter?2@h",

@@ -14,8 +14,10 @@ use std::time::Instant;
 
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
+use super::ScannedNode;
 use super::fault::{Fault, timed_out};
 use super::line::{Line, RETRY_AFTER, Timeouts};
+use super::position::Position;
 use super::slots::{SlotMap, redirection, slot_of};
 use super::target::{Access, Address, Target};
 
@@ -114,31 +116,15 @@ impl Cluster {
             .into())
     }
 
-    /// The primary that a scan goes on with, and the one after it. `None`: from the first.
-    pub(crate) async fn primary_and_next(
+    /// The primary that a scan goes on with.
+    pub(super) async fn primary_to_scan(
         &self,
-        node: &str,
-    ) -> Result<(Line, String, Option<String>), RedisError> {
-        if node.is_empty() {
-            self.ask_for_map().await?;
-        }
+        position: &Position,
+    ) -> Result<(Line, ScannedNode), RedisError> {
+        self.ask_for_map().await?;
         let map = self.map();
-        let at = if node.is_empty() {
-            Some(0)
-        } else {
-            let named = |primary: &Address| primary.to_string() == node;
-            map.primaries().iter().position(named)
-        };
-        let found = at.and_then(|at| Some((map.primaries().get(at)?, at)));
-        let Some((primary, at)) = found else {
-            return Err((
-                ErrorKind::ClusterConnectionNotFound,
-                "the primary that the scan was at is none any more: it has to begin again",
-            )
-                .into());
-        };
-        let next = map.primaries().get(at + 1).map(ToString::to_string);
-        Ok((self.line(primary), primary.to_string(), next))
+        let (primary, at) = ScannedNode::of(&map, position)?;
+        Ok((self.line(primary), at))
     }
 
     /// Who keeps `slot`, after asking.

@@ -200,35 +200,101 @@ impl Link {
 
     /// One step of `SCAN` over one of the primaries.
     ///
-    /// A key that moves from one primary to another during the scan may be missed.
+    /// A server's cursor means nothing after its restart, nor to its successor, and the order of
+    /// the primaries is another after a failover: a scan that meets either is refused and has to
+    /// begin again. A key that is just being moved between two primaries may be missed.
     pub(crate) async fn scan(
         &self,
         position: Position,
         pattern: &[u8],
         count: usize,
     ) -> Result<(Vec<Vec<u8>>, Option<Position>), RedisError> {
-        let mut step = redis::cmd("SCAN");
-        step.arg(position.cursor).arg("MATCH").arg(pattern);
-        step.arg("COUNT").arg(count.max(1));
-        let (answer, node, next) = match &self.0 {
+        // The run and the step in one: no restart comes between them.
+        let mut step = redis::cmd("EVAL");
+        step.arg(SCAN).arg(0).arg(position.cursor).arg(pattern);
+        step.arg(count.max(1));
+        let (answer, at) = match &self.0 {
             #[cfg(feature = "cluster")]
             Kind::Cluster(cluster) => {
-                let (line, node, next) = cluster.primary_and_next(&position.node).await?;
-                (line.command(&step).await?, node, next)
+                let (line, at) = cluster.primary_to_scan(&position).await?;
+                (line.command(&step).await?, at)
             }
             #[cfg(all(feature = "pool", feature = "cluster"))]
-            Kind::ClusterPool(pool) => pool.command_at(&position.node, &step).await?,
-            _ => (self.command(&step).await?, String::new(), None),
+            Kind::ClusterPool(pool) => pool.scan(&position, &step).await?,
+            _ => (self.command(&step).await?, ScannedNode::default()),
         };
-        let (cursor, keys): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
-        let next = match (cursor, next) {
+        let (run, cursor, keys): (String, u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
+        if position.cursor != 0 && position.run != run {
+            return Err(begin_again(
+                "the server was restarted or replaced: the scan has to begin again",
+            ));
+        }
+        let next = match (cursor, at.next) {
             (0, None) => None,
-            (0, Some(node)) => Some(Position { cursor: 0, node }),
-            (cursor, _) => Some(Position { cursor, node }),
+            (0, Some(node)) => Some(Position {
+                cursor,
+                run: String::new(),
+                servers: at.servers,
+                node,
+            }),
+            (cursor, _) => Some(Position {
+                cursor,
+                run,
+                servers: at.servers,
+                node: at.node,
+            }),
         };
         Ok((keys, next))
     }
 }
+
+/// The node that a step of a scan was made on.
+#[derive(Debug, Default)]
+struct ScannedNode {
+    servers: String,
+    node: String,
+    next: Option<String>,
+}
+
+#[cfg(feature = "cluster")]
+impl ScannedNode {
+    /// The node that `position` is at, in `map`, and its address.
+    fn of<'a>(
+        map: &'a slots::SlotMap,
+        position: &Position,
+    ) -> Result<(&'a Address, Self), RedisError> {
+        let (servers, primaries) = (map.fingerprint(), map.primaries());
+        if !position.node.is_empty() && position.servers != servers {
+            return Err(begin_again(
+                "the cluster has changed: the scan has to begin again",
+            ));
+        }
+        let named = |primary: &Address| primary.to_string() == position.node;
+        let at = match position.node.as_str() {
+            "" => 0,
+            _ => primaries.iter().position(named).unwrap_or(primaries.len()),
+        };
+        let Some(primary) = primaries.get(at) else {
+            return Err(begin_again("no server keeps what is to be scanned"));
+        };
+        let next = primaries.get(at + 1).map(ToString::to_string);
+        let node = primary.to_string();
+        Ok((
+            primary,
+            Self {
+                servers,
+                node,
+                next,
+            },
+        ))
+    }
+}
+
+fn begin_again(why: &'static str) -> RedisError {
+    (redis::ErrorKind::ClusterConnectionNotFound, why).into()
+}
+
+const SCAN: &str = include_str!("../scripts/scan.lua");
 
 impl Lines {
     fn next(&self) -> &Line {

@@ -10,7 +10,9 @@ use deadpool_redis::redis::aio::ConnectionLike;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{Cmd, ErrorKind, RedisError, Value};
 
+use super::ScannedNode;
 use super::pooled::explained;
+use super::position::Position;
 use super::slots::SlotMap;
 use super::target::Address;
 
@@ -33,15 +35,14 @@ impl PooledCluster {
         answer
     }
 
-    /// The command on the primary that is called `node`; the first one's name is empty. With
-    /// the answer: who was asked, and which primary comes after it.
-    pub(crate) async fn command_at(
+    /// A step of a scan on the primary that it goes on with.
+    pub(super) async fn scan(
         &self,
-        node: &str,
-        command: &Cmd,
-    ) -> Result<(Value, String, Option<String>), RedisError> {
+        position: &Position,
+        step: &Cmd,
+    ) -> Result<(Value, ScannedNode), RedisError> {
         let mut connection = self.0.get().await.map_err(explained)?;
-        let answer = at(&mut connection, node, command).await;
+        let answer = at(&mut connection, position, step).await;
         put_back(connection, &answer);
         answer
     }
@@ -49,9 +50,9 @@ impl PooledCluster {
 
 async fn at(
     connection: &mut Connection,
-    node: &str,
-    command: &Cmd,
-) -> Result<(Value, String, Option<String>), RedisError> {
+    position: &Position,
+    step: &Cmd,
+) -> Result<(Value, ScannedNode), RedisError> {
     let mut question = redis::cmd("CLUSTER");
     question.arg("SLOTS");
     let reply = connection
@@ -62,15 +63,7 @@ async fn at(
         .await?;
     // A server that does not know its own name is not found again by it; its port cannot be told.
     let map = SlotMap::parse(&reply, &Address::Tcp(String::new(), 0));
-    let named = |primary: &Address| node.is_empty() || primary.to_string() == node;
-    let Some(position) = map.primaries().iter().position(named) else {
-        return Err((
-            ErrorKind::ClusterConnectionNotFound,
-            "the primary that the scan was at is none any more: it has to begin again",
-        )
-            .into());
-    };
-    let primary = &map.primaries()[position];
+    let (primary, scanned) = ScannedNode::of(&map, position)?;
     let Address::Tcp(host, port) = primary else {
         return Err((ErrorKind::Client, "a server of a cluster has no port").into());
     };
@@ -79,11 +72,10 @@ async fn at(
         port: *port,
     };
     let answer = connection
-        .route_command(command.clone(), RoutingInfo::SingleNode(route))
+        .route_command(step.clone(), RoutingInfo::SingleNode(route))
         .await?
         .extract_error()?;
-    let next = map.primaries().get(position + 1).map(ToString::to_string);
-    Ok((answer, primary.to_string(), next))
+    Ok((answer, scanned))
 }
 
 fn put_back<T>(connection: Connection, answer: &Result<T, RedisError>) {

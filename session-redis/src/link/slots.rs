@@ -91,6 +91,19 @@ impl SlotMap {
         &self.primaries
     }
 
+    /// Another one for every other map.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for primary in &self.primaries {
+            hasher.update(primary.to_string().as_bytes());
+            hasher.update(b"\n");
+        }
+        for owner in &self.owners {
+            hasher.update(&owner.to_le_bytes());
+        }
+        data_encoding::HEXLOWER.encode(&hasher.finalize().as_bytes()[..8])
+    }
+
     pub(crate) fn replicas(&self) -> &[Address] {
         &self.replicas
     }

@@ -3,8 +3,12 @@
 -- {the entry's score, 1 if it was there before, entries whose time is over}
 local key, id, score = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local before = redis.call('ZSCORE', key, id)
+-- Never the same score twice, also if the entry was gone in between: whoever read the one before
+-- can tell that it is claimed anew. No two claims come within 32 us of each other, and nobody
+-- waits for a minute between reading a score and releasing it.
+local now = redis.call('TIME')
+score = score + math.floor((tonumber(now[1]) * 1000000 + tonumber(now[2])) / 32) % 2097152
 if before then
-  -- Never the same score again: whoever read the one before can tell that it is claimed anew.
   score = math.max(score, tonumber(before) + 1)
 end
 local text = string.format('%.0f', score)

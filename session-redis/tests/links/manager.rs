@@ -5,11 +5,14 @@ use session_core::ErrorKind;
 use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::RedisServer;
 
-use crate::probes::{carries_out_everything, comes_back, keeps_replies_apart};
+use crate::probes::{PATIENCE, carries_out_everything, comes_back, keeps_replies_apart};
 
 async fn manager(server: &RedisServer) -> ConnectionManager {
     let client = redis::Client::open(server.url()).unwrap();
-    ConnectionManager::new(client).await.unwrap()
+    // Its own half a second is less than a busy machine may need.
+    let config = ConnectionManagerConfig::new().set_response_timeout(Some(PATIENCE));
+    let manager = ConnectionManager::new_with_config(client, config);
+    manager.await.unwrap()
 }
 
 #[tokio::test]

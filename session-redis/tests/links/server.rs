@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use session_core::conformance::samples;
-use session_core::{Created, Store, StoreErrorKind};
+use session_core::{Created, Cursor, Store, StoreErrorKind};
 use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::{Proxy, RedisServer};
 
 use crate::probes::{
-    MovableName, PATIENCE, carries_out_everything, comes_back, connections_accepted, create_some,
-    is_unreachable, keeps_replies_apart, scripts_run, until, updated,
+    MovableName, PATIENCE, all_ids, carries_out_everything, comes_back, connections_accepted,
+    create_some, is_unreachable, keeps_replies_apart, scripts_run, until, updated,
 };
 
 #[tokio::test]
@@ -83,6 +83,22 @@ async fn a_network_that_stalls_costs_only_the_requests_of_that_time() {
     proxy.flow();
     comes_back(&store).await;
     assert_eq!(store.load(&id).await.unwrap(), Some(record));
+}
+
+#[tokio::test]
+async fn a_scan_that_meets_a_restart_is_refused_and_leaves_nothing_out() {
+    let mut server = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let mut stored = create_some(&store, 200).await;
+    let first = store.scan(Cursor::start(), 10).await.unwrap();
+    server.kill();
+    server.restart().unwrap();
+    comes_back(&store).await;
+    let error = store.scan(first.next.unwrap(), 10).await.unwrap_err();
+    assert!(error.to_string().contains("has to begin again"), "{error}");
+    let all = all_ids(&store).await;
+    stored.retain(|(id, _)| !all.contains(id));
+    assert_eq!(stored, []);
 }
 
 #[tokio::test]

@@ -149,9 +149,9 @@ async fn a_record_that_the_server_dropped_leaves_the_list() {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // An entry's time is up to 65 s longer, by its id: pages of one score would be long.
+    // An entry's time is up to 35 minutes longer, by the moment of its claim.
     let index = format!("expiring:owner:{}", blake3::hash(b"ada").to_hex());
-    redis(&["ZINCRBY", &index, "-65536", &id.to_string()]);
+    redis(&["ZINCRBY", &index, "-2097152", &id.to_string()]);
     while store.owned_by(&ada).await.unwrap() != [lasting] {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -184,3 +184,27 @@ async fn writers_that_change_the_owner_count_exactly() {
     let owner = found.owner.unwrap();
     assert_eq!(place.owned_by(owner.as_str()).await, [id]);
 }
+
+/// A writer that has claimed the entry and lost takes its claim back late: by then the entry may
+/// have gone and come again, for a session that lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_claim_has_the_score_of_one_before_even_if_the_entry_was_gone() {
+    let place = Place::new().await;
+    let owned = samples::owned_record("ada");
+    let id = place.stored(&owned).await;
+    let mut scores = std::collections::BTreeSet::new();
+    let mut record = owned.clone();
+    for round in 0..50 {
+        let score = redis(&["ZSCORE", &place.index("ada"), &id.to_string()]);
+        assert!(scores.insert(score), "round {round}");
+        for owner in [None, owned.owner.clone()] {
+            let next = Record {
+                owner,
+                ..next_of(&record)
+            };
+            let written = place.store.update(&id, &next, record.version).await;
+            assert_eq!(written.unwrap(), Written::Done);
+            record = next;
+        }
+    }
+}
