@@ -156,10 +156,16 @@ impl Session {
             match written {
                 Ok(Written::Done) => {
                     let mut state = self.state();
+                    // The head took what was noted under this lock; a cookie that is noted
+                    // only now is never sent.
+                    let missed = state.head_sent && attempt.needs_head(&plan);
                     state.committed(attempt.life, record.clone(), &outcome);
                     drop(state);
                     ticket.leave_with(&record);
-                    return Ok(answer);
+                    return match missed {
+                        true => Err(head_sent(operation).into()),
+                        false => Ok(answer),
+                    };
                 }
                 // It may have happened: its operations stay frozen, in doubt.
                 Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error.into()),

@@ -62,7 +62,7 @@ use crate::expiry::Expiry;
 use crate::id::{SessionId, Signed, Token};
 use crate::manager::SessionManager;
 use crate::record::{Generation, Owner, Record, Version};
-use crate::sealing::{NotSealed, SealingKeys, sealed_len};
+use crate::sealing::{NotSealed, SealingKeys, TAG_BYTES, sealed_len};
 use crate::store::{Created, Cursor, Only, Page, Store, Touch, Written};
 
 impl SessionManager {
@@ -203,12 +203,13 @@ fn inside(token: &Token, record: &Record) -> Vec<u8> {
         own: None,
         data: None,
     };
-    let mut bytes =
-        Vec::with_capacity(256 + record.own.as_str().len() + record.data.as_str().len());
+    let head = serde_json::to_string(&head).expect("numbers and strings are JSON");
+    let (own, data) = (record.own.as_str().len(), record.data.as_str().len());
+    // Room for all of it, tag included: growing would leave a copy of the secret behind.
+    let mut bytes = Vec::with_capacity(64 + TAG_BYTES + head.len() + own + data);
     bytes.push(FORMAT);
     bytes.extend_from_slice(&*token.expose_bytes());
-    serde_json::to_writer(&mut bytes, &head).expect("numbers and strings are JSON");
-    bytes.pop();
+    bytes.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
     if !record.own.is_empty() {
         bytes.extend_from_slice(b",\"m\":");
         bytes.extend_from_slice(record.own.as_str().as_bytes());

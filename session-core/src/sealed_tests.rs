@@ -375,3 +375,19 @@ async fn a_session_bound_to_an_address_opens_from_no_other() {
     let session = exchange.session(&elsewhere).await.unwrap();
     assert_eq!(session.get::<u64>("n").unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_save_that_the_head_overtakes_is_no_success() {
+    let app = App::new();
+    let cookie = app.begin(async |session| put(session, 1).await).await;
+    let (exchange, session) = app.open(&[&cookie]).await;
+    let mut exchange = Some(exchange);
+    let saved = session.transact(|s| {
+        // The response leaves while this is under way.
+        if let Some(exchange) = exchange.take() {
+            assert!(matches!(exchange.finish(200), Finish::Done(_)));
+        }
+        s.insert("n", 2)
+    });
+    assert_eq!(saved.await.unwrap_err().kind(), ErrorKind::HeadSent);
+}

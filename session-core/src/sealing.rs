@@ -10,6 +10,7 @@
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use data_encoding::BASE64URL_NOPAD as BASE64URL;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::id::{Signed, fill_random};
@@ -82,7 +83,11 @@ impl SealingKeys {
     }
 
     /// What is inside, and whether the first key sealed it.
-    pub(crate) fn open(&self, bound: &[u8], text: &str) -> Result<(Vec<u8>, Signed), NotOpened> {
+    pub(crate) fn open(
+        &self,
+        bound: &[u8],
+        text: &str,
+    ) -> Result<(Zeroizing<Vec<u8>>, Signed), NotOpened> {
         let Some(rest) = text.strip_prefix(FORMAT) else {
             let newer = text.strip_prefix('v').and_then(|rest| rest.split_once('.'));
             return match newer.and_then(|(number, _)| number.parse::<u32>().ok()) {
@@ -98,10 +103,10 @@ impl SealingKeys {
         let (nonce, sealed) = bytes
             .split_first_chunk::<NONCE_BYTES>()
             .ok_or(NotOpened::Malformed)?;
-        let mut inside = sealed.to_vec();
+        let mut inside = Zeroizing::new(sealed.to_vec());
         self.0[position]
             .cipher
-            .decrypt_in_place(&XNonce::from(*nonce), bound, &mut inside)
+            .decrypt_in_place(&XNonce::from(*nonce), bound, &mut *inside)
             .map_err(|_| NotOpened::Refused)?;
         let signed = if position == 0 {
             Signed::Current
@@ -121,4 +126,5 @@ const FORMAT: &str = "v1.";
 const KEY_NAME_BYTES: usize = 6;
 const KEY_NAME_LEN: usize = 8;
 const NONCE_BYTES: usize = 24;
-const TAG_BYTES: usize = 16;
+/// Room for it in what is sealed saves a copy.
+pub(crate) const TAG_BYTES: usize = 16;

@@ -163,9 +163,6 @@ impl Encrypted {
                 Err(corrupt("the stored record is not sealed"))
             };
         };
-        if !record.own.is_empty() || record.address.is_some() || record.agent.is_some() {
-            return Err(corrupt("the sealed record has plain parts beside it"));
-        }
         let (buffer, _) = self
             .keys
             .open(&bound(id, &record), text)
@@ -182,6 +179,9 @@ impl Encrypted {
                     corrupt("the sealed record was altered or belongs to another id")
                 }
             })?;
+        if !record.own.is_empty() || record.address.is_some() || record.agent.is_some() {
+            return Err(corrupt("the sealed record has plain parts beside it"));
+        }
         opened(record, &buffer)
     }
 }
