@@ -4,7 +4,9 @@
 //! so that is done when the next operation comes. What was acknowledged is in the file.
 
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +20,15 @@ pub(crate) type Opener = Box<dyn Fn(Missing) -> Result<Arc<dyn Engine>, Failure>
 
 pub(crate) struct Shelf {
     opener: Opener,
-    open: RwLock<Option<Arc<dyn Engine>>>,
+    state: RwLock<State>,
+}
+
+enum State {
+    Open(Arc<dyn Engine>),
+    /// It failed, and the next use opens it.
+    Failed,
+    /// Nobody owns it any more, so nobody would close it again.
+    Closed,
 }
 
 impl Shelf {
@@ -26,7 +36,7 @@ impl Shelf {
         let engine = guarded(|| opener(missing))?;
         Ok(Self {
             opener,
-            open: RwLock::new(Some(engine)),
+            state: RwLock::new(State::Open(engine)),
         })
     }
 
@@ -57,10 +67,10 @@ impl Shelf {
         self.with(|engine| engine.room_for(bytes))
     }
 
-    /// Closes the database.
+    /// Closes the database for good.
     pub(crate) fn close(&self) {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = open.take() {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let State::Open(engine) = mem::replace(&mut *state, State::Closed) {
             bury(engine);
         }
     }
@@ -79,28 +89,36 @@ impl Shelf {
         done
     }
 
-    /// The database, opened if it is not.
+    /// The database, opened if it failed.
     fn engine(&self) -> Result<Arc<dyn Engine>, Failure> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = &*open {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if let State::Open(engine) = &*state {
             return Ok(Arc::clone(engine));
         }
-        drop(open);
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = &*open {
-            return Ok(Arc::clone(engine));
+        drop(state);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Open(engine) => Ok(Arc::clone(engine)),
+            State::Failed => {
+                let engine = guarded(|| (self.opener)(Missing::Refuse))?;
+                *state = State::Open(Arc::clone(&engine));
+                Ok(engine)
+            }
+            State::Closed => Err(Failure::unavailable("the store was dropped")),
         }
-        let engine = guarded(|| (self.opener)(Missing::Refuse))?;
-        *open = Some(Arc::clone(&engine));
-        Ok(engine)
     }
 
     /// Closes the database that failed, so that the next use opens it.
     fn discard(&self, failed: Arc<dyn Engine>) {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref().is_some_and(|held| Arc::ptr_eq(held, &failed)) {
-            *open = None;
-            bury(failed);
+        // Given up before waiting for the lock: who has it may be burying this very database.
+        // What is left keeps its address from being used again.
+        let known = Arc::downgrade(&failed);
+        drop(failed);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let is_it = matches!(&*state, State::Open(held)
+            if ptr::addr_eq(Arc::as_ptr(held), known.as_ptr()));
+        if is_it && let State::Open(engine) = mem::replace(&mut *state, State::Failed) {
+            bury(engine);
         }
     }
 }
@@ -111,10 +129,18 @@ impl fmt::Debug for Shelf {
     }
 }
 
-/// Ends a database on a thread of its own: sled waits for ever for a thread that has panicked.
+/// Ends a database on a thread of its own, when nobody uses it any more: sled waits for ever for
+/// a thread that has panicked.
+///
+/// Until then it is locked, and whoever used it last would otherwise be who ends it. How long that
+/// thread waits has no bound, how long the caller does has one.
 fn bury(engine: Arc<dyn Engine>) {
     let (alive, ended) = mpsc::channel::<()>();
     let burial = move || {
+        // Nobody can come to it any more.
+        while Arc::strong_count(&engine) > 1 {
+            thread::sleep(Duration::from_millis(1));
+        }
         let _ = catch_unwind(AssertUnwindSafe(|| drop(engine)));
         drop(alive);
     };

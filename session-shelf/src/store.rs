@@ -9,6 +9,7 @@ use session_core::{
     Created, Cursor, Error, Only, Owner, Page, Record, SessionId, Store, StoreError, Timestamp,
     Touch, Version, Written,
 };
+use tokio::sync::Semaphore;
 
 use crate::config::ShelfConfig;
 use crate::engine::{self, View};
@@ -28,6 +29,7 @@ use crate::writes::{Create, Delete, Encoded, Ping, Sweep, Touching, Update, Writ
 pub struct ShelfStore {
     shelf: Arc<Shelf>,
     writer: Arc<Writer>,
+    readers: Arc<Semaphore>,
     path: Arc<Path>,
 }
 
@@ -93,6 +95,7 @@ impl ShelfStore {
         Ok(Self {
             writer: Arc::new(Writer::start(Arc::clone(&shelf))?),
             shelf,
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
             path: path.into(),
         })
     }
@@ -108,16 +111,23 @@ impl ShelfStore {
     /// Not on the calling thread, though a page that is in memory is found in a microsecond:
     /// nobody can know beforehand that it is, and in sled a reader also waits for a writer, who
     /// may be waiting for the disk.
+    ///
+    /// Who stops waiting before it is begun leaves nothing behind.
     async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl Fn(&dyn View) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let stopped = || Failure::unavailable("its thread stopped").into_store_error(operation);
+        let turn = Arc::clone(&self.readers).acquire_owned().await;
+        let turn = turn.map_err(|_| stopped())?;
         let shelf = Arc::clone(&self.shelf);
-        tokio::task::spawn_blocking(move || shelf.read(work))
-            .await
-            .unwrap_or_else(|_| Err(Failure::unavailable("its thread stopped")))
-            .map_err(|failure| failure.into_store_error(operation))
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            shelf.read(work)
+        });
+        let found = reading.await.map_err(|_| stopped())?;
+        found.map_err(|failure| failure.into_store_error(operation))
     }
 }
 
@@ -202,6 +212,10 @@ impl Store for ShelfStore {
 fn encoded(record: &Record, operation: &'static str) -> Result<Encoded, StoreError> {
     Encoded::new(record).map_err(|failure| failure.into_store_error(operation))
 }
+
+/// So many reads have a thread at once: a disk that hangs takes no more of the runtime's, which are
+/// for others too.
+pub(crate) const READERS_MAX: usize = 64;
 
 /// So many expired records go in one step.
 const SWEPT_AT_ONCE: usize = 128;

@@ -219,12 +219,28 @@ fn refuse_without_room(shelf: &Shelf, group: &mut Vec<Box<dyn Job>>, fullness: &
     };
     match fullness.lasting() {
         Some(error) => refuse(error),
-        None => {
-            if let Err(failure) = shelf.room_for(bytes) {
-                refuse(failure.error());
-            }
-        }
+        None => match shelf.room_for(bytes) {
+            Ok(()) => {}
+            Err(Failure::Record(full)) => refuse_what_does_not_fit(shelf, group, &full),
+            Err(failure) => refuse(failure.error()),
+        },
     }
+}
+
+/// Who comes first has the room; one that is too large takes none from those behind it.
+fn refuse_what_does_not_fit(shelf: &Shelf, group: &mut Vec<Box<dyn Job>>, full: &StoreError) {
+    let mut taken = 0;
+    let refused = group.extract_if(.., |job| {
+        let Some(bytes) = job.bytes() else {
+            return false;
+        };
+        let fits = shelf.room_for(taken + bytes).is_ok();
+        if fits {
+            taken += bytes;
+        }
+        !fits
+    });
+    refused.for_each(|job| job.fail(full.kind(), full));
 }
 
 /// Answers a group that failed.

@@ -1,6 +1,6 @@
 //! An engine that fails when it is told to, around one of the real ones.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -35,8 +35,12 @@ pub(super) struct Faults {
     pub(super) held: AtomicBool,
     /// A write is waiting, or has begun.
     pub(super) reached: AtomicBool,
-    /// The engine says that there is room, whatever the disk says.
-    pub(super) roomy: AtomicBool,
+    /// Reads wait for as long as this is set.
+    pub(super) reads_held: AtomicBool,
+    /// So many reads are waiting, or have begun.
+    pub(super) reads: AtomicUsize,
+    /// The engine says that there is room for so many bytes, whatever the disk says.
+    pub(super) room: Mutex<Option<usize>>,
 }
 
 impl Faults {
@@ -74,6 +78,10 @@ pub(super) fn flaky(config: ShelfConfig) -> (ShelfStore, Arc<Shelf>, Arc<Faults>
 
 impl Engine for Flaky {
     fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<(), Failure>) -> Result<(), Failure> {
+        self.faults.reads.fetch_add(1, Ordering::SeqCst);
+        while self.faults.reads_held.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
         let fault = self.faults.take(|fault| *fault == Fault::PanicInRead);
         assert!(fault.is_none(), "a fault that the test asked for");
         self.engine.read(work)
@@ -108,10 +116,19 @@ impl Engine for Flaky {
     }
 
     fn room_for(&self, bytes: usize) -> Result<(), Failure> {
-        if self.faults.roomy.load(Ordering::SeqCst) {
-            return Ok(());
+        let room = *self
+            .faults
+            .room
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match room {
+            Some(room) if bytes <= room => Ok(()),
+            Some(_) => Err(Failure::Record(StoreError::new(
+                StoreErrorKind::Full,
+                "no room",
+            ))),
+            None => self.engine.room_for(bytes),
         }
-        self.engine.room_for(bytes)
     }
 
     fn place(&self) -> &Place {

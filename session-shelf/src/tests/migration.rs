@@ -75,7 +75,7 @@ async fn a_migration_keeps_everything_byte_for_byte_in_both_directions() {
         );
         let (store, shelf) = open(to);
         assert_eq!(content(&shelf), before);
-        let (_, source) = open(from);
+        let (_open, source) = open(from);
         assert_eq!(content(&source), before, "the source is as it was");
         assert_eq!(store.owned_by(&owner("ada")).await.unwrap().len(), 20);
         assert_eq!(

@@ -11,6 +11,7 @@ mod kill;
 mod migration;
 mod opening;
 mod outages;
+mod readers;
 mod runtimes;
 
 use std::path::Path;

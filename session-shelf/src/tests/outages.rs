@@ -121,6 +121,45 @@ async fn of_a_group_that_fails_those_that_were_not_begun_are_done() {
     }
 }
 
+/// Whether one that fits is refused does not depend on who comes with it.
+#[tokio::test]
+async fn of_a_group_for_which_there_is_no_room_those_that_fit_are_done() {
+    for kind in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, shelf, faults) = flaky(config(*kind, dir.path()));
+        faults.held.store(true, Ordering::SeqCst);
+        let create = |number, record: Record| {
+            let store = store.clone();
+            tokio::spawn(async move { store.create(&id(number), &record).await })
+        };
+        faults.reached.store(false, Ordering::SeqCst);
+        let first = create(1, counted(1));
+        until(|| faults.reached.load(Ordering::SeqCst)).await;
+        // These gather behind the first, in this order, and are the next group.
+        let mut others: Vec<tokio::task::JoinHandle<_>> = Vec::new();
+        for (number, record) in [(2, counted(1)), (3, large()), (4, counted(1)), (5, large())] {
+            others.push(create(number, record));
+            tokio::task::yield_now().await;
+        }
+        *faults.room.lock().unwrap() = Some(6000);
+        faults.held.store(false, Ordering::SeqCst);
+        assert_eq!(first.await.unwrap().unwrap(), Created::Done);
+        let [second, third, fourth, fifth] = others.try_into().unwrap();
+        for fits in [second, fourth] {
+            assert_eq!(fits.await.unwrap().unwrap(), Created::Done);
+        }
+        for refused in [third, fifth] {
+            let error = refused.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+        }
+        for (number, there) in [(2, true), (3, false), (4, true), (5, false)] {
+            let found = store.load(&id(number)).await.unwrap();
+            assert_eq!(found.is_some(), there, "{kind:?}: {number}");
+        }
+        consistent::check(&shelf);
+    }
+}
+
 pub(super) async fn until(condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
@@ -291,7 +330,7 @@ async fn a_disk_that_is_full_without_a_warning_costs_nothing_acknowledged() {
     for kind in ENGINES {
         let disk = SmallDisk::mount();
         let (store, shelf, faults) = flaky(config(*kind, disk.path()));
-        faults.roomy.store(true, Ordering::SeqCst);
+        *faults.room.lock().unwrap() = Some(usize::MAX);
         let (ids, kind) = fill(&store).await;
         let told = [StoreErrorKind::Full, StoreErrorKind::Unavailable];
         assert!(told.contains(&kind), "{kind:?}");
