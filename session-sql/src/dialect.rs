@@ -86,6 +86,9 @@ pub(crate) struct Words {
     pub(crate) steps: &'static [&'static [&'static str]],
     /// The table that keeps a version per table.
     pub(crate) versions: &'static str,
+    /// Notes `{version}` there. One statement: at no moment is a table without its version, which
+    /// would then be taken for someone else's.
+    pub(crate) note: &'static str,
     /// How many tables (0 or 1) there are of this name.
     pub(crate) tables: &'static str,
     /// Waits for a lock of the session's and answers 1; released by `commit`.

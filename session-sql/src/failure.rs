@@ -59,7 +59,8 @@ fn postgres(code: &str) -> Fate {
 
 fn mysql(number: u16) -> Fate {
     match number {
-        1213 => Fate::Aborted,
+        // A deadlock's victim; a row that changed since the transaction's snapshot.
+        1213 | 1020 => Fate::Aborted,
         1062 => Fate::Duplicate,
         1021 | 1114 => Fate::Full,
         1153 | 1301 => Fate::TooLarge,
@@ -157,7 +158,7 @@ mod tests {
             }
         }
         for (fate, codes) in [
-            (Fate::Aborted, [1213, 1213]),
+            (Fate::Aborted, [1213, 1020]),
             (Fate::Duplicate, [1062, 1062]),
             (Fate::Full, [1021, 1114]),
             (Fate::TooLarge, [1153, 1301]),

@@ -22,6 +22,14 @@ pub(crate) enum Repeat {
     OnlyIfUndone,
 }
 
+/// What a statement that writes met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Met {
+    pub(crate) rows: u64,
+    /// It had been made before, and nobody knows whether it was carried out then.
+    pub(crate) after_loss: bool,
+}
+
 /// How often a statement is made that the database gives up for the sake of others.
 const TRIES_MAX: u32 = 5;
 
@@ -29,7 +37,8 @@ const TRIES_MAX: u32 = 5;
 /// has just answered, unless it was being given back when the first broke.
 const LOST_MAX: u32 = 3;
 
-/// Runs `$ask` on a connection, and again on another if `$repeat` allows it.
+/// Runs `$ask` on a connection, and again on another if `$repeat` allows it; the answer comes with
+/// whether one was lost before it.
 macro_rules! ask {
     ($pool:expr, $access:expr, $repeat:expr, |$connection:ident| $ask:expr) => {{
         let connections = &$pool.connections;
@@ -42,7 +51,7 @@ macro_rules! ask {
             })?;
             let $connection = lease.connection();
             let error = match $ask.await {
-                Ok(answer) => break Ok(answer),
+                Ok(answer) => break Ok((answer, lost > 0)),
                 Err(error) => error,
             };
             let fate = fate(connections.database(), &error);
@@ -72,6 +81,7 @@ impl SqlPool {
         ask!(self, Access::Read, Repeat::Harmless, |connection| {
             connection.record(statement, id)
         })
+        .map(|(answer, _)| answer)
     }
 
     pub(crate) async fn texts(
@@ -82,6 +92,7 @@ impl SqlPool {
         ask!(self, Access::Read, Repeat::Harmless, |connection| {
             connection.texts(statement, values)
         })
+        .map(|(answer, _)| answer)
     }
 
     pub(crate) async fn number(
@@ -92,16 +103,18 @@ impl SqlPool {
         ask!(self, Access::Read, Repeat::Harmless, |connection| {
             connection.number(statement, values)
         })
+        .map(|(answer, _)| answer)
     }
 
-    /// Runs a statement that writes, and answers how many rows it met.
+    /// Runs a statement that writes.
     pub(crate) async fn count(
         &self,
         repeat: Repeat,
         statement: &Statement,
         values: &[Value<'_>],
-    ) -> Result<u64, Unanswered> {
-        ask!(self, Access::Write, repeat, |connection| connection
-            .count(statement, values))
+    ) -> Result<Met, Unanswered> {
+        let met = ask!(self, Access::Write, repeat, |connection| connection
+            .count(statement, values));
+        met.map(|(rows, after_loss)| Met { rows, after_loss })
     }
 }

@@ -1,7 +1,10 @@
 //! Making the table, and later versions of it.
 
+use std::time::Duration;
+
 use session_core::{Error, ErrorKind, StoreErrorKind};
 
+use crate::dialect::Words;
 use crate::pool::{Access, Lease};
 use crate::statements::Statement;
 use crate::store::SqlStore;
@@ -18,9 +21,23 @@ impl SqlStore {
     ///
     /// [`ErrorKind::Invalid`]: there is a table of this name that was not made by this function
     /// or the text of [`schema`](Self::schema), or it is of a newer version's layout; it is left
-    /// alone. [`ErrorKind::Unavailable`]: the database did not answer or refused; half a
-    /// migration is never left behind that another call would not complete.
+    /// alone. [`ErrorKind::Unavailable`]: the database refused, or it was not done within a
+    /// minute; half a migration is never left behind that another call would not complete.
     pub async fn migrate(&self) -> Result<(), Error> {
+        self.migrate_within(MIGRATION_MAX).await
+    }
+
+    async fn migrate_within(&self, limit: Duration) -> Result<(), Error> {
+        let migrated = tokio::time::timeout(limit, self.make_missing()).await;
+        migrated.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("migrating failed: it was not done within {limit:?}"),
+            ))
+        })
+    }
+
+    async fn make_missing(&self) -> Result<(), Error> {
         let lease = self.pool.connections.lease(Access::Write).await;
         let mut lease = lease.map_err(|error| self.unmigrated(error))?;
         if self.missing_steps(&mut *lease).await? == 0 {
@@ -37,10 +54,12 @@ impl SqlStore {
         for version in from..to {
             // Where definitions commit by themselves, whoever comes after a crash must know the
             // table for ours, and makes this step again.
-            self.run(&mut *lease, &[FORGET, &note(version)]).await?;
+            self.run(&mut *lease, &[&note(words, version)]).await?;
             self.run(&mut *lease, words.steps[version]).await?;
         }
-        self.run(&mut *lease, &[FORGET, &note(to)]).await?;
+        if missing > 0 {
+            self.run(&mut *lease, &[&note(words, to)]).await?;
+        }
         self.run(&mut *lease, words.commit).await?;
         lease.close_on_drop(false);
         Ok(())
@@ -63,7 +82,7 @@ impl SqlStore {
     pub fn schema(&self) -> String {
         let words = self.pool.database().words();
         let steps = words.steps.iter().copied().flatten().copied();
-        let note = note(words.steps.len());
+        let note = note(words, words.steps.len());
         [words.versions]
             .into_iter()
             .chain(steps)
@@ -155,8 +174,33 @@ impl SqlStore {
 }
 
 const VERSION: &str = "SELECT version FROM {versions} WHERE table_name = '{bare_table}'";
-const FORGET: &str = "DELETE FROM {versions} WHERE table_name = '{bare_table}'";
 
-fn note(version: usize) -> String {
-    format!("INSERT INTO {{versions}} (table_name, version) VALUES ('{{bare_table}}', {version})")
+/// Longer than the wait for another process, and than any statement of an own pool.
+const MIGRATION_MAX: Duration = Duration::from_secs(60);
+
+fn note(words: &Words, version: usize) -> String {
+    words.note.replace("{version}", &version.to_string())
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_migration_that_takes_too_long_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
+        let store = SqlStore::connect(&url).await.unwrap();
+        let lease = store.pool.connections.lease(Access::Write).await;
+        let only_writer = lease.unwrap_or_else(|error| panic!("{error}"));
+        let limit = Duration::from_millis(50);
+        let error = store.migrate_within(limit).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            error.to_string(),
+            "migrating failed: it was not done within 50ms"
+        );
+        drop(only_writer);
+        store.migrate().await.unwrap();
+    }
 }

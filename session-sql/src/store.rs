@@ -14,7 +14,7 @@ use crate::config::SqlConfig;
 use crate::connection::Value;
 use crate::dialect::Database;
 use crate::failure::{self, Fate, store_error};
-use crate::link::{Repeat, Unanswered};
+use crate::link::{Met, Repeat, Unanswered};
 use crate::pool::SqlPool;
 use crate::row::Row;
 use crate::statements::{Statement, Statements};
@@ -205,7 +205,7 @@ impl Store for SqlStore {
             .count(Repeat::OnlyIfUndone, statement, &row.to_create())
             .await;
         match created {
-            Ok(0) => Ok(Created::Taken),
+            Ok(Met { rows: 0, .. }) => Ok(Created::Taken),
             Ok(_) => Ok(Created::Done),
             Err(failed) if failed.fate == Fate::Duplicate => Ok(Created::Taken),
             Err(failed) => Err(self.write_error(OPERATION, failed, row.bytes()).await),
@@ -244,7 +244,7 @@ impl Store for SqlStore {
             .count(Repeat::OnlyIfUndone, statement, &row.to_update(&expected))
             .await;
         match met {
-            Ok(0) => self.look(OPERATION, row.id()).await,
+            Ok(Met { rows: 0, .. }) => self.look(OPERATION, row.id()).await,
             Ok(_) => Ok(Written::Done),
             // Others write here, and nothing is written: it is to be read again.
             Err(failed) if failed.fate == Fate::Aborted => Ok(Written::Conflict),
@@ -263,7 +263,7 @@ impl Store for SqlStore {
         ];
         let statement = &self.statements.touch;
         match self.pool.count(Repeat::Harmless, statement, &values).await {
-            Ok(0) => self.look(OPERATION, id.as_str()).await,
+            Ok(Met { rows: 0, .. }) => self.look(OPERATION, id.as_str()).await,
             Ok(_) => Ok(Written::Done),
             Err(failed) => Err(self.error(OPERATION, failed.error)),
         }
@@ -282,8 +282,20 @@ impl Store for SqlStore {
             }
         };
         match self.pool.count(Repeat::Harmless, statement, values).await {
-            Ok(0) if only == Only::Any => Ok(Written::Gone),
-            Ok(0) => self.look(OPERATION, id.as_str()).await,
+            Ok(Met {
+                rows: 0,
+                after_loss,
+            }) => {
+                let written = match only {
+                    Only::Any => Written::Gone,
+                    Only::Generation(_) => self.look(OPERATION, id.as_str()).await?,
+                };
+                Ok(match written {
+                    // Most likely it was this one whose answer was lost.
+                    Written::Gone if after_loss => Written::Done,
+                    written => written,
+                })
+            }
             Ok(_) => Ok(Written::Done),
             Err(failed) => Err(self.error(OPERATION, failed.error)),
         }
@@ -325,7 +337,7 @@ impl Store for SqlStore {
             .count(Repeat::OnlyIfUndone, statement, &values)
             .await
         {
-            Ok(removed) => Ok(removed),
+            Ok(removed) => Ok(removed.rows),
             // Another sweep is at work on the same rows.
             Err(failed) if failed.fate == Fate::Aborted => Ok(0),
             Err(failed) => Err(self.error(OPERATION, failed.error)),

@@ -2,8 +2,8 @@
 //!
 //! Asking each time costs half a SELECT. So only those are asked that have been idle for a
 //! while, and, once a connection broke, all that were idle then: a server that was restarted
-//! has closed every one of them. A write is thus hardly ever sent into a dead connection, where
-//! nobody could tell whether it was carried out.
+//! has closed every one of them. A write is thus seldom sent into a dead connection, where
+//! nobody could tell whether it was carried out: only by who used the connection shortly before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -43,7 +43,8 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Shorter than any server takes to restart.
+/// Shorter than most servers take to restart. Who writes to one that took less is told
+/// `Unavailable`, once.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -92,8 +92,11 @@ impl SqlStore {
                 )
             }
             Ok(_) => Ok(Written::Done),
-            Err(error) if fate(database, &error) == Fate::Duplicate => Ok(Written::Conflict),
-            Err(error) => Err(self.error(OPERATION, error)),
+            Err(error) => match fate(database, &error) {
+                // Another was first, and nothing is written.
+                Fate::Duplicate | Fate::Aborted => Ok(Written::Conflict),
+                _ => Err(self.error(OPERATION, error)),
+            },
         }
     }
 }

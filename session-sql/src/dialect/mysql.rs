@@ -32,6 +32,7 @@ pub(super) const WORDS: Words = Words {
   table_name VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   version BIGINT NOT NULL
 ) ENGINE=InnoDB",
+    note: "REPLACE INTO {versions} (table_name, version) VALUES ('{bare_table}', {version})",
     tables: "SELECT COUNT(*) FROM information_schema.tables \
         WHERE table_schema = {schema} AND table_name = '{bare_table}'",
     // Definitions commit by themselves here: a lock of the session's goes around them.

@@ -37,8 +37,14 @@ pub(super) const WORDS: Words = Words {
   table_name TEXT NOT NULL PRIMARY KEY,
   version BIGINT NOT NULL
 )",
+    note: "INSERT INTO {versions} (table_name, version) VALUES ('{bare_table}', {version}) \
+        ON CONFLICT (table_name) DO UPDATE SET version = excluded.version",
     tables: "SELECT COUNT(to_regclass('{table}'))",
     lock: None,
-    begin: &["BEGIN", "SELECT pg_advisory_xact_lock(5503867247184301)"],
+    // A stricter level would look at the database as it was before the lock was waited for.
+    begin: &[
+        "BEGIN ISOLATION LEVEL READ COMMITTED",
+        "SELECT pg_advisory_xact_lock(5503867247184301)",
+    ],
     commit: &["COMMIT"],
 };

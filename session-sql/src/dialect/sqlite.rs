@@ -35,6 +35,8 @@ WHERE owner IS NOT NULL",
   table_name TEXT NOT NULL PRIMARY KEY,
   version INTEGER NOT NULL
 ) STRICT",
+    note: "INSERT INTO {versions} (table_name, version) VALUES ('{bare_table}', {version}) \
+        ON CONFLICT (table_name) DO UPDATE SET version = excluded.version",
     // Names of tables are compared without letter case here.
     tables: "SELECT COUNT(*) FROM {within}sqlite_master \
         WHERE type = 'table' AND name = '{bare_table}' COLLATE NOCASE",

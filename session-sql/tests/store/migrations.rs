@@ -1,10 +1,14 @@
 //! Making the table.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use session_core::{Created, ErrorKind, Store};
-use session_sql::SqlConfig;
+use session_sql::sqlx::postgres::PgConnectOptions;
+use session_sql::sqlx::{self, Connection as _};
+use session_sql::{SqlConfig, SqlStore};
 
+use crate::PATIENCE;
 use crate::database::Kind;
 use crate::{Database, id, record};
 
@@ -153,6 +157,42 @@ async fn mariadb_s_migration_that_was_killed_half_way_is_completed_by_the_next()
             "1"
         );
     }
+}
+
+/// What it waited for is what it must then see.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_s_migration_sees_what_another_has_done_where_transactions_are_serializable() {
+    let database = Database::new(Kind::Postgres);
+    let name = format!("waiter_{}", database.table);
+    let options: PgConnectOptions = database.url.parse().unwrap();
+    let options = options.application_name(&name);
+    let serializable = [("default_transaction_isolation", "serializable")];
+    let pool = sqlx::PgPool::connect_with(options.options(serializable))
+        .await
+        .unwrap();
+    let store = SqlStore::from_pool_with(pool, database.config()).unwrap();
+
+    let mut other = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let mut other = other.begin().await.unwrap();
+    let lock = "SELECT pg_advisory_xact_lock(5503867247184301)";
+    sqlx::raw_sql(lock).execute(&mut *other).await.unwrap();
+    let waiter = store.clone();
+    let migration = tokio::spawn(async move { waiter.migrate().await });
+    let waiting = format!(
+        "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid) \
+         WHERE locktype = 'advisory' AND NOT granted AND application_name = '{name}'"
+    );
+    let started = std::time::Instant::now();
+    while database.sql(&waiting).await != "1" {
+        assert!(started.elapsed() < PATIENCE, "waiting for the migration");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let schema = sqlx::AssertSqlSafe(store.schema());
+    sqlx::raw_sql(schema).execute(&mut *other).await.unwrap();
+    other.commit().await.unwrap();
+    migration.await.unwrap().unwrap();
+    let created = store.create(&id(1), &record()).await.unwrap();
+    assert_eq!(created, Created::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]

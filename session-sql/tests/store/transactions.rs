@@ -190,6 +190,58 @@ in_a_transaction!(mariadb, Kind::MariaDb, sqlx::MySqlPool, |database| {
     sqlx::MySqlPool::connect(&database.url).await.unwrap()
 });
 
+/// Its transaction looks at the database as it was before another saved the session.
+macro_rules! with_a_snapshot {
+    ($name:ident, $kind:expr, $connection:ty, $begin:expr) => {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            let database = Database::new($kind);
+            let store = database.open().await;
+            let session = session(&store).await;
+            let pending = prepared(&session, 2).await;
+            let mut connection = <$connection as sqlx::Connection>::connect(&database.url)
+                .await
+                .unwrap();
+            let look = "SELECT COUNT(*) FROM session_kit_schema";
+            for statement in $begin.iter().copied().chain([look]) {
+                let statement = sqlx::AssertSqlSafe(statement);
+                sqlx::raw_sql(statement)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+            }
+            let id = session.id().unwrap();
+            let stored = store.load(&id).await.unwrap().unwrap();
+            let other = crate::next(&stored, r#"{"basket":9}"#);
+            let _ = store.update(&id, &other, stored.version).await.unwrap();
+            let written = store.save_in(&mut connection, &pending).await.unwrap();
+            assert_eq!(written, Written::Conflict);
+            sqlx::raw_sql("ROLLBACK")
+                .execute(&mut connection)
+                .await
+                .unwrap();
+            pending.abort();
+            assert_eq!(basket(&store, &session).await, "9");
+        }
+    };
+}
+
+with_a_snapshot!(
+    postgres_s_serialization_failure_is_a_conflict,
+    Kind::Postgres,
+    sqlx::PgConnection,
+    ["BEGIN ISOLATION LEVEL REPEATABLE READ"]
+);
+with_a_snapshot!(
+    mariadb_s_changed_record_is_a_conflict,
+    Kind::MariaDb,
+    sqlx::MySqlConnection,
+    [
+        "SET SESSION innodb_snapshot_isolation = ON",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+    ]
+);
+
 #[tokio::test]
 async fn a_transaction_in_another_kind_of_database_is_refused() {
     let database = Database::new(Kind::Sqlite);
