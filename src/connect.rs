@@ -13,7 +13,7 @@ macro_rules! opened {
         }
         #[cfg(not(all($(feature = $feature),+)))]
         {
-            drop($place);
+            let _ = $place;
             let off = [$(($feature, cfg!(feature = $feature))),+];
             Err(features_off(&$scheme, &off))
         }
@@ -34,8 +34,10 @@ macro_rules! opened {
 /// | `redis://HOST`, `rediss://HOST` | `redis::RedisStore`: one Redis or Valkey server | `redis` |
 /// | `redis+cluster://HOST,HOST` | `redis::RedisStore`: a Cluster | `redis-cluster` |
 /// | `redis+sentinel://HOST,HOST/NAME` | `redis::RedisStore`: the primary that Sentinels name | `redis` |
+/// | `redis+unix:///SOCKET` | `redis::RedisStore`: a server on this machine | `redis` |
 ///
-/// `rediss:`, `rediss+cluster:` and `rediss+sentinel:` are the same over TLS (feature `tls`).
+/// `rediss:`, `rediss+cluster:` and `rediss+sentinel:` are the same over TLS (feature `tls`);
+/// `postgresql:` and `mariadb:` are other names of `postgres:` and `mysql:`.
 /// The paths of `file:`, `shelf:`, `redb:` and `sqlite:` are taken as they are written, relative
 /// to the current folder or absolute; nothing in them is percent-decoded. Folders, files and
 /// tables are made when they are missing. What else a URL can say is in the documentation of
