@@ -29,7 +29,7 @@ pub struct SessionManager(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn Store>,
-    config: SessionConfig,
+    config: Arc<SessionConfig>,
     sealed: Option<Arc<Sealed>>,
     queues: Arc<Queues>,
     sweeping: tokio::sync::Mutex<()>,
@@ -57,12 +57,12 @@ pub struct SessionInfo {
 impl SessionManager {
     /// A manager of `store`, which may be an `Arc<dyn Store>`.
     pub fn new(store: impl IntoStore, config: SessionConfig) -> Self {
-        Self::of(store, config, None)
+        Self::of(store, Arc::new(config), None)
     }
 
     pub(crate) fn of(
         store: impl IntoStore,
-        config: SessionConfig,
+        config: Arc<SessionConfig>,
         sealed: Option<Arc<Sealed>>,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -84,6 +84,12 @@ impl SessionManager {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
+    }
+
+    /// The configuration, to be shared with another manager.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn shared_config(&self) -> &Arc<SessionConfig> {
+        &self.0.config
     }
 
     /// Whether both are clones of one manager.

@@ -82,7 +82,7 @@ impl SessionManager {
             keys: SealingKeys::new(ring, CONTEXT, KEY_NAME_CONTEXT, config.cookie.name()),
             name_bytes: config.cookie.name().len(),
         });
-        Ok(Self::of(Nowhere, config, Some(sealed)))
+        Ok(Self::of(Nowhere, Arc::new(config), Some(sealed)))
     }
 
     /// The manager that one exchange works with: what it writes goes into its own cookie.
@@ -95,7 +95,11 @@ impl SessionManager {
             sealed: Arc::clone(sealed),
             records: Mutex::new(records.into_iter().collect()),
         };
-        Self::of(slot, self.config().clone(), Some(Arc::clone(sealed)))
+        Self::of(
+            slot,
+            Arc::clone(self.shared_config()),
+            Some(Arc::clone(sealed)),
+        )
     }
 }
 
