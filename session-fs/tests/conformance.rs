@@ -1,8 +1,5 @@
 //! The store keeps the contract, with either durability; nothing is left out.
 
-#[path = "store/disk.rs"]
-mod disk;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,9 +8,8 @@ use async_trait::async_trait;
 use session_core::conformance::{Harness, Planted, samples};
 use session_core::{SessionId, Store};
 use session_fs::{Durability, FsConfig, FsStore};
+use session_test_servers::SmallDisk;
 use tempfile::TempDir;
-
-use self::disk::SmallDisk;
 
 /// A folder of its own for each store; `above` holds it and, while it is broken, its content.
 struct Folder {
@@ -52,7 +48,7 @@ impl Harness for Folder {
     }
 
     async fn small_store(&self) -> Arc<dyn Store> {
-        let disk = SmallDisk::mount();
+        let disk = SmallDisk::mount(256 << 10).unwrap();
         let store = self.open(disk.path());
         *self.small.lock().unwrap() = Some(disk);
         store

@@ -9,6 +9,7 @@ mod postgres;
 
 mod mariadb;
 
+mod disk;
 mod proxy;
 
 mod certificates;
@@ -27,6 +28,7 @@ mod watcher;
 mod error;
 
 pub use cluster::{RedisCluster, RedisClusterBuilder};
+pub use disk::SmallDisk;
 pub use error::ServerError;
 pub use mariadb::{MariaDbBuilder, MariaDbServer};
 pub use postgres::{PostgresBuilder, PostgresServer};

@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use session_test_servers::{MariaDbServer, PostgresServer, RedisServer};
+use session_test_servers::{MariaDbServer, PostgresServer, RedisServer, SmallDisk};
 
 use crate::bed::{Bed, Server, for_each, sql};
 use crate::counter::Counter;
-use crate::disk::SmallDisk;
 
 for_each!(f1_a_redis_without_memory_is_an_outage_for_those_who_write: memory_is_full(Bed)
     on redis, redis_pool, cluster, sentinel);
@@ -50,7 +49,7 @@ fn set_memory(server: &mut Server, bytes: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_a_postgres_without_disk_is_an_outage_for_those_who_write() {
-    let disk = SmallDisk::mount();
+    let disk = SmallDisk::mount(128 << 20).unwrap();
     let server = PostgresServer::builder().data_on(disk.path());
     let server = server.setting("max_wal_size", "32MB").start().unwrap();
     let store = sql(&server.url()).await;
@@ -59,7 +58,7 @@ async fn f1_a_postgres_without_disk_is_an_outage_for_those_who_write() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_a_mariadb_without_disk_is_an_outage_for_those_who_write() {
-    let disk = SmallDisk::mount();
+    let disk = SmallDisk::mount(128 << 20).unwrap();
     let server = MariaDbServer::builder()
         .data_on(disk.path())
         .start()

@@ -17,7 +17,6 @@ mod load;
 
 mod crash;
 mod cut;
-mod disk;
 mod failover;
 mod full;
 mod hang;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use session_core::{Created, Only, Owner, Store, StoreErrorKind, Written};
 use session_fs::{Durability, FsConfig, FsStore};
+use session_test_servers::SmallDisk;
 
-use crate::disk::{SmallDisk, run};
 use crate::{SessionId, files, id, next, owned, path_of};
 
 /// Creates sessions of 8 KiB until there is no room, and says which are there.
@@ -30,7 +30,7 @@ async fn fill(store: &FsStore) -> Vec<SessionId> {
 #[tokio::test]
 async fn a_full_disk_is_reported_and_what_was_stored_stays() {
     for durability in [Durability::Os, Durability::Disk] {
-        let disk = SmallDisk::mount();
+        let disk = SmallDisk::mount(256 << 10).unwrap();
         let config = FsConfig::new(disk.path()).durability(durability);
         let store = FsStore::with_config(config).unwrap();
         let ids = fill(&store).await;
@@ -70,18 +70,15 @@ async fn a_full_disk_is_reported_and_what_was_stored_stays() {
 
 #[tokio::test]
 async fn a_read_only_disk_is_an_outage_that_ends_without_a_restart() {
-    let disk = SmallDisk::mount();
+    let disk = SmallDisk::mount(256 << 10).unwrap();
     let store = FsStore::open(disk.path()).unwrap();
     let record = owned("ada");
     assert_eq!(store.create(&id(1), &record).await.unwrap(), Created::Done);
     // It is refused while a file is open for writing: a process that another test's thread is
     // just starting has a copy of each open file until its `exec`.
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !run(&["mount", "-o", "remount,ro"], disk.path()) {
-        assert!(
-            Instant::now() < deadline,
-            "the disk does not become read-only"
-        );
+    while let Err(error) = disk.remount("ro") {
+        assert!(Instant::now() < deadline, "{error}");
     }
     for answer in [
         store.ping().await,
@@ -95,7 +92,7 @@ async fn a_read_only_disk_is_an_outage_that_ends_without_a_restart() {
         assert_eq!(answer.unwrap_err().kind(), StoreErrorKind::Unavailable);
     }
     assert_eq!(store.load(&id(1)).await.unwrap(), Some(record));
-    assert!(run(&["mount", "-o", "remount,rw"], disk.path()));
+    disk.remount("rw").unwrap();
     store.ping().await.unwrap();
     assert_eq!(
         store.delete(&id(1), Only::Any).await.unwrap(),

@@ -1,7 +1,6 @@
 //! What is particular to sessions in files; what all stores share is in the conformance suite.
 
 mod bounds;
-mod disk;
 mod full;
 mod many;
 mod model;

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use session_core::conformance::{Harness, Planted, samples};
 use session_core::{SessionId, Store};
+use session_test_servers::SmallDisk;
 use tempfile::TempDir;
 
-use super::disk::SmallDisk;
 use super::{Durability, EngineKind, config, open};
 use crate::keys;
 use crate::shelf::Shelf;
@@ -59,7 +59,7 @@ impl Harness for OnDisk {
     }
 
     async fn small_store(&self) -> Arc<dyn Store> {
-        let disk = SmallDisk::mount();
+        let disk = SmallDisk::mount(8 << 20).unwrap();
         let store = self.open(disk.path());
         *self.small.lock().unwrap() = Some(disk);
         store

@@ -3,7 +3,6 @@
 mod child;
 mod conformance;
 mod consistent;
-mod disk;
 mod durability;
 mod flaky;
 mod indexes;

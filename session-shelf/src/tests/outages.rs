@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use session_core::{Created, Only, Record, SessionId, Store, StoreErrorKind, Written};
+use session_test_servers::SmallDisk;
 
-use super::disk::{SmallDisk, run};
 use super::flaky::{Fault, flaky};
 use super::{ENGINES, config, consistent, counted, id, next, open, owned};
 use crate::{ShelfStore, keys};
@@ -227,11 +227,6 @@ fn large() -> Record {
     }
 }
 
-fn resize(path: &Path, megabytes: u32) {
-    let size = format!("remount,size={megabytes}m");
-    assert!(run(&["mount", "-o", &size], path));
-}
-
 async fn all_are_there(store: &ShelfStore, ids: &[SessionId]) {
     for id in ids {
         let begun = Instant::now();
@@ -269,7 +264,7 @@ fn take_the_rest(dir: &Path) {
 #[cfg(feature = "redb")]
 #[tokio::test]
 async fn what_others_write_takes_no_room_that_redb_has() {
-    let disk = SmallDisk::mount();
+    let disk = SmallDisk::mount(8 << 20).unwrap();
     let (store, shelf) = open(config(super::EngineKind::Redb, disk.path()));
     for number in 0..20 {
         assert_eq!(
@@ -296,8 +291,8 @@ async fn what_others_write_takes_no_room_that_redb_has() {
 #[tokio::test]
 async fn a_full_disk_is_reported_what_was_stored_stays_and_deleting_goes_on() {
     for kind in ENGINES {
-        let disk = SmallDisk::mount();
-        resize(disk.path(), 12);
+        let disk = SmallDisk::mount(8 << 20).unwrap();
+        disk.remount("size=12m").unwrap();
         let (store, shelf) = open(config(*kind, disk.path()));
         let (ids, kind) = fill(&store).await;
         assert_eq!(kind, StoreErrorKind::Full);
@@ -314,7 +309,7 @@ async fn a_full_disk_is_reported_what_was_stored_stays_and_deleting_goes_on() {
             assert_eq!(store.delete(id, Only::Any).await.unwrap(), Written::Done);
         }
         all_are_there(&store, kept).await;
-        resize(disk.path(), 40);
+        disk.remount("size=40m").unwrap();
         assert_eq!(
             store.create(&ids[0], &large()).await.unwrap(),
             Created::Done
@@ -328,13 +323,13 @@ async fn a_full_disk_is_reported_what_was_stored_stays_and_deleting_goes_on() {
 #[tokio::test]
 async fn a_disk_that_is_full_without_a_warning_costs_nothing_acknowledged() {
     for kind in ENGINES {
-        let disk = SmallDisk::mount();
+        let disk = SmallDisk::mount(8 << 20).unwrap();
         let (store, shelf, faults) = flaky(config(*kind, disk.path()));
         *faults.room.lock().unwrap() = Some(usize::MAX);
         let (ids, kind) = fill(&store).await;
         let told = [StoreErrorKind::Full, StoreErrorKind::Unavailable];
         assert!(told.contains(&kind), "{kind:?}");
-        resize(disk.path(), 40);
+        disk.remount("size=40m").unwrap();
         all_are_there(&store, &ids).await;
         let more = id(255);
         created_in_the_end(&store, &more, &counted(1)).await;
