@@ -243,6 +243,8 @@ suite! {
         c5_after_a_503_nothing_is_written_late
         c5_saving_again_on_the_same_handle_does_not_count_twice
         c5_a_doubt_that_others_wrote_over_stays_an_error
+    }
+    flashes {
         c6_each_flash_is_shown_exactly_once
         c6_flashes_and_seed_are_beside_the_data
         c6_flashes_that_cannot_be_committed_are_not_shown
