@@ -89,7 +89,7 @@ pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionC
 pub use data::Data;
 pub use error::{Error, ErrorKind, StoreError, StoreErrorKind};
 pub use expiry::Expiry;
-pub use flash::Flash;
+pub use flash::{Flash, FlashQueue};
 pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
 pub use key::{IntoKey, Key};
 pub use keys::{KeyRing, TokenKeys};

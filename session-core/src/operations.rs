@@ -66,6 +66,8 @@ pub(crate) enum Act {
     Clear,
     /// Adds one element, given as JSON, to an array.
     Append(Box<str>),
+    /// As `Append`, unless the array has an equal element.
+    AppendOnce(Box<str>),
     /// Stands only where there is no value yet.
     Default(Box<str>),
     Update(Closure),
@@ -269,6 +271,25 @@ impl Draft {
         Ok(())
     }
 
+    /// As [`append_in`](Self::append_in), unless the array has an equal element by then.
+    ///
+    /// It is an operation also where there is one now: someone else may be taking it out.
+    pub(crate) fn append_once_in(
+        &mut self,
+        space: Space,
+        key: &str,
+        item: &str,
+    ) -> Result<(), Error> {
+        let value = appended_once(key, self.value(space, key), item)?;
+        self.push(
+            space,
+            &escaped(key),
+            Act::AppendOnce(item.into()),
+            Some(value),
+        );
+        Ok(())
+    }
+
     /// Gives `key` a value unless it has one by then.
     pub(crate) fn default_in(&mut self, space: Space, key: &str, value: String) {
         let act = Act::Default(value.as_str().into());
@@ -367,6 +388,7 @@ impl Draft {
             operation.value = match &operation.act {
                 Act::Replace | Act::Clear => operation.value,
                 Act::Append(item) => Some(appended(&operation.key, before, item)?),
+                Act::AppendOnce(item) => Some(appended_once(&operation.key, before, item)?),
                 Act::Default(value) => {
                     Some(before.map_or_else(|| value.to_string(), str::to_owned))
                 }
@@ -493,6 +515,17 @@ fn appended(key: &str, array: Option<&str>, item: &str) -> Result<String, Error>
     } else {
         format!("[{inner},{item}]")
     })
+}
+
+/// Elements are compared as values: another program may have spelled one differently.
+fn appended_once(key: &str, array: Option<&str>, item: &str) -> Result<String, Error> {
+    if let Some(array) = array {
+        let present: Vec<serde_json::Value> = decode(key, array)?;
+        if present.contains(&decode(key, item)?) {
+            return Ok(array.to_owned());
+        }
+    }
+    appended(key, array, item)
 }
 
 #[cfg(test)]

@@ -248,6 +248,12 @@ suite! {
         c6_each_flash_is_shown_exactly_once
         c6_flashes_and_seed_are_beside_the_data
         c6_flashes_that_cannot_be_committed_are_not_shown
+        c6_queues_of_flashes_are_apart
+        c6_some_categories_are_taken_and_the_others_keep_their_order
+        c6_two_takers_of_two_categories_get_each_flash_once
+        c6_looking_at_flashes_takes_none_and_stores_nothing
+        c6_the_same_flash_waits_once_whoever_adds_it
+        c6_what_was_taken_meanwhile_is_added_again
     }
     time {
         e1_timeout_is_inactivity
