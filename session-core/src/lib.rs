@@ -38,8 +38,10 @@ mod merged;
 mod operations;
 mod session;
 mod state;
+mod whole;
 
 mod data;
+mod serialize;
 
 // What is done with it.
 mod attempt;

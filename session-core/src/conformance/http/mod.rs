@@ -162,6 +162,7 @@ suite! {
         t3_reading_costs_one_load
         t3_writing_costs_one_load_and_one_conditional_write
         t3_a_first_store_costs_one_create
+        t4_a_view_of_the_data_or_an_idle_default_is_no_change
         t4_a_touch_is_written_once_per_interval
         t4_a_write_can_decline_to_extend_life
         t4_an_unverified_token_touches_nothing
@@ -210,6 +211,8 @@ suite! {
     concurrency {
         c1_a_save_carries_operations_and_no_snapshot
         c1_what_was_only_read_does_not_come_back
+        c1_of_two_defaults_the_first_that_is_stored_stands
+        c1_one_of_many_finds_a_key_absent
         c1_reload_keeps_the_changes_of_this_request
         c2_sixty_four_clients_add_to_exactly_6_400
         c2_two_hundred_writers_of_different_keys_all_survive

@@ -32,12 +32,18 @@ pub enum Step {
     Get(String),
     /// All keys.
     Keys,
+    /// All keys and values.
+    Data,
     /// The session's id, or `null`.
     Id,
     /// The owner, or `null`.
     Owner,
     /// Stores the value.
     Insert(String, Value),
+    /// Stores the value unless there is one; whether it did.
+    InsertIfAbsent(String, Value),
+    /// As `InsertIfAbsent`, by `transact`.
+    TransactInsertIfAbsent(String, Value),
     /// Stores a string of this many bytes.
     InsertBytes(String, usize),
     /// Removes the key; whether it was there.
@@ -187,9 +193,18 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
     match step {
         Step::Get(key) => return Ok(json!(session.get::<Value>(key.as_str())?)),
         Step::Keys => return Ok(json!(session.keys())),
+        Step::Data => return Ok(json!(session.data()?)),
         Step::Id => return Ok(json!(session.id().map(|id| id.to_string()))),
         Step::Owner => return Ok(json!(session.owner().map(|owner| owner.to_string()))),
         Step::Insert(key, value) => session.insert(key.as_str(), value)?,
+        Step::InsertIfAbsent(key, value) => {
+            return Ok(json!(session.insert_if_absent(key.as_str(), value)?));
+        }
+        Step::TransactInsertIfAbsent(key, value) => {
+            let insert =
+                session.transact(|draft| draft.insert_if_absent(key.as_str(), value.clone()));
+            return Ok(json!(insert.await?));
+        }
         Step::InsertBytes(key, size) => session.insert(key.as_str(), "x".repeat(size))?,
         Step::Remove(key) => return Ok(json!(session.remove(key))),
         Step::Append(key, item) => session.append(&key, item)?,
