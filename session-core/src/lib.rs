@@ -74,6 +74,7 @@ mod sealing;
 // What an application makes.
 mod config;
 mod manager;
+mod settings;
 mod sweeper;
 
 mod clock;
@@ -101,5 +102,6 @@ pub use operations::Draft;
 pub use pending::PendingSave;
 pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;
+pub use settings::Setting;
 pub use store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};
 pub use sweeper::Sweeper;
