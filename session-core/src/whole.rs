@@ -1,26 +1,4 @@
 //! A session's values as one: a snapshot to show, a struct or a map to store key by key.
-//!
-//! [`Session::data`] is what a template gets: it serialises as an object of the values, whatever
-//! the engine, and can change nothing. With minijinja:
-//!
-//! ```
-//! use minijinja::{Environment, context, value::Serde};
-//! use session_core::{Error, Session};
-//!
-//! fn page(session: &Session) -> Result<String, Error> {
-//!     let mut engine = Environment::new();
-//!     engine
-//!         .add_template("hello.html", "<p>{{ session.user.name }}: {{ session.basket | length }}")
-//!         .map_err(Error::application)?;
-//!     let template = engine.get_template("hello.html").map_err(Error::application)?;
-//!     template
-//!         .render(context! { session => Serde(session.data()?) })
-//!         .map_err(Error::application)
-//! }
-//! ```
-//!
-//! An engine whose templates are compiled, such as askama or maud, calls [`Session::get`] or
-//! [`Data::raw`] itself.
 
 use serde::Serialize;
 
@@ -32,8 +10,25 @@ use crate::session::Session;
 impl Session {
     /// All keys and values as of now: the changes made so far are in it, later ones are not.
     ///
-    /// Looking is no change and stores nothing; flashes and the CSRF token are not in it. The
-    /// values are raw JSON, see [`Data`] for what becomes of them in a template.
+    /// Looking is no change and stores nothing; flashes and the CSRF token are not in it.
+    ///
+    /// It is what a template gets: [`Data`] serialises as an object of the values, for any
+    /// engine, and nothing can be changed through it. With minijinja:
+    ///
+    /// ```
+    /// use minijinja::{Environment, context, value::Serde};
+    /// use session_core::{Error, Session};
+    ///
+    /// const PAGE: &str = "<p>{{ session.user.name }}: {{ session.basket | length }} articles";
+    ///
+    /// fn page(engine: &Environment<'_>, session: &Session) -> Result<String, Error> {
+    ///     let values = context! { session => Serde(session.data()?) };
+    ///     engine.render_named_str("page.html", PAGE, values).map_err(Error::application)
+    /// }
+    /// ```
+    ///
+    /// An engine whose templates are compiled, such as askama or maud, calls [`get`](Self::get)
+    /// itself. To walk over keys and raw values there is [`Data::entries`].
     ///
     /// # Cost
     ///
