@@ -136,8 +136,8 @@ type Initializer = Arc<dyn Fn(&mut Draft) -> Result<(), Error> + Send + Sync>;
 /// Collects options; [`build`](Self::build) checks them together.
 #[derive(Clone)]
 pub struct SessionConfigBuilder {
-    cookie: CookieAttributes,
-    transport: Transport,
+    pub(crate) cookie: CookieAttributes,
+    pub(crate) transport: Transport,
     pub(crate) timeout: Duration,
     pub(crate) absolute_timeout: Option<Duration>,
     pub(crate) touch_interval: Option<Duration>,

@@ -1,8 +1,15 @@
 //! Messages for the next page, each shown exactly once.
 //!
+//! Flashes wait in queues: the default one, which [`Session::flash`] and its like are about, and
+//! any number of others by name ([`Session::flash_queue`]), each on its own. A queue keeps the
+//! order in which messages were added, whatever their category.
+//!
 //! Flashes live beside the application's data: `keys`, `len` and `clear` do not see them. Taking
 //! them is committed before they are returned, so of two requests at once exactly one gets each
 //! (rule C6).
+//!
+//! A text is plain text: nothing here escapes it, and nothing marks it as safe. Whoever shows it
+//! escapes it like any other value, as template engines do by themselves.
 //!
 //! ```
 //! # use session_core::{Error, Session};
@@ -15,6 +22,8 @@
 //! }
 //! ```
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -26,13 +35,14 @@ use crate::session::Session;
 pub struct Flash {
     /// The kind of message, such as `success` or `error`: the application's choice.
     pub category: String,
-    /// The text, to be escaped like any other where it is shown.
+    /// Plain text, to be escaped like any other where it is shown.
     pub text: String,
 }
 
-/// Where flashes stand among the library's own values.
+/// Where the default queue stands among the library's own values; the others are named after it.
 const FLASHES: &str = "flash";
 
+/// On the default queue.
 impl Session {
     /// Adds a message, in order, for whoever takes it next.
     ///
@@ -40,15 +50,32 @@ impl Session {
     ///
     /// [`ErrorKind::WrongType`](crate::ErrorKind::WrongType): the stored flashes are damaged.
     pub fn flash(&self, category: impl Into<String>, text: impl Into<String>) -> Result<(), Error> {
-        let flash = Flash {
-            category: category.into(),
-            text: text.into(),
-        };
-        let json = encode(FLASHES, &flash)?;
-        self.state()
-            .life
-            .draft
-            .append_in(Space::Own, FLASHES, &json)
+        self.default_queue().flash(category, text)
+    }
+
+    /// Adds a message unless one of the same category and text waits already.
+    ///
+    /// Whether one waits is looked at when the message is stored, and again on every conflict:
+    /// of two requests that add the same at once, one does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flash`](Self::flash).
+    pub fn flash_once(
+        &self,
+        category: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Result<(), Error> {
+        self.default_queue().flash_once(category, text)
+    }
+
+    /// The messages that wait, oldest first; they stay, and may be shown to others, too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flash`](Self::flash).
+    pub fn flashes(&self) -> Result<Vec<Flash>, Error> {
+        self.default_queue().flashes()
     }
 
     /// Takes all messages, oldest first; no other request gets them too.
@@ -58,42 +85,141 @@ impl Session {
     /// As for [`save`](Session::save): taking them is stored before they are returned. Pending
     /// changes are stored with it.
     pub async fn take_flashes(&self) -> Result<Vec<Flash>, Error> {
-        self.take_flashes_if(|_| true).await
+        self.default_queue().take_flashes().await
     }
 
-    /// Takes the messages of one category, oldest first; the others stay.
+    /// Takes the messages of these categories, oldest first; the others stay.
     ///
     /// # Errors
     ///
     /// As for [`take_flashes`](Self::take_flashes).
-    pub async fn take_flashes_of(&self, category: &str) -> Result<Vec<Flash>, Error> {
-        self.take_flashes_if(|flash| flash.category == category)
-            .await
+    pub async fn take_flashes_of(&self, categories: &[&str]) -> Result<Vec<Flash>, Error> {
+        self.default_queue().take_flashes_of(categories).await
     }
 
-    async fn take_flashes_if(&self, wanted: impl Fn(&Flash) -> bool) -> Result<Vec<Flash>, Error> {
-        if !flashes(&self.state().life.draft)?.iter().any(&wanted) {
-            return Ok(Vec::new());
+    /// The queue of this name, which exists as long as messages wait in it.
+    ///
+    /// ```
+    /// # use session_core::{Error, Flash, Session};
+    /// fn ordered(session: &Session) -> Result<(), Error> {
+    ///     session.flash_queue("checkout").flash("success", "Your order is on its way.")
+    /// }
+    /// async fn checkout_page(session: &Session) -> Result<Vec<Flash>, Error> {
+    ///     session.flash_queue("checkout").take_flashes_of(&["success", "error"]).await
+    /// }
+    /// ```
+    #[must_use]
+    pub fn flash_queue(&self, name: &str) -> FlashQueue<'_> {
+        FlashQueue {
+            session: self,
+            key: format!("{FLASHES}:{name}").into(),
         }
-        self.commit("taking the session's flashes", |draft| {
-            let (taken, left): (Vec<Flash>, Vec<Flash>) =
-                flashes(draft)?.into_iter().partition(&wanted);
-            let left = if left.is_empty() {
-                None
-            } else {
-                Some(encode(FLASHES, &left)?)
-            };
-            if !taken.is_empty() {
-                draft.replace(Space::Own, FLASHES, left);
-            }
-            Ok::<_, Error>(taken)
-        })
-        .await
+    }
+
+    fn default_queue(&self) -> FlashQueue<'_> {
+        FlashQueue {
+            session: self,
+            key: FLASHES.into(),
+        }
     }
 }
 
-fn flashes(draft: &Draft) -> Result<Vec<Flash>, Error> {
-    draft
-        .value(Space::Own, FLASHES)
-        .map_or(Ok(Vec::new()), |json| decode(FLASHES, json))
+/// Messages apart from those of every other queue: made by [`Session::flash_queue`].
+///
+/// Its methods are the session's, on this queue.
+#[derive(Clone, Debug)]
+pub struct FlashQueue<'a> {
+    session: &'a Session,
+    key: Cow<'static, str>,
+}
+
+impl FlashQueue<'_> {
+    /// Adds a message, in order, for whoever takes it next.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::flash`].
+    pub fn flash(&self, category: impl Into<String>, text: impl Into<String>) -> Result<(), Error> {
+        self.add(category.into(), text.into(), Draft::append_in)
+    }
+
+    /// Adds a message unless one of the same category and text waits already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::flash_once`].
+    pub fn flash_once(
+        &self,
+        category: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Result<(), Error> {
+        self.add(category.into(), text.into(), Draft::append_once_in)
+    }
+
+    /// The messages that wait, oldest first; they stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::flashes`].
+    pub fn flashes(&self) -> Result<Vec<Flash>, Error> {
+        self.waiting(&self.session.state().life.draft)
+    }
+
+    /// Takes all messages, oldest first; no other request gets them too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::take_flashes`].
+    pub async fn take_flashes(&self) -> Result<Vec<Flash>, Error> {
+        self.take(|_| true).await
+    }
+
+    /// Takes the messages of these categories, oldest first; the others stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::take_flashes_of`].
+    pub async fn take_flashes_of(&self, categories: &[&str]) -> Result<Vec<Flash>, Error> {
+        self.take(|flash| categories.contains(&&*flash.category))
+            .await
+    }
+
+    fn add(
+        &self,
+        category: String,
+        text: String,
+        append: fn(&mut Draft, Space, &str, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let json = encode(&self.key, &Flash { category, text })?;
+        let draft = &mut self.session.state().life.draft;
+        append(draft, Space::Own, &self.key, &json)
+    }
+
+    async fn take(&self, wanted: impl Fn(&Flash) -> bool) -> Result<Vec<Flash>, Error> {
+        if !self.flashes()?.iter().any(&wanted) {
+            return Ok(Vec::new());
+        }
+        let take = |draft: &mut Draft| {
+            let (taken, left): (Vec<Flash>, Vec<Flash>) =
+                self.waiting(draft)?.into_iter().partition(&wanted);
+            let left = if left.is_empty() {
+                None
+            } else {
+                Some(encode(&self.key, &left)?)
+            };
+            if !taken.is_empty() {
+                draft.replace(Space::Own, &self.key, left);
+            }
+            Ok::<_, Error>(taken)
+        };
+        self.session
+            .commit("taking the session's flashes", take)
+            .await
+    }
+
+    fn waiting(&self, draft: &Draft) -> Result<Vec<Flash>, Error> {
+        draft
+            .value(Space::Own, &self.key)
+            .map_or(Ok(Vec::new()), |json| decode(&self.key, json))
+    }
 }

@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{Error, ErrorKind};
@@ -40,6 +41,30 @@ impl KeyRing {
     /// [`ErrorKind::Invalid`]: under 32 bytes, or one byte repeated, which is no secret.
     pub fn new(key: &[u8]) -> Result<Self, Error> {
         Ok(Self(vec![checked(key)?]))
+    }
+
+    /// A ring of keys in base64, as `openssl rand -base64 32` prints one; several are separated
+    /// by commas, the one that signs first.
+    ///
+    /// The standard and the URL-safe alphabet are read, with padding or without; white space
+    /// around a key is ignored.
+    ///
+    /// ```
+    /// use session_core::KeyRing;
+    ///
+    /// # let (new, old) = ("wJ3kFzX0cJp5m0b1bq1oX0yq3y5x4m2v7cZt9QxYbE8=", "T2xkIGtleXMgYXJlIGtlcHQgZm9yIGEgd2hpbGUuLi4");
+    /// let ring = KeyRing::from_base64(&format!("{new}, {old}"))?;
+    /// assert_eq!(format!("{ring:?}"), "KeyRing(2 keys)");
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: a key is no base64, or as for [`new`](Self::new). No message holds
+    /// any of a key.
+    pub fn from_base64(text: &str) -> Result<Self, Error> {
+        let keys = text.split(',').map(|key| checked(&decoded(key.trim())?));
+        Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
     /// A ring of one key drawn from the operating system's generator.
@@ -139,6 +164,19 @@ fn mac(key: &[u8; 32], input: &[u8]) -> [u8; MAC_BYTES] {
     cut
 }
 
+/// The decoder's own error would tell of a character of the key and its place.
+fn decoded(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let spellings = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
+    let decode = |spelling: &data_encoding::Encoding| spelling.decode(text.as_bytes()).ok();
+    let key = spellings.iter().find_map(decode).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Invalid,
+            "the secret key is no base64: make one with `openssl rand -base64 32`",
+        )
+    })?;
+    Ok(Zeroizing::new(key))
+}
+
 fn checked(key: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     let least = KeyRing::KEY_BYTES_MIN;
     if key.len() < least {
@@ -146,7 +184,7 @@ fn checked(key: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         return Err(Error::new(
             ErrorKind::Invalid,
             format!(
-                "the secret key has {got} bytes and needs at least {least}: make one with `openssl rand -base64 32` and decode it"
+                "the secret key has {got} bytes and needs at least {least}: make one with `openssl rand -base64 32`"
             ),
         ));
     }
@@ -180,6 +218,67 @@ mod tests {
         );
         let error = ring().and_older(b"short").unwrap_err();
         assert!(error.to_string().contains("5 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_key_is_read_in_every_spelling_of_base64() {
+        let key = [vec![0xfa; 31], vec![0xff, 0xef]].concat();
+        for key in [
+            &key[..],
+            &[&key[..], b"x"].concat(),
+            &[&key[..], b"xy"].concat(),
+        ] {
+            for spelling in [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD] {
+                let text = spelling.encode(key);
+                assert!(
+                    text.contains(['+', '-']) && text.contains(['/', '_']),
+                    "{text}"
+                );
+                let ring = KeyRing::from_base64(&format!(" {text}\n")).unwrap();
+                assert_eq!(ring.expose_first(), key);
+            }
+        }
+    }
+
+    #[test]
+    fn i3_the_first_key_of_a_list_signs_and_all_verify() {
+        let [new, old] = [b'n', b'o'].map(|first| {
+            let mut key = b"0123456789abcdef0123456789abcdef".to_vec();
+            key[0] = first;
+            key
+        });
+        let list = format!("{},{}", BASE64.encode(&new), BASE64URL.encode(&old));
+        let ring = KeyRing::from_base64(&list).unwrap();
+        let token = Token::random().unwrap();
+        for (key, signed) in [(&new, Signed::Current), (&old, Signed::Older)] {
+            let text = token.expose(Some(&KeyRing::new(key).unwrap().token_keys("sid")));
+            let (_, by) = Token::parse(text.as_bytes(), Some(&ring.token_keys("sid"))).unwrap();
+            assert_eq!(by, signed);
+        }
+    }
+
+    #[test]
+    fn i3_a_bad_key_in_base64_is_refused_and_not_told() {
+        let good = BASE64.encode(b"0123456789abcdef0123456789abcdef");
+        let zeros = BASE64.encode(&[0; 32]);
+        for (text, part) in [
+            ("", "0 bytes"),
+            ("c2hvcnQ=", "5 bytes"),
+            (&zeros, "one byte repeated"),
+            ("not base64!", "no base64"),
+            (&good[1..], "no base64"),
+            (&good.replace('M', "+").replace('Y', "_"), "no base64"),
+            (&format!("{good},"), "0 bytes"),
+            (&format!("{good},{zeros}"), "one byte repeated"),
+            (&format!("{good};{good}"), "no base64"),
+        ] {
+            let error = KeyRing::from_base64(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            let told = format!("{error} {error:?}");
+            assert!(told.contains(part), "{part}: {told}");
+            assert!(text.is_empty() || !told.contains(text), "{told}");
+            assert!(!told.contains("MDEy"), "{told}");
+        }
     }
 
     #[test]

@@ -38,8 +38,10 @@ mod merged;
 mod operations;
 mod session;
 mod state;
+mod whole;
 
 mod data;
+mod serialize;
 
 // What is done with it.
 mod attempt;
@@ -72,6 +74,7 @@ mod sealing;
 // What an application makes.
 mod config;
 mod manager;
+mod settings;
 mod sweeper;
 
 mod clock;
@@ -89,7 +92,7 @@ pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionC
 pub use data::Data;
 pub use error::{Error, ErrorKind, StoreError, StoreErrorKind};
 pub use expiry::Expiry;
-pub use flash::Flash;
+pub use flash::{Flash, FlashQueue};
 pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
 pub use key::{IntoKey, Key};
 pub use keys::{KeyRing, TokenKeys};
@@ -99,5 +102,6 @@ pub use operations::Draft;
 pub use pending::PendingSave;
 pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;
+pub use settings::Setting;
 pub use store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};
 pub use sweeper::Sweeper;

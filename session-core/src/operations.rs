@@ -66,6 +66,8 @@ pub(crate) enum Act {
     Clear,
     /// Adds one element, given as JSON, to an array.
     Append(Box<str>),
+    /// As `Append`, unless the array has an equal element.
+    AppendOnce(Box<str>),
     /// Stands only where there is no value yet.
     Default(Box<str>),
     Update(Closure),
@@ -106,6 +108,20 @@ impl Draft {
         let json = encode(key.name(), &value)?;
         self.replace(Space::User, key.name(), Some(json));
         Ok(())
+    }
+
+    /// Stores `value` under `key` unless there is a value, and says whether it did.
+    ///
+    /// # Errors
+    ///
+    /// As for [`insert`](Self::insert).
+    pub fn insert_if_absent<T: Serialize>(
+        &mut self,
+        key: impl IntoKey<T>,
+        value: T,
+    ) -> Result<bool, Error> {
+        let json = encode(key.name(), &value)?;
+        Ok(self.insert_json_if_absent(key.name(), json))
     }
 
     /// Removes `key` and says whether it was there.
@@ -269,10 +285,40 @@ impl Draft {
         Ok(())
     }
 
+    /// As [`append_in`](Self::append_in), unless the array has an equal element by then.
+    ///
+    /// It is an operation also where there is one now: someone else may be taking it out.
+    pub(crate) fn append_once_in(
+        &mut self,
+        space: Space,
+        key: &str,
+        item: &str,
+    ) -> Result<(), Error> {
+        let value = appended_once(key, self.value(space, key), item)?;
+        self.push(
+            space,
+            &escaped(key),
+            Act::AppendOnce(item.into()),
+            Some(value),
+        );
+        Ok(())
+    }
+
     /// Gives `key` a value unless it has one by then.
     pub(crate) fn default_in(&mut self, space: Space, key: &str, value: String) {
         let act = Act::Default(value.as_str().into());
+        let value = defaulted(self.value(space, key), &value);
         self.push(space, &escaped(key), act, Some(value));
+    }
+
+    /// Where there is a value now it is no operation: who asks for a default at each request
+    /// must not write at each.
+    pub(crate) fn insert_json_if_absent(&mut self, key: &str, json: String) -> bool {
+        let absent = !self.contains_key(key);
+        if absent {
+            self.default_in(Space::User, key, json);
+        }
+        absent
     }
 
     /// Records an update whose closure has just made `value`.
@@ -367,9 +413,8 @@ impl Draft {
             operation.value = match &operation.act {
                 Act::Replace | Act::Clear => operation.value,
                 Act::Append(item) => Some(appended(&operation.key, before, item)?),
-                Act::Default(value) => {
-                    Some(before.map_or_else(|| value.to_string(), str::to_owned))
-                }
+                Act::AppendOnce(item) => Some(appended_once(&operation.key, before, item)?),
+                Act::Default(value) => Some(defaulted(before, value)),
                 Act::Update(closure) => Some(run(closure, before)?),
             };
             self.operations_mut().push(operation);
@@ -386,28 +431,30 @@ impl Draft {
 
     /// The data with all operations applied.
     pub(crate) fn apply(&self) -> Result<(Data, Data), Error> {
-        let of = |space| {
-            let mine = self
-                .operations()
-                .iter()
-                .filter(|operation| operation.space == space);
-            let (mut bytes, mut keys) = (2, 0);
-            for operation in mine {
-                bytes += operation.key.len() + operation.value.as_deref().map_or(0, str::len) + 4;
-                keys += 1;
-            }
-            let base = self.base(space);
-            if keys == 0 {
-                return Ok(base.clone());
-            }
-            let merged = self.merged(space);
-            Data::build(
-                merged.entries(),
-                bytes + base.as_str().len(),
-                keys + base.len(),
-            )
-        };
-        Ok((of(Space::User)?, of(Space::Own)?))
+        Ok((self.applied(Space::User)?, self.applied(Space::Own)?))
+    }
+
+    /// One space's part of it; without an operation it is shared, not copied.
+    pub(crate) fn applied(&self, space: Space) -> Result<Data, Error> {
+        let mine = self
+            .operations()
+            .iter()
+            .filter(|operation| operation.space == space);
+        let (mut bytes, mut keys) = (2, 0);
+        for operation in mine {
+            bytes += operation.key.len() + operation.value.as_deref().map_or(0, str::len) + 4;
+            keys += 1;
+        }
+        let base = self.base(space);
+        if keys == 0 {
+            return Ok(base.clone());
+        }
+        let merged = self.merged(space);
+        Data::build(
+            merged.entries(),
+            bytes + base.as_str().len(),
+            keys + base.len(),
+        )
     }
 
     pub(crate) fn base(&self, space: Space) -> &Data {
@@ -475,6 +522,10 @@ pub(crate) fn encode<T: Serialize>(key: &str, value: &T) -> Result<String, Error
     })
 }
 
+fn defaulted(present: Option<&str>, value: &str) -> String {
+    present.unwrap_or(value).to_owned()
+}
+
 fn appended(key: &str, array: Option<&str>, item: &str) -> Result<String, Error> {
     let Some(array) = array else {
         return Ok(format!("[{item}]"));
@@ -493,6 +544,17 @@ fn appended(key: &str, array: Option<&str>, item: &str) -> Result<String, Error>
     } else {
         format!("[{inner},{item}]")
     })
+}
+
+/// Elements are compared as values: another program may have spelled one differently.
+fn appended_once(key: &str, array: Option<&str>, item: &str) -> Result<String, Error> {
+    if let Some(array) = array {
+        let present: Vec<serde_json::Value> = decode(key, array)?;
+        if present.contains(&decode(key, item)?) {
+            return Ok(array.to_owned());
+        }
+    }
+    appended(key, array, item)
 }
 
 #[cfg(test)]

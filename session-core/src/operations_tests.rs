@@ -102,6 +102,44 @@ fn c1_operations_are_put_on_newer_data() {
 }
 
 #[test]
+fn c1_a_default_yields_to_what_another_stored_first() {
+    let newer = || data(json!({"k": null}));
+    let mut draft = Draft::default();
+    assert!(draft.insert_if_absent("k", "mine").unwrap());
+    assert!(!draft.insert_if_absent("k", "again").unwrap());
+    assert_eq!(draft.changes(), 1);
+    assert_eq!(result(&draft), json!({"k": "mine"}));
+    draft.rebase(newer(), Data::new()).unwrap();
+    assert_eq!(result(&draft), json!({"k": null}), "null is a value");
+    assert!(!draft.insert_if_absent("k", "late").unwrap());
+
+    let mut draft = Draft::new(data(json!({"k": 1})), Data::new());
+    assert!(draft.remove("k"));
+    assert!(draft.insert_if_absent("k", "mine").unwrap());
+    draft.rebase(newer(), Data::new()).unwrap();
+    assert_eq!(
+        result(&draft),
+        json!({"k": "mine"}),
+        "it was taken out first"
+    );
+}
+
+#[test]
+fn c1_an_equal_element_is_found_in_any_spelling() {
+    let mut draft = Draft::default();
+    let add = |draft: &mut Draft| draft.append_once_in(Space::User, "l", r#"{"a":1,"b":"\u00e9"}"#);
+    add(&mut draft).unwrap();
+    add(&mut draft).unwrap();
+    let other = Data::parse("{\"l\": [ {\"b\" : \"\u{e9}\", \"a\" : 1} ]}").unwrap();
+    draft.rebase(other.clone(), Data::new()).unwrap();
+    assert_eq!(draft.apply().unwrap().0.raw("l"), other.raw("l"));
+    draft.rebase(data(json!({"l": []})), Data::new()).unwrap();
+    assert_eq!(result(&draft), json!({"l": [{"a": 1, "b": "\u{e9}"}]}));
+    let error = draft.rebase(data(json!({"l": {}})), Data::new());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::WrongType);
+}
+
+#[test]
 fn what_is_added_while_a_commit_runs_is_kept_for_the_next() {
     let mut draft = Draft::default();
     draft.insert("a", 1).unwrap();
@@ -139,6 +177,8 @@ enum Step {
     Remove(u8),
     Add(u8),
     Append(u8, i32),
+    AppendOnce(u8, i32),
+    InsertIfAbsent(u8, i32),
     Clear,
 }
 
@@ -147,7 +187,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0_u8..4, any::<i32>()).prop_map(|(k, v)| Step::Insert(k, v)),
         2 => (0_u8..4).prop_map(Step::Remove),
         3 => (0_u8..4).prop_map(Step::Add),
-        3 => (4_u8..6, any::<i32>()).prop_map(|(k, v)| Step::Append(k, v)),
+        3 => (4_u8..6, 0..9).prop_map(|(k, v)| Step::Append(k, v)),
+        3 => (4_u8..6, 0..9).prop_map(|(k, v)| Step::AppendOnce(k, v)),
+        3 => (0_u8..4, any::<i32>()).prop_map(|(k, v)| Step::InsertIfAbsent(k, v)),
         1 => Just(Step::Clear),
     ]
 }
@@ -165,6 +207,13 @@ fn apply_to_draft(draft: &mut Draft, step: &Step) {
             draft.updated(&key, closure, value);
         }
         Step::Append(k, v) => draft.append(&k.to_string(), v).unwrap(),
+        Step::AppendOnce(k, v) => {
+            let (key, item) = (k.to_string(), v.to_string());
+            draft.append_once_in(Space::User, &key, &item).unwrap();
+        }
+        Step::InsertIfAbsent(k, v) => {
+            draft.insert_if_absent(&k.to_string(), v).unwrap();
+        }
         Step::Clear => draft.clear(),
     }
 }
@@ -190,13 +239,15 @@ proptest! {
         b.rebase(user_a.clone(), own_a.clone()).unwrap();
 
         // A removal of what the second handle did not see is no operation of it (nor is
-        // clearing nothing), so the model makes only the operations that were recorded.
+        // clearing nothing, nor a default for what it saw), so the model makes only the
+        // operations that were recorded.
         let mut one = Draft::new(user_a, own_a);
         let mut seen = Draft::new(user, own);
         for step in &second {
             let recorded = seen.changes();
             let noop = match step {
                 Step::Remove(k) => !seen.contains_key(k.to_string()),
+                Step::InsertIfAbsent(k, _) => seen.contains_key(k.to_string()),
                 Step::Clear => seen.is_empty(),
                 _ => false,
             };
@@ -214,6 +265,7 @@ proptest! {
 fn force(draft: &mut Draft, step: &Step) {
     match step {
         Step::Remove(k) => draft.replace(Space::User, &k.to_string(), None),
+        Step::InsertIfAbsent(k, v) => draft.default_in(Space::User, &k.to_string(), v.to_string()),
         step => apply_to_draft(draft, step),
     }
 }

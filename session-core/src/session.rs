@@ -90,6 +90,37 @@ impl Session {
         Ok(())
     }
 
+    /// Stores `value` under `key` unless there is a value, and says whether it did.
+    ///
+    /// Whether there is one is looked at again when it is stored: of two requests that both find
+    /// nothing, the first to store gives the value, and the other's is dropped although it was
+    /// told `true`. Who must know asks inside of [`transact`](Self::transact). Where there is a
+    /// value to begin with, nothing is stored.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn language(session: &Session, accepted: &str) -> Result<String, Error> {
+    ///     session.insert_if_absent("language", accepted)?;
+    ///     Ok(session.get("language")?.unwrap_or_default())
+    /// }
+    /// async fn first_visit(session: &Session) -> Result<bool, Error> {
+    ///     session.transact(|s| s.insert_if_absent("welcomed", true)).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`]: the value cannot be expressed as JSON.
+    pub fn insert_if_absent<T: Serialize>(
+        &self,
+        key: impl IntoKey<T>,
+        value: T,
+    ) -> Result<bool, Error> {
+        let json = operations::encode(key.name(), &value)?;
+        let draft = &mut self.state().life.draft;
+        Ok(draft.insert_json_if_absent(key.name(), json))
+    }
+
     /// Removes `key` and says whether it was there.
     pub fn remove(&self, key: impl AsRef<str>) -> bool {
         self.state().life.draft.remove(key)
@@ -117,7 +148,18 @@ impl Session {
     /// Computes the value under `key` from the present one.
     ///
     /// Another request's change in between makes `compute` run again on the newer value, so it
-    /// should have no effect but its result.
+    /// should have no effect but its result. So this counts every request, however many come at
+    /// once:
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn count(session: &Session) -> Result<(), Error> {
+    ///     session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)
+    /// }
+    /// ```
+    ///
+    /// The number that this request's addition gave is known once it is stored: take it from
+    /// [`transact`](Self::transact).
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use session_kit::{Error, ErrorKind, KeyRing};
 
-/// The key in `path`: base64 of at least 32 bytes. A missing file is made, with a new random key
+/// The keys in `path`, as [`KeyRing::from_base64`] reads them. A missing file is made, with a new random key
 /// and mode 0600.
 ///
 /// # Errors
@@ -41,13 +41,10 @@ fn read(path: &Path, mut file: File) -> Result<KeyRing, Error> {
     let mut text = String::new();
     file.read_to_string(&mut text)
         .map_err(|error| failed("reading", path, error))?;
-    let key = BASE64.decode(text.trim_ascii().as_bytes()).map_err(|_| {
-        invalid(format!(
-            "the secret key file {} does not hold base64",
-            path.display()
-        ))
-    })?;
-    KeyRing::new(&key)
+    KeyRing::from_base64(&text).map_err(|error| {
+        let message = format!("reading {} failed: {error}", path.display());
+        invalid(message).caused_by(error)
+    })
 }
 
 /// Writes a new key beside `path` and links it into place, so that of two programs which start at
@@ -113,7 +110,7 @@ mod tests {
             (good.as_str(), 0o644, "open to others"),
             (good.as_str(), 0o660, "open to others"),
             ("c2hvcnQ=", 0o600, "5 bytes"),
-            ("not base64!", 0o600, "does not hold base64"),
+            ("not base64!", 0o600, "no base64"),
             ("", 0o600, "0 bytes"),
         ];
         for (text, mode, part) in table {

@@ -50,6 +50,41 @@ pub(super) async fn c1_what_was_only_read_does_not_come_back(harness: &dyn HttpH
     assert_eq!(data, r#"{"a":1}"#);
 }
 
+pub(super) async fn c1_of_two_defaults_the_first_that_is_stored_stands(harness: &dyn HttpHarness) {
+    let mut first = Vec::new();
+    for value in ["slow", "quick"] {
+        first.push(Step::InsertIfAbsent("k".into(), value.into()));
+    }
+    let world = World::new(harness).await;
+    let data = overtaken(&world, &first[..1], &first[1..]).await;
+    assert_eq!(data, r#"{"seen":1,"k":"quick"}"#);
+}
+
+pub(super) async fn c1_one_of_many_finds_a_key_absent(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let node = world.node(|config| config).await;
+    let visitor = world.visitor().await;
+    world.spy.interleave();
+    let askers: Vec<_> = (0..16)
+        .map(|n| {
+            let app = if n % 2 == 0 { &world.app } else { &node.app };
+            let step = Step::TransactInsertIfAbsent("k".into(), n.into());
+            visitor.at(app.clone()).start_post([get("seen"), step])
+        })
+        .collect();
+    let mut first = Vec::new();
+    for (n, asker) in askers.into_iter().enumerate() {
+        let answer = asker.answer().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        if answer.outcome(1) == true {
+            first.push(n);
+        }
+    }
+    assert_eq!(first.len(), 1, "{first:?}");
+    let stored = format!(r#"{{"seen":1,"k":{}}}"#, first[0]);
+    assert_eq!(world.data().await, stored);
+}
+
 pub(super) async fn c1_reload_keeps_the_changes_of_this_request(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     let mut visitor = world.visitor().await;

@@ -162,6 +162,7 @@ suite! {
         t3_reading_costs_one_load
         t3_writing_costs_one_load_and_one_conditional_write
         t3_a_first_store_costs_one_create
+        t4_a_view_of_the_data_or_an_idle_default_is_no_change
         t4_a_touch_is_written_once_per_interval
         t4_a_write_can_decline_to_extend_life
         t4_an_unverified_token_touches_nothing
@@ -210,6 +211,8 @@ suite! {
     concurrency {
         c1_a_save_carries_operations_and_no_snapshot
         c1_what_was_only_read_does_not_come_back
+        c1_of_two_defaults_the_first_that_is_stored_stands
+        c1_one_of_many_finds_a_key_absent
         c1_reload_keeps_the_changes_of_this_request
         c2_sixty_four_clients_add_to_exactly_6_400
         c2_two_hundred_writers_of_different_keys_all_survive
@@ -243,9 +246,17 @@ suite! {
         c5_after_a_503_nothing_is_written_late
         c5_saving_again_on_the_same_handle_does_not_count_twice
         c5_a_doubt_that_others_wrote_over_stays_an_error
+    }
+    flashes {
         c6_each_flash_is_shown_exactly_once
         c6_flashes_and_seed_are_beside_the_data
         c6_flashes_that_cannot_be_committed_are_not_shown
+        c6_queues_of_flashes_are_apart
+        c6_some_categories_are_taken_and_the_others_keep_their_order
+        c6_two_takers_of_two_categories_get_each_flash_once
+        c6_looking_at_flashes_takes_none_and_stores_nothing
+        c6_the_same_flash_waits_once_whoever_adds_it
+        c6_what_was_taken_meanwhile_is_added_again
     }
     time {
         e1_timeout_is_inactivity

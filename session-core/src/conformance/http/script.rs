@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::probe::Probe;
 use crate::error::{Error, ErrorKind};
+use crate::flash::{Flash, FlashQueue};
 use crate::record::Owner;
 use crate::session::Session;
 
@@ -31,12 +32,18 @@ pub enum Step {
     Get(String),
     /// All keys.
     Keys,
+    /// All keys and values.
+    Data,
     /// The session's id, or `null`.
     Id,
     /// The owner, or `null`.
     Owner,
     /// Stores the value.
     Insert(String, Value),
+    /// Stores the value unless there is one; whether it did.
+    InsertIfAbsent(String, Value),
+    /// As `InsertIfAbsent`, by `transact`.
+    TransactInsertIfAbsent(String, Value),
     /// Stores a string of this many bytes.
     InsertBytes(String, usize),
     /// Removes the key; whether it was there.
@@ -71,10 +78,20 @@ pub enum Step {
     SetTimeout(u64),
     /// `keep_expiry`.
     KeepExpiry,
-    /// Adds a message.
+    /// Adds a message of the category `note`.
     Flash(String),
-    /// The texts of all messages.
+    /// Adds a message of this category.
+    FlashAs(String, String),
+    /// Adds a message of the category `note` unless it waits already.
+    FlashOnce(String),
+    /// The texts of all messages, which stay.
+    Flashes,
+    /// Takes all messages; their texts.
     TakeFlashes,
+    /// Takes the messages of these categories; their texts.
+    TakeFlashesOf(Vec<String>),
+    /// The step, which is about flashes, on the queue of this name.
+    InQueue(String, Box<Step>),
     /// A CSRF token.
     CsrfToken,
     /// Checks a CSRF token.
@@ -176,9 +193,18 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
     match step {
         Step::Get(key) => return Ok(json!(session.get::<Value>(key.as_str())?)),
         Step::Keys => return Ok(json!(session.keys())),
+        Step::Data => return Ok(json!(session.data()?)),
         Step::Id => return Ok(json!(session.id().map(|id| id.to_string()))),
         Step::Owner => return Ok(json!(session.owner().map(|owner| owner.to_string()))),
         Step::Insert(key, value) => session.insert(key.as_str(), value)?,
+        Step::InsertIfAbsent(key, value) => {
+            return Ok(json!(session.insert_if_absent(key.as_str(), value)?));
+        }
+        Step::TransactInsertIfAbsent(key, value) => {
+            let insert =
+                session.transact(|draft| draft.insert_if_absent(key.as_str(), value.clone()));
+            return Ok(json!(insert.await?));
+        }
         Step::InsertBytes(key, size) => session.insert(key.as_str(), "x".repeat(size))?,
         Step::Remove(key) => return Ok(json!(session.remove(key))),
         Step::Append(key, item) => session.append(&key, item)?,
@@ -212,19 +238,42 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
         Step::SetTimeout(seconds) => session.set_timeout(Duration::from_secs(seconds))?,
         Step::KeepExpiry => session.keep_expiry(),
         Step::Flash(text) => session.flash("note", text)?,
-        Step::TakeFlashes => {
-            let flashes = session.take_flashes().await?;
-            let texts = flashes.into_iter().map(|flash| flash.text);
-            return Ok(texts.collect());
+        Step::FlashAs(category, text) => session.flash(category, text)?,
+        Step::FlashOnce(text) => session.flash_once("note", text)?,
+        Step::Flashes => return Ok(texts(session.flashes()?)),
+        Step::TakeFlashes => return Ok(texts(session.take_flashes().await?)),
+        Step::TakeFlashesOf(categories) => {
+            let categories: Vec<&str> = categories.iter().map(String::as_str).collect();
+            return Ok(texts(session.take_flashes_of(&categories).await?));
         }
+        Step::InQueue(name, step) => return on_queue(session.flash_queue(&name), *step).await,
         Step::CsrfToken => return Ok(json!(session.csrf_token()?)),
         Step::VerifyCsrf(token) => session.verify_csrf(&token)?,
-        other => {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                format!("{other:?} is no step of a session"),
-            ));
-        }
+        other => return Err(out_of_place(&other, "a session")),
     }
     Ok(Value::Null)
+}
+
+async fn on_queue(queue: FlashQueue<'_>, step: Step) -> Result<Value, Error> {
+    match step {
+        Step::Flash(text) => queue.flash("note", text)?,
+        Step::FlashAs(category, text) => queue.flash(category, text)?,
+        Step::FlashOnce(text) => queue.flash_once("note", text)?,
+        Step::Flashes => return Ok(texts(queue.flashes()?)),
+        Step::TakeFlashes => return Ok(texts(queue.take_flashes().await?)),
+        Step::TakeFlashesOf(categories) => {
+            let categories: Vec<&str> = categories.iter().map(String::as_str).collect();
+            return Ok(texts(queue.take_flashes_of(&categories).await?));
+        }
+        other => return Err(out_of_place(&other, "a queue")),
+    }
+    Ok(Value::Null)
+}
+
+fn texts(flashes: Vec<Flash>) -> Value {
+    flashes.into_iter().map(|flash| flash.text).collect()
+}
+
+fn out_of_place(step: &Step, of: &str) -> Error {
+    Error::new(ErrorKind::Invalid, format!("{step:?} is no step of {of}"))
 }

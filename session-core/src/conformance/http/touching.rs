@@ -7,6 +7,7 @@ use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
 use crate::id::Token;
 use crate::plan::Write;
+use serde_json::json;
 use std::time::Duration;
 
 pub(super) async fn t1_no_cookie_and_nothing_stored_touches_nothing(harness: &dyn HttpHarness) {
@@ -105,6 +106,25 @@ pub(super) async fn t3_a_first_store_costs_one_create(harness: &dyn HttpHarness)
         assert_eq!(world.spy.counts(), one, "{steps:?}");
         world.spy.reset();
     }
+}
+
+pub(super) async fn t4_a_view_of_the_data_or_an_idle_default_is_no_change(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let response = world.stranger().post([Step::Data]).await;
+    assert_eq!(response.set_cookie(), None);
+    assert_eq!(response.outcome(0), json!({}));
+    let mut visitor = world.visitor().await;
+    visitor.post([insert("a", json!({"b": [1]})), Step::Flash("one".into())]).await;
+    world.spy.reset();
+    let idle = Step::InsertIfAbsent("seen".into(), 2.into());
+    let response = visitor.post([Step::Data, idle, Step::Data]).await;
+    let data = json!({"seen": 1, "a": {"b": [1]}});
+    assert_eq!(response.outcome(0), data, "flashes are not in it");
+    assert_eq!(response.outcome(1), false);
+    assert_eq!(response.outcome(2), data);
+    world.assert_calls(Counts { loads: 1, ..NONE });
 }
 
 pub(super) async fn t4_a_touch_is_written_once_per_interval(harness: &dyn HttpHarness) {
