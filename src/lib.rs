@@ -37,6 +37,7 @@
 //! Under actix-web the handler is the same, but for `session_kit::actix` in its imports, and the
 //! layer wraps the application: `App::new().wrap(SessionLayer::new(sessions.clone()))`.
 //!
+//! [`guide`] says what the options and calls of other session libraries are here.
 //! `examples/` has smaller and larger programs; `cargo run` at the repository's root starts the
 //! largest.
 //!
@@ -64,6 +65,7 @@
 //! Turning on a feature adds names and changes no behaviour.
 
 mod connect;
+pub mod guide;
 
 pub use connect::connect;
 #[cfg(feature = "actix")]

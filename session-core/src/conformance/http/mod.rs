@@ -317,6 +317,7 @@ suite! {
         h5_a_bearer_token_comes_in_authorization
         h5_one_transport_reads_no_other
         h5_a_401_takes_the_header_token_away
+        h5_a_transport_of_the_applications_own_carries_the_token
     }
     owners {
         o1_sessions_of_lists_the_live_ones_latest_first

@@ -7,9 +7,10 @@ use super::script::Step;
 use super::world::{COOKIE, NONE, World, get, insert, login};
 use crate::config::OnExpired;
 use crate::conformance::Counts;
-use crate::http::Transport;
+use crate::http::{RequestHead, TokenTransport, Transport};
 use crate::id::Token;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn sending(browser: &Browser, name: &str, value: &str) -> Browser {
@@ -115,4 +116,55 @@ pub(super) async fn h5_a_401_takes_the_header_token_away(harness: &dyn HttpHarne
     assert_eq!(response.status, 401);
     assert_eq!(response.header("x-session-id"), Some(""));
     assert_no_cookies(&response);
+}
+
+/// A token in a field of its own, with the application's word in front of it.
+#[derive(Debug)]
+struct Ticket;
+
+impl TokenTransport for Ticket {
+    fn read<'a>(&self, head: &'a dyn RequestHead, found: &mut dyn FnMut(&'a [u8])) {
+        head.each_header("x-ticket", &mut |line| {
+            if let Some(token) = line.strip_prefix(b"ticket ") {
+                found(token);
+            }
+        });
+    }
+
+    fn write(&self, token: &str) -> Option<(String, String)> {
+        Some(("x-ticket".to_owned(), format!("ticket {token}")))
+    }
+
+    fn remove(&self) -> Option<(String, String)> {
+        Some(("x-ticket".to_owned(), "void".to_owned()))
+    }
+
+    fn vary(&self) -> Option<String> {
+        Some("X-Ticket".to_owned())
+    }
+}
+
+pub(super) async fn h5_a_transport_of_the_applications_own_carries_the_token(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::with(harness, |config| {
+        config.transport(Transport::Custom(Arc::new(Ticket)))
+    })
+    .await;
+    let client = world.stranger();
+    let response = client.clone().post([insert("a", 1)]).await;
+    assert_no_cookies(&response);
+    let ticket = response.header("x-ticket").unwrap().to_owned();
+    assert!(ticket.starts_with("ticket "), "{ticket}");
+    assert_eq!(items(&response), "x-ticket");
+
+    let mut holder = sending(&client, "x-ticket", &ticket);
+    assert_eq!(holder.get([get("a")]).await.outcome(0), 1);
+    let bare = ticket.trim_start_matches("ticket ");
+    let mut other = sending(&client, "x-ticket", bare);
+    assert_eq!(other.get([get("a")]).await.outcome(0), Value::Null);
+
+    let response = holder.post([Step::Logout]).await;
+    assert_eq!(response.header("x-ticket"), Some("void"));
+    assert!(world.records().await.is_empty());
 }

@@ -1,0 +1,357 @@
+//! Each line of code that the guide shows, so that it compiles; none of it runs.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use session_kit::axum::LazySession;
+use session_kit::conformance::{Breakable, Harness};
+use session_kit::fs::{FsConfig, FsStore};
+use session_kit::http::{Lifetime, SameSite, Transport};
+use session_kit::redis::{RedisConfig, RedisStore};
+use session_kit::shelf::ShelfStore;
+use session_kit::sql::{SqlConfig, SqlPool, SqlStore};
+use session_kit::wrap::{Cached, Encrypted, Traced};
+use session_kit::{
+    Clock, ErrorKind, Expiry, Flash, Key, KeyRing, ManualClock, MemoryLimits, MemoryStore,
+    OnCorrupt, OnExpired, OnOutage, Only, Owner, Record, Session, SessionConfig,
+    SessionConfigBuilder, SessionId, SessionInfo, SessionManager, Store, StoreError,
+    StoreErrorKind, Timestamp, Token, Touch, Version, connect,
+};
+
+use super::own_store::MapStore;
+
+type Outcome<T = ()> = Result<T, Box<dyn StdError>>;
+
+fn show<T>(_: T) {}
+
+fn started() -> u64 {
+    1
+}
+
+/// Every option that a table names; those that exclude each other stand here side by side.
+fn options(key: &[u8]) -> Outcome<SessionConfigBuilder> {
+    let hands = ManualClock::at_unix_ms(0);
+    Ok(SessionConfig::builder()
+        .initializer(|s| s.insert("n", 0))
+        .initializer(|s| s.insert("began", started()))
+        .cookie_name("__Host-shop")
+        .cookie_name("shop")
+        .cookie_domain("example.org")
+        .cookie_name("shop")
+        .cookie_path("/shop")
+        .same_site(SameSite::Strict)
+        .same_site(SameSite::Lax)
+        .http_only(true)
+        .secure(false)
+        .secure(true)
+        .partitioned(true)
+        .timeout(Duration::from_secs(86_400))
+        .timeout(Duration::from_secs(3_600))
+        .lifetime(Lifetime::Persistent(Duration::from_secs(3_600)))
+        .timeout(Duration::from_secs(1_800))
+        .absolute_timeout(Duration::from_secs(12 * 3_600))
+        .touch_interval(Duration::from_secs(600))
+        .touch_interval(Duration::from_secs(60))
+        .renew_every(Duration::from_secs(3_600))
+        .clock_skew(Duration::from_secs(30))
+        .ignore_expiry(true)
+        .on_expired(OnExpired::Fresh)
+        .on_expired(OnExpired::Unauthorized)
+        .expired_message("Session expired")
+        .ignore_change_ip(false)
+        .trusted_proxies(["10.0.0.0/8".parse()?])
+        .secret_key(KeyRing::new(key)?)
+        .lifetime(Lifetime::BrowserSession)
+        .lifetime(Lifetime::Persistent(Lifetime::MAX))
+        .lifetime(Lifetime::Persistent(Duration::from_secs(300)))
+        .lifetime(Lifetime::Persistent(Duration::from_secs(86_400)))
+        .transport(Transport::Bearer("x-session".into()))
+        .on_corrupt(OnCorrupt::Fresh)
+        .on_corrupt(OnCorrupt::Fail)
+        .on_load_outage(OnOutage::Continue)
+        .save_on_server_error(true)
+        .clear_site_data(true)
+        .max_size(65_536)
+        .clock(Clock::manual(&hands)))
+}
+
+fn keys(key: &[u8], older: &[u8]) -> Outcome<KeyRing> {
+    show(KeyRing::generate()?);
+    Ok(KeyRing::new(key)?.and_older(older)?)
+}
+
+/// A row of a shop's database.
+struct Cart {
+    id: u64,
+}
+
+const COUNT: Key<u64> = Key::new("count");
+
+fn values(session: &Session, cart: &Cart) -> Outcome {
+    let n: Option<u64> = session.get("n")?;
+    show(n);
+    let n: u64 = session.get("n")?.unwrap_or(0);
+    show(n);
+    show(session.get(COUNT)?);
+    show(session.get::<serde_json::Value>("n")?);
+    session.insert("n", 1)?;
+    session.insert("n", json!(1))?;
+    session.insert("lang", "de")?;
+    session.insert("cart", cart.id)?;
+    session.append("cart", "book")?;
+    session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1)?;
+    session.update("n", |n: Option<u64>| n.map_or(1, |n| n + 1))?;
+    show(session.remove("n"));
+    show(session.take::<u64>("n")?);
+    show(session.take::<serde_json::Value>("n")?);
+    show(session.take::<u64>(session.keys()[0].as_str())?);
+    show(session.contains_key("n"));
+    show((session.keys(), session.len(), session.is_empty()));
+    for key in session.keys() {
+        show(session.raw(&key));
+    }
+    session.clear();
+    Ok(())
+}
+
+async fn changes(session: &Session) -> Outcome {
+    show(session.is_modified());
+    session.save().await?;
+    session.reload().await?;
+    session.revert();
+    session.transact(|s| s.insert("n", 1)).await?;
+    session.transact(|s| s.insert("seen", true)).await?;
+    Ok(())
+}
+
+fn lives(session: &Session, now: Timestamp, until: Timestamp) -> Outcome {
+    show((session.id(), session.owner(), session.is_new()));
+    show((session.created_at(), session.accessed_at()));
+    show(session.expires_at());
+    show(session.expires_at().map(|end| end.since(now)));
+    session.set_timeout(Duration::from_secs(3_600))?;
+    session.remember(Duration::from_secs(30 * 86_400))?;
+    session.remember(until.since(now))?;
+    session.keep_expiry();
+    session.renew();
+    session.login(Owner::new("ada")?);
+    session.logout();
+    session.destroy();
+    Err::<(), _>(session_kit::Error::new(ErrorKind::Expired, "sign in again"))?;
+    Ok(())
+}
+
+async fn messages(session: &Session, flash: Flash) -> Outcome {
+    session.flash("message", "saved")?;
+    session.flash("notice", "saved")?;
+    session.flash("error", "no such page")?;
+    show(session.take_flashes().await?);
+    show(flash.category);
+    show(flash.text);
+    Ok(())
+}
+
+fn forms(session: &Session, token: String) -> Outcome {
+    show(session.csrf_token()?);
+    show(format!(
+        "<input type=hidden name=csrf_token value={}>",
+        session.csrf_token()?
+    ));
+    session.verify_csrf(&token)?;
+    Ok(())
+}
+
+fn errors(error: &session_kit::Error) {
+    show(error.kind() == ErrorKind::Unavailable);
+    show(error.kind() == ErrorKind::TooLarge);
+    show(error.kind() == ErrorKind::WrongType);
+    show(StoreError::new(
+        StoreErrorKind::Unavailable,
+        "the store is away",
+    ));
+}
+
+async fn managers(sessions: SessionManager, owner: Owner, except: SessionId) -> Outcome {
+    for device in sessions.sessions_of(&owner).await? {
+        let SessionInfo { id, .. } = device;
+        show(device.address);
+        show(sessions.revoke(&id).await?);
+    }
+    show(sessions.revoke_owner(&owner, Some(&except)).await?);
+    show(sessions.sweep().await?);
+    sessions.start_sweeper(Duration::from_secs(60)).stop().await;
+    sessions.ping().await?;
+    Ok(())
+}
+
+fn making_managers(store: Arc<dyn Store>, ring: KeyRing, hands: ManualClock) -> Outcome {
+    show(SessionManager::new(
+        Arc::clone(&store),
+        SessionConfig::builder().build()?,
+    ));
+    show(SessionManager::new(
+        store,
+        SessionConfig::builder().build()?,
+    ));
+    show(SessionManager::sealed(
+        SessionConfig::builder().secret_key(ring).build()?,
+    )?);
+    show(SessionManager::new(
+        MemoryStore::new(),
+        SessionConfig::builder()
+            .clock(Clock::manual(&hands))
+            .build()?,
+    ));
+    Ok(())
+}
+
+async fn urls() -> Outcome {
+    show(connect("memory:").await?);
+    show(connect("file:sessions").await?);
+    show(connect("shelf:sessions").await?);
+    show(connect("sqlite:sessions.db").await?);
+    show(connect("postgres://shop@localhost/shop").await?);
+    show(connect("redis://127.0.0.1").await?);
+    show(connect("redis+cluster://10.0.0.1,10.0.0.2").await?);
+    Ok(())
+}
+
+async fn stores(pool: deadpool_redis::Pool, ring: KeyRing) -> Outcome {
+    show(MemoryStore::new());
+    show(MemoryStore::bounded(MemoryLimits {
+        sessions: 10_000,
+        ..MemoryLimits::default()
+    }));
+    let shared: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    show(shared);
+    show(FsStore::open("sessions")?);
+    show(FsStore::open("/var/lib/shop/sessions")?);
+    show(FsConfig::new("sessions").filename_template("shop_%s.sess"));
+    show(ShelfStore::sled("sessions.shelf")?);
+    show(ShelfStore::redb("sessions.redb")?);
+    show(SqlConfig::new().table("shop_sessions"));
+    show(SqlConfig::new().table("shop.sessions"));
+    show(SqlConfig::new().connections(8));
+    show(RedisConfig::new("redis://127.0.0.1").prefix("shop:"));
+    show(RedisConfig::new("redis://127.0.0.1"));
+    show(RedisStore::connect("redis://127.0.0.1").await?);
+    show(RedisStore::with_config(RedisConfig::new("redis://127.0.0.1")).await?);
+    show(RedisStore::with_config(RedisConfig::from_pool(pool)).await?);
+    let store = MemoryStore::new();
+    show(Traced::new(store));
+    let store = MemoryStore::new();
+    show(Encrypted::new(store, &ring));
+    let store = MemoryStore::new();
+    show(Cached::new(store));
+    Ok(())
+}
+
+fn named_table(pool: SqlPool) -> Outcome<SqlStore> {
+    Ok(SqlStore::from_pool_with(
+        pool,
+        SqlConfig::new().table("sessions"),
+    )?)
+}
+
+async fn usual_table(pool: SqlPool) -> Outcome {
+    SqlStore::from_pool(pool).migrate().await?;
+    Ok(())
+}
+
+async fn contract(
+    store: &dyn Store,
+    id: SessionId,
+    record: Record,
+    expected: Version,
+    touch: Touch,
+) -> Outcome {
+    show(store.create(&id, &record).await?);
+    show(store.load(&id).await?);
+    show(store.update(&id, &record, expected).await?);
+    show(store.touch(&id, &touch).await?);
+    show(store.delete(&id, Only::Any).await?);
+    Ok(())
+}
+
+fn records(record: Record, text: &str) -> Outcome {
+    show(record.encode());
+    show(Record::decode(text.as_bytes())?);
+    show(record.expires_at());
+    show(Expiry::new(Some(Duration::from_secs(3_600)), None));
+    show("AAAAAAAAAAAAAAAAAAAAAA".parse::<SessionId>()?);
+    show(SessionId::random()?);
+    show(Token::random()?);
+    show(Token::parse(text.as_bytes(), None));
+    Ok(())
+}
+
+async fn lazily(lazy: &LazySession) -> Outcome {
+    show(lazy.has_token());
+    show(lazy.load().await?);
+    Ok(())
+}
+
+fn own(config: SessionConfig) {
+    show(SessionManager::new(MapStore::default(), config));
+}
+
+#[derive(Default)]
+struct Mine {
+    outage: Breakable,
+}
+
+#[async_trait::async_trait]
+impl Harness for Mine {
+    async fn empty_store(&self) -> Arc<dyn Store> {
+        Arc::new(self.outage.around(Arc::new(MemoryStore::new())))
+    }
+}
+
+/// Under axum, and so under everything built on tower.
+mod under_axum {
+    use axum::{Router, routing::get};
+    use session_kit::SessionManager;
+    use session_kit::axum::{Error, Session, SessionLayer};
+
+    async fn home(session: Session) -> Result<String, Error> {
+        Ok(session.get("name")?.unwrap_or_default())
+    }
+
+    fn app(sessions: SessionManager) -> Router {
+        Router::new()
+            .route("/", get(home))
+            .layer(SessionLayer::new(sessions))
+    }
+
+    fn around(sessions: SessionManager, shop: Router) -> Router {
+        Router::new()
+            .nest("/shop", shop)
+            .layer(SessionLayer::new(sessions))
+    }
+}
+
+/// Under actix-web.
+mod under_actix {
+    use actix_web::dev::ServiceRequest;
+    use actix_web::{App, web};
+    use session_kit::SessionManager;
+    use session_kit::actix::{Error, LazySession, Session, SessionLayer};
+
+    async fn home(session: Session) -> Result<String, Error> {
+        Ok(session.get("name")?.unwrap_or_default())
+    }
+
+    async fn found(mut req: ServiceRequest) -> Result<bool, Error> {
+        Ok(req.extract::<LazySession>().await?.has_token())
+    }
+
+    fn app(sessions: &SessionManager) {
+        super::show(
+            App::new()
+                .wrap(SessionLayer::new(sessions.clone()))
+                .route("/", web::get().to(home)),
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! The guide says what is true: its lines of code compile, the tests that it names exist, and its
+//! links lead somewhere.
+
+#[expect(dead_code, reason = "that it compiles is all it is for")]
+mod lines;
+#[path = "../../examples/custom-store/store.rs"]
+mod own_store;
+mod table;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use table::{Row, code, rows};
+
+const MOVING: &str = include_str!("../../docs/guide/moving.md");
+const ANCESTORS: &str = include_str!("../../docs/guide/ancestors.md");
+const DESIGN: &str = include_str!("../../DESIGN.md");
+const GUIDE: &str = include_str!("../../src/guide.rs");
+const LINES: &str = include_str!("lines.rs");
+
+/// Stands behind what is not there yet.
+const SOON: &str = "soon";
+
+fn both_pages() -> impl Iterator<Item = Row> {
+    rows(MOVING).into_iter().chain(rows(ANCESTORS))
+}
+
+/// Text without the white space, and the commas at the ends of lists, that only formatting needs.
+fn folded(code: &str) -> String {
+    let mut folded = String::new();
+    for word in code.split_whitespace() {
+        if ends_in_word(&folded) && begins_with_word(word) {
+            folded.push(' ');
+        }
+        folded.push_str(word);
+    }
+    [")", "}", "]"]
+        .iter()
+        .fold(folded, |text, end| text.replace(&format!(",{end}"), end))
+}
+
+/// Whether `code` stands in `lines`, and is no part of a longer word.
+fn stands_in(lines: &str, code: &str) -> bool {
+    lines.match_indices(code).any(|(at, _)| {
+        let (before, after) = (&lines[..at], &lines[at + code.len()..]);
+        let cut = (ends_in_word(before) && begins_with_word(code))
+            || (ends_in_word(code) && begins_with_word(after));
+        !cut
+    })
+}
+
+fn begins_with_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
+fn ends_in_word(text: &str) -> bool {
+    text.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
+#[test]
+fn every_line_of_code_in_the_guide_compiles() {
+    let lines = folded(LINES);
+    let mut missing = Vec::new();
+    for row in both_pages() {
+        let cell = row.cell("here").unwrap_or_default();
+        let now = code(cell).filter(|code| !code.ends_with("// soon"));
+        let absent = now.filter(|code| !stands_in(&lines, &folded(code)));
+        missing.extend(absent.map(|code| format!("line {}: {code}", row.line)));
+    }
+    assert!(
+        missing.is_empty(),
+        "not in lines.rs:\n{}",
+        missing.join("\n")
+    );
+}
+
+#[test]
+fn every_table_says_what_is_here_and_leaves_no_cell_empty() {
+    for row in both_pages() {
+        let at = row.line;
+        assert!(row.is_whole(), "line {at}: not as many cells as columns");
+        assert!(
+            row.cells().iter().all(|cell| !cell.is_empty()),
+            "line {at}: a cell is empty"
+        );
+        assert!(row.cell("here").is_some(), "line {at}: no column \"here\"");
+    }
+    for row in rows(MOVING) {
+        let here = row.cell("here").unwrap_or_default();
+        let said = here.starts_with("none: ") || code(here).next().is_some();
+        assert!(said, "line {}: neither code nor a reason: {here}", row.line);
+    }
+}
+
+#[test]
+fn every_row_of_the_ancestors_is_there_once() {
+    let sections = [
+        ("A", 23),
+        ("B", 22),
+        ("C", 15),
+        ("D", 23),
+        ("E", 19),
+        ("", 12),
+    ];
+    let numbers = sections
+        .iter()
+        .flat_map(|(letter, last)| (1..=*last).map(move |n| format!("{letter}{n}")));
+    let here = rows(ANCESTORS);
+    let here = here.iter().map(|row| row.cell("row").unwrap_or_default());
+    assert_eq!(here.collect::<Vec<_>>(), numbers.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_test_that_a_row_names_is_there() {
+    let mut functions = HashSet::new();
+    collect_functions(Path::new(env!("CARGO_MANIFEST_DIR")), &mut functions);
+    for row in rows(ANCESTORS) {
+        let shown = row.cell("shown by").unwrap_or_default();
+        let argued = shown.contains("][");
+        let soon = shown.split(", ").any(|part| part == SOON);
+        let mut named = code(shown).peekable();
+        assert!(
+            named.peek().is_some() || argued || soon,
+            "line {}: nothing shows it",
+            row.line
+        );
+        for name in named {
+            assert!(functions.contains(name), "line {}: no fn {name}", row.line);
+        }
+    }
+}
+
+#[test]
+fn every_link_of_the_guide_leads_to_a_heading() {
+    let headings: HashSet<String> = DESIGN
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .map(slug)
+        .collect();
+    for page in [MOVING, ANCESTORS] {
+        let links: BTreeMap<&str, &str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+            .collect();
+        for (label, target) in &links {
+            let used = page.contains(&format!("][{label}]"));
+            assert!(used, "{label} is defined and not used");
+            let Some((file, heading)) = target.split_once('#') else {
+                continue;
+            };
+            assert_eq!(file, "../../DESIGN.md");
+            assert!(
+                headings.contains(heading),
+                "DESIGN.md has no heading {heading}"
+            );
+            let here = format!("[{label}]: crate::guide::design#{heading}\"");
+            assert!(GUIDE.contains(&here), "src/guide.rs has no {here}");
+        }
+        for (at, _) in page.match_indices("][") {
+            let label = page[at + 2..].split(']').next().unwrap_or_default();
+            assert!(links.contains_key(label), "{label} is used and not defined");
+        }
+    }
+}
+
+/// The name that code hosts and rustdoc give a heading.
+fn slug(heading: &str) -> String {
+    let kept = heading.chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c.to_ascii_lowercase()),
+        _ => None,
+    });
+    kept.collect()
+}
+
+/// The name of each `fn` in the Rust files below `folder`.
+fn collect_functions(folder: &Path, names: &mut HashSet<String>) {
+    for entry in fs::read_dir(folder).expect("the folder can be listed") {
+        let path = entry.expect("the folder can be listed").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            collect_functions(&path, names);
+        } else if name.ends_with(".rs") {
+            let text = fs::read_to_string(&path).expect("the file can be read");
+            let after = text.split("fn ").skip(1);
+            names.extend(after.map(|rest| {
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                rest[..end.unwrap_or(rest.len())].to_owned()
+            }));
+        }
+    }
+}
