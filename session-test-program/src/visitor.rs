@@ -2,6 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
+
+/// Longer than any machine needs: a program that hangs fails its test and holds up none.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One browser, with a memory for one cookie.
 #[derive(Clone, Debug)]
@@ -74,6 +78,8 @@ impl Visitor {
             request += &format!("{name}: {value}\r\n");
         }
         let mut stream = TcpStream::connect(host).expect("the program listens");
+        let patient = stream.set_read_timeout(Some(PATIENCE));
+        patient.expect("it is not zero");
         let sent = stream.write_all(format!("{request}\r\n{body}").as_bytes());
         sent.expect("the program reads");
         let mut reply = String::new();
