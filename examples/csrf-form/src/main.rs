@@ -70,8 +70,13 @@ async fn like(session: Session, headers: HeaderMap) -> Result<String, Error> {
         .get("x-csrf-token")
         .and_then(|value| value.to_str().ok());
     session.verify_csrf(token.unwrap_or_default())?;
-    session.update("likes", |likes: Option<u64>| likes.unwrap_or(0) + 1)?;
-    let likes = session.get::<u64>("likes")?.unwrap_or(0);
+    let likes = session
+        .transact(|s| {
+            let likes = s.get::<u64>("likes")?.unwrap_or(0) + 1;
+            s.insert("likes", likes)?;
+            Ok(likes)
+        })
+        .await?;
     Ok(format!("{likes}\n"))
 }
 
