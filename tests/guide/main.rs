@@ -3,7 +3,7 @@
 
 #[expect(dead_code, reason = "that it compiles is all it is for")]
 mod lines;
-#[path = "../../examples/custom-store/store.rs"]
+#[path = "../../examples/custom-store/src/store.rs"]
 mod own_store;
 mod table;
 

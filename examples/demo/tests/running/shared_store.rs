@@ -38,42 +38,105 @@ async fn two_programs_on_one_folder_share_every_session_and_lose_no_count() {
     assert_eq!(me["user"], serde_json::json!(null));
 }
 
-/// One session, two frameworks: what one program stores the other knows.
+/// One session, two frameworks: programs under each, on every store that programs can share.
 #[cfg(all(feature = "actix", feature = "axum"))]
-#[tokio::test]
-async fn c2_programs_under_two_frameworks_share_every_session_and_lose_no_count() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let store = format!("file:{}", dir.path().display());
-    let demos = ["axum", "actix"].map(|name| Demo::start_under(name, &["--store", &store]));
-    let client = Client::new(&demos[0].url);
-    client.send("PUT", "/values/count", &[], "0").await;
-    let mut counting = JoinSet::new();
-    for demo in demos.iter().cycle().take(32) {
-        let client = client.twin();
-        client.move_to(&demo.url);
-        counting.spawn(async move {
-            let mut answers = Vec::new();
-            for _ in 0..50 {
-                let reply = client.get("/count").await;
-                assert_eq!(reply.status, 200, "{}", reply.body);
-                answers.push(reply.body.parse::<u64>().expect("a number"));
-            }
-            answers
-        });
-    }
-    let mut answers: Vec<u64> = counting.join_all().await.concat();
-    answers.sort_unstable();
-    assert!(answers.into_iter().eq(1..=1_600), "all answers differ");
+mod two_frameworks {
+    use super::*;
 
-    // A login under one is known to the other, and so is its end.
-    client.post("/login", "user=ada").await;
-    let [here, there] = [client.twin(), client.twin()];
-    there.move_to(&demos[1].url);
-    assert_eq!(there.get("/me").await.json()["user"], "ada");
-    assert_eq!(there.get("/peek").await.body, "1600");
-    there.post("/logout", "").await;
-    let me = here.get("/me").await.json();
-    assert_eq!(me["user"], serde_json::json!(null));
+    /// Clients, half of them under each framework.
+    const CLIENTS: usize = 16;
+    /// Requests of each.
+    const REQUESTS: usize = 25;
+
+    /// Starts the demo under either framework, lets both count at once on a session that began
+    /// under this crate's, and signs in under that one and out under the other.
+    async fn share_every_session_on(store: &str) {
+        let other = match crate::FRAMEWORK {
+            "axum" => "actix",
+            _ => "axum",
+        };
+        let demos = [crate::FRAMEWORK, other];
+        let demos = demos.map(|name| Demo::start_under(name, &["--store", store]));
+        let client = Client::new(&demos[0].url);
+        client.send("PUT", "/values/count", &[], "0").await;
+        let mut counting = JoinSet::new();
+        for demo in demos.iter().cycle().take(CLIENTS) {
+            let client = client.twin();
+            client.move_to(&demo.url);
+            counting.spawn(async move {
+                let mut answers = Vec::new();
+                for _ in 0..REQUESTS {
+                    let reply = client.get("/count").await;
+                    assert_eq!(reply.status, 200, "{}", reply.body);
+                    answers.push(reply.body.parse::<usize>().expect("a number"));
+                }
+                answers
+            });
+        }
+        let mut answers: Vec<usize> = counting.join_all().await.concat();
+        answers.sort_unstable();
+        let total = CLIENTS * REQUESTS;
+        assert!(answers.into_iter().eq(1..=total), "all answers differ");
+
+        // A login under one is known to the other, and so is its end.
+        client.post("/login", "user=ada").await;
+        let [here, there] = [client.twin(), client.twin()];
+        there.move_to(&demos[1].url);
+        assert_eq!(there.get("/me").await.json()["user"], "ada");
+        assert_eq!(there.get("/peek").await.body, total.to_string());
+        there.post("/logout", "").await;
+        let me = here.get("/me").await.json();
+        assert_eq!(me["user"], serde_json::json!(null));
+    }
+
+    #[tokio::test]
+    async fn c2_lose_no_count_in_files() {
+        let dir = tempfile::tempdir().expect("a folder");
+        share_every_session_on(&format!("file:{}", dir.path().display())).await;
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn c2_lose_no_count_in_sqlite() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("sessions.db");
+        share_every_session_on(&format!("sqlite:{}", file.display())).await;
+    }
+
+    #[cfg(feature = "postgres")]
+    #[tokio::test]
+    async fn c2_lose_no_count_in_postgres() {
+        let server = session_test_servers::PostgresServer::start().expect("a server");
+        share_every_session_on(&server.url()).await;
+    }
+
+    #[cfg(feature = "mysql")]
+    #[tokio::test]
+    async fn c2_lose_no_count_in_mariadb() {
+        let server = session_test_servers::MariaDbServer::start().expect("a server");
+        share_every_session_on(&server.url()).await;
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn c2_lose_no_count_in_redis() {
+        let server = session_test_servers::RedisServer::start().expect("a server");
+        share_every_session_on(&server.url()).await;
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn c2_lose_no_count_in_redis_behind_sentinels() {
+        let servers = session_test_servers::RedisSentinel::start().expect("servers");
+        share_every_session_on(&servers.url()).await;
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    #[tokio::test]
+    async fn c2_lose_no_count_in_a_redis_cluster() {
+        let servers = session_test_servers::RedisCluster::start().expect("servers");
+        share_every_session_on(&servers.url()).await;
+    }
 }
 
 /// Four programs on one folder.

@@ -1,7 +1,10 @@
 //! The smallest application under actix-web: a counter for each visitor, in memory.
 //!
 //! ```sh
-//! cargo run --example counter-actix --features actix
+//! cargo run -p counter-actix
+//! curl -c jar -b jar http://127.0.0.1:8080/    # 1
+//! curl -c jar -b jar http://127.0.0.1:8080/    # 2
+//! curl http://127.0.0.1:8080/                  # 1: another visitor
 //! ```
 
 use std::error::Error as StdError;
@@ -23,7 +26,7 @@ async fn count(session: Session) -> Result<String, Error> {
     Ok(format!("{n}\n"))
 }
 
-#[tokio::main]
+#[actix_web::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     let config = SessionConfig::builder()
         // For a laptop without HTTPS; leave both lines out everywhere else.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use session_kit::Store;
 use session_kit::conformance::{Breakable, Harness};
 
+#[path = "../src/store.rs"]
 mod store;
 
 use store::MapStore;

@@ -1,7 +1,10 @@
 //! The smallest application: a counter for each visitor, in memory.
 //!
 //! ```sh
-//! cargo run --example counter
+//! cargo run -p counter
+//! curl -c jar -b jar http://127.0.0.1:8080/    # 1
+//! curl -c jar -b jar http://127.0.0.1:8080/    # 2
+//! curl http://127.0.0.1:8080/                  # 1: another visitor
 //! ```
 
 use std::error::Error as StdError;

@@ -1,8 +1,13 @@
-//! An application on a store of its own, which `store.rs` has; `conformance.rs` checks it.
+//! An application on a store of its own, which `store.rs` has.
+//!
+//! A store is one trait with nine methods; `tests/conformance.rs` runs the suite that says whether
+//! it is right. This one is a map behind a lock: begin with it, and replace the map.
 //!
 //! ```sh
-//! cargo run --example custom-store
-//! cargo test --test custom-store-conformance
+//! cargo test -p custom-store
+//! cargo run -p custom-store
+//! curl -c jar -b jar http://127.0.0.1:8080/    # visit 1
+//! curl -c jar -b jar http://127.0.0.1:8080/    # visit 2
 //! ```
 
 use std::error::Error as StdError;

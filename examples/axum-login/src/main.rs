@@ -1,0 +1,172 @@
+//! Signing in and out under axum, staying signed in, and ending one's sessions on other devices.
+//!
+//! `login` gives the client a new secret and binds the session to the user: a token that was
+//! planted or stolen before is worth nothing after it. The user's sessions can then be listed
+//! and ended, on whatever store the second argument names. `examples/actix-login` has the same
+//! routes under actix-web.
+//!
+//! ```sh
+//! cargo run -p axum-login -- 127.0.0.1:8080 file:./sessions
+//! at=http://127.0.0.1:8080
+//! curl -c laptop -b laptop -d 'name=ada&password=wrong' $at/login       # wrong name or password
+//! curl -c laptop -b laptop -d 'name=ada&password=lovelace' $at/login    # hello ada
+//! curl -c phone -b phone -d 'name=ada&password=lovelace&remember=on' $at/login
+//! curl -b laptop $at/devices             # two lines, one of them marked: * ID, 0 s ago, curl/8.5.0
+//! curl -b laptop -d id=ID $at/devices/revoke           # ended 1
+//! curl -b laptop -X POST $at/devices/revoke-others     # ended 0
+//! curl -c laptop -b laptop -X POST $at/devices/revoke-all    # goodbye, everywhere
+//! curl -b laptop $at/                    # hello stranger
+//! ```
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use serde::Deserialize;
+use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::{Owner, SessionConfig, SessionManager, connect};
+use tokio::net::TcpListener;
+
+async fn home(session: Session) -> String {
+    match session.owner() {
+        Some(user) => format!("hello {user}\n"),
+        None => "hello stranger\n".to_owned(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    name: String,
+    password: String,
+    /// Present when the box "stay signed in" is ticked.
+    remember: Option<String>,
+}
+
+async fn login(session: Session, Form(form): Form<Credentials>) -> Result<Response, Error> {
+    if !is_password_of(&form.name, &form.password) {
+        return Ok((StatusCode::FORBIDDEN, "wrong name or password\n").into_response());
+    }
+    let hello = format!("hello {}\n", form.name);
+    session.login(Owner::new(form.name)?);
+    if form.remember.is_some() {
+        session.remember(Duration::from_secs(30 * 24 * 60 * 60))?;
+    }
+    Ok(hello.into_response())
+}
+
+/// Stands in for a look at the database and a password hash such as Argon2.
+fn is_password_of(name: &str, password: &str) -> bool {
+    [("ada", "lovelace"), ("grace", "hopper")].contains(&(name, password))
+}
+
+async fn logout(session: Session) -> &'static str {
+    session.logout();
+    "goodbye\n"
+}
+
+/// One line for each of the user's sessions, the present one marked with a `*`.
+async fn devices(
+    State(sessions): State<SessionManager>,
+    session: Session,
+) -> Result<Response, Error> {
+    let Some(user) = session.owner() else {
+        return Ok(sign_in_first());
+    };
+    let mut lines = String::new();
+    for device in sessions.sessions_of(&user).await? {
+        let here = session.id() == Some(device.id);
+        let mark = if here { '*' } else { ' ' };
+        let used = SystemTime::from(device.accessed_at);
+        let ago = used.elapsed().unwrap_or_default().as_secs();
+        let agent = device.agent.as_deref().unwrap_or("unknown");
+        lines += &format!("{mark} {}, {ago} s ago, {agent}\n", device.id);
+    }
+    // As plain text: a user agent is whatever its client says, and must not become markup.
+    Ok(lines.into_response())
+}
+
+#[derive(Deserialize)]
+struct Device {
+    id: String,
+}
+
+/// Ends one of the user's sessions; somebody else's is out of reach.
+async fn revoke(
+    State(sessions): State<SessionManager>,
+    session: Session,
+    Form(device): Form<Device>,
+) -> Result<Response, Error> {
+    let Some(user) = session.owner() else {
+        return Ok(sign_in_first());
+    };
+    let Ok(id) = device.id.parse() else {
+        return Ok((StatusCode::BAD_REQUEST, "no such id\n").into_response());
+    };
+    let ended = sessions.revoke_owned(&user, &id).await?;
+    Ok(format!("ended {}\n", u8::from(ended)).into_response())
+}
+
+/// Ends the user's sessions on all other devices.
+async fn revoke_others(
+    State(sessions): State<SessionManager>,
+    session: Session,
+) -> Result<Response, Error> {
+    let Some(user) = session.owner() else {
+        return Ok(sign_in_first());
+    };
+    let ended = sessions.revoke_owner(&user, session.id().as_ref()).await?;
+    Ok(format!("ended {ended}\n").into_response())
+}
+
+/// Ends the user's sessions on all devices, this one included.
+async fn revoke_all(
+    State(sessions): State<SessionManager>,
+    session: Session,
+) -> Result<Response, Error> {
+    let Some(user) = session.owner() else {
+        return Ok(sign_in_first());
+    };
+    sessions.revoke_owner(&user, session.id().as_ref()).await?;
+    session.logout();
+    Ok("goodbye, everywhere\n".into_response())
+}
+
+fn sign_in_first() -> Response {
+    (StatusCode::UNAUTHORIZED, "please sign in\n").into_response()
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let mut args = std::env::args().skip(1);
+    let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let store = args.next().unwrap_or_else(|| "memory:".to_owned());
+
+    let config = SessionConfig::builder()
+        .timeout(Duration::from_secs(30 * 60))
+        // For a laptop without HTTPS; leave both lines out everywhere else.
+        .secure(false)
+        .cookie_name("sid")
+        .build()?;
+    let sessions = SessionManager::new(connect(&store).await?, config);
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
+    let app = Router::new()
+        .route("/", get(home))
+        .route("/login", post(login))
+        .route("/logout", post(logout))
+        .route("/devices", get(devices))
+        .route("/devices/revoke", post(revoke))
+        .route("/devices/revoke-others", post(revoke_others))
+        .route("/devices/revoke-all", post(revoke_all))
+        .layer(SessionLayer::new(sessions.clone()))
+        .with_state(sessions);
+
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, app).await?)
+}
