@@ -29,7 +29,7 @@
 //! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
 //! | `conformance` | the suites for stores and adapters |
 //! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
-//! | `metrics` | counters and histograms in [`wrap::Traced`]: metrics |
+//! | `metrics` | counters of [events](event), counters and histograms in [`wrap::Traced`]: metrics |
 //! | `sealed` | `SessionManager::sealed`, sessions kept by their clients: chacha20poly1305 |
 
 // What a handler holds, from the outside in.
@@ -38,6 +38,7 @@ mod merged;
 mod operations;
 mod session;
 mod state;
+mod why_new;
 
 mod data;
 
@@ -47,6 +48,11 @@ mod commit;
 mod doubt;
 mod pending;
 mod plan;
+
+// What is told of it, and what is refused.
+mod creation_cap;
+pub mod event;
+mod span;
 
 mod csrf;
 mod flash;
@@ -88,6 +94,7 @@ pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
 pub use data::Data;
 pub use error::{Error, ErrorKind, StoreError, StoreErrorKind};
+pub use event::{Event, EventKind, Rejection, Renewal, Revocation};
 pub use expiry::Expiry;
 pub use flash::Flash;
 pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
@@ -101,3 +108,4 @@ pub use record::{Generation, Owner, Previous, Record, Version};
 pub use session::Session;
 pub use store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};
 pub use sweeper::Sweeper;
+pub use why_new::WhyNew;

@@ -15,6 +15,7 @@ use super::probe::Probe;
 use crate::error::{Error, ErrorKind};
 use crate::record::Owner;
 use crate::session::Session;
+use crate::why_new::WhyNew;
 
 /// One thing a handler does; each step has an outcome, and the body lists them as JSON.
 ///
@@ -35,6 +36,8 @@ pub enum Step {
     Id,
     /// The owner, or `null`.
     Owner,
+    /// Why the session is new, in a word, or `null`.
+    WhyNew,
     /// Stores the value.
     Insert(String, Value),
     /// Stores a string of this many bytes.
@@ -178,6 +181,7 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
         Step::Keys => return Ok(json!(session.keys())),
         Step::Id => return Ok(json!(session.id().map(|id| id.to_string()))),
         Step::Owner => return Ok(json!(session.owner().map(|owner| owner.to_string()))),
+        Step::WhyNew => return Ok(json!(session.why_new().map(WhyNew::name))),
         Step::Insert(key, value) => session.insert(key.as_str(), value)?,
         Step::InsertBytes(key, size) => session.insert(key.as_str(), "x".repeat(size))?,
         Step::Remove(key) => return Ok(json!(session.remove(key))),
