@@ -84,6 +84,7 @@ mod clock;
 mod deadline;
 mod error;
 mod queue;
+mod unread;
 
 pub mod http;
 
