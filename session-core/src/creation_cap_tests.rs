@@ -3,7 +3,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use super::*;
-use crate::SessionConfig;
+use crate::http::{Exchange, RequestHead};
+use crate::{Clock, EventKind, ManualClock, MemoryStore, Rejection, SessionConfig, Store};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const START: Timestamp = Timestamp::from_unix_ms(1_764_000_000_000);
@@ -230,21 +231,62 @@ proptest! {
     }
 }
 
+struct From(IpAddr);
+
+impl RequestHead for From {
+    fn each_header<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+
+    fn peer(&self) -> Option<IpAddr> {
+        Some(self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_save_in_a_transaction_counts_unless_it_is_aborted() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hook = Arc::clone(&told);
+    let hands = ManualClock::at_unix_ms(1_764_000_000_000);
+    let config = SessionConfig::builder()
+        .clock(Clock::manual(&hands))
+        .creation_cap(1, seconds(60))
+        .on_event(move |event| hook.lock().unwrap().push(event.kind));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let sessions = SessionManager::new(Arc::clone(&store), config.build().unwrap());
+    let begun = async || {
+        let exchange = Exchange::begin(&sessions, "POST");
+        let session = exchange.session(&From(HOME)).await.unwrap();
+        session.insert("a", 1).unwrap();
+        session
+    };
+    let session = begun().await;
+    session.prepare_save().await.unwrap().unwrap().abort();
+    assert_eq!(*told.lock().unwrap(), []);
+    let pending = session.prepare_save().await.unwrap().unwrap();
+    let (id, record) = (pending.id(), pending.record());
+    store.create(&id, record).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), [], "it may still be rolled back");
+    pending.confirm();
+    let refused = begun().await.prepare_save().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooMany);
+    assert_eq!(refused.retry_after(), Some(seconds(60)));
+
+    hands.advance(seconds(60));
+    // Whether it was written is not known, so it counts.
+    drop(begun().await.prepare_save().await.unwrap().unwrap());
+    let refused = begun().await.prepare_save().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooMany);
+    let rejected = EventKind::Rejected(Rejection::CreationCap);
+    assert_eq!(
+        *told.lock().unwrap(),
+        [EventKind::Created, rejected, rejected]
+    );
+}
+
 #[cfg(feature = "sealed")]
 mod sealed {
     use super::*;
-    use crate::http::{Exchange, Finish, RequestHead};
-    use crate::{Clock, KeyRing, ManualClock};
-
-    struct From(IpAddr);
-
-    impl RequestHead for From {
-        fn each_header<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
-
-        fn peer(&self) -> Option<IpAddr> {
-            Some(self.0)
-        }
-    }
+    use crate::KeyRing;
+    use crate::http::Finish;
 
     #[tokio::test]
     async fn s1_the_cap_holds_for_sealed_sessions() {
