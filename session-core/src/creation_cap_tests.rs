@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::http::{Exchange, RequestHead};
-use crate::{Clock, EventKind, ManualClock, MemoryStore, Rejection, SessionConfig, Store};
+use crate::{Clock, Created, EventKind, ManualClock, MemoryStore, Rejection, SessionConfig, Store};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const START: Timestamp = Timestamp::from_unix_ms(1_764_000_000_000);
@@ -263,7 +263,8 @@ async fn a_save_in_a_transaction_counts_unless_it_is_aborted() {
     assert_eq!(*told.lock().unwrap(), []);
     let pending = session.prepare_save().await.unwrap().unwrap();
     let (id, record) = (pending.id(), pending.record());
-    store.create(&id, record).await.unwrap();
+    let created = store.create(&id, record).await;
+    assert_eq!(created.unwrap(), Created::Done);
     assert_eq!(*told.lock().unwrap(), [], "it may still be rolled back");
     pending.confirm();
     let refused = begun().await.prepare_save().await.unwrap_err();
