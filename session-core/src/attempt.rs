@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind};
+use crate::event::{Facts, Renewal};
 use crate::id::{Secret, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
@@ -75,6 +76,25 @@ impl Attempt {
             token,
             cookie: plan.cookie,
             operations: self.operations,
+            facts: self.facts(),
+        }
+    }
+
+    /// What is true once it is written.
+    fn facts(&self) -> Facts {
+        let (created, logged_in) = (self.base.is_none(), self.login.is_some());
+        // Who is created or logged in has a new secret anyway.
+        let renewed = if created || logged_in {
+            None
+        } else if self.done.renewed {
+            Some(Renewal::Asked)
+        } else {
+            self.due.renewal.then_some(Renewal::Timed)
+        };
+        Facts {
+            created,
+            logged_in,
+            renewed,
         }
     }
 

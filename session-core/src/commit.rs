@@ -19,6 +19,7 @@ use crate::operations::Draft;
 use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, is_expired, plan, still_admits};
 use crate::record::Record;
 use crate::session::Session;
+use crate::span::{Failed, saving};
 use crate::state::{Life, Scope, State};
 use crate::store::{Created, Only, Touch, Written};
 
@@ -27,12 +28,13 @@ const CONCLUDING: &str = "saving the session";
 
 impl Session {
     /// Stores pending operations together with what `work` does, now.
-    pub(crate) async fn commit<T, E, F>(&self, operation: &'static str, work: F) -> Result<T, E>
+    pub(crate) async fn commit<T, E, F>(&self, operation: &'static str, mut work: F) -> Result<T, E>
     where
         E: From<Error>,
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
-        self.run(operation, Scope::Data, work).await
+        let work = |draft: &mut Draft| work(draft).map_err(Failed::Theirs);
+        saving(self, self.run(operation, Scope::Data, work)).await
     }
 
     /// What the end of a request has to do; `None` when nothing is left to be stored.
@@ -145,6 +147,10 @@ impl Session {
                 return Err(head_sent(operation).into());
             }
             let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
+            let place = match plan.write {
+                Write::Create => manager.take_place(operation, self.0.visitor.address)?,
+                _ => None,
+            };
             drop(draft);
             let outcome = attempt.outcome(&plan, token);
 
@@ -153,6 +159,11 @@ impl Session {
             let written = self
                 .write(operation, &attempt, &record, &outcome.token, deadline)
                 .await;
+            // Also where it may have happened: an outage must not use up anybody's places. A client
+            // that goes away while it is being made never comes here.
+            if !matches!(written, Ok(Written::Done)) {
+                manager.give_place_back(place);
+            }
             match written {
                 Ok(Written::Done) => {
                     let mut state = self.state();
@@ -162,6 +173,7 @@ impl Session {
                     state.committed(attempt.life, record.clone(), &outcome);
                     drop(state);
                     ticket.leave_with(&record);
+                    self.tell_committed(&outcome, &record);
                     return match missed {
                         true => Err(head_sent(operation).into()),
                         false => Ok(answer),
@@ -301,8 +313,10 @@ impl Session {
                 .await?
             {
                 // Already gone is as good: someone else ended it.
-                Written::Done | Written::Gone => {
-                    tracing::debug!(target: "session", session = %id, "destroyed");
+                written @ (Written::Done | Written::Gone) => {
+                    if written == Written::Done {
+                        self.tell_ended(number, id);
+                    }
                     let mut state = self.state();
                     // Unless a session begun since has its own cookie to send.
                     if state.life.standing == Standing::New {

@@ -21,7 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
+use crate::creation_cap::{self, CreationCap};
 use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Hook};
 use crate::expiry::Expiry;
 use crate::http::{
     CookieAttributes, CookiePolicy, IpNet, IpPrefix, Lifetime, SameSite, Transport, TrustedProxies,
@@ -35,6 +37,7 @@ pub struct SessionConfig {
     pub(crate) cookie: CookiePolicy,
     pub(crate) transport: Transport,
     pub(crate) token_keys: Option<TokenKeys>,
+    pub(crate) creation_cap: Option<Arc<CreationCap>>,
     pub(crate) options: SessionConfigBuilder,
 }
 
@@ -160,6 +163,8 @@ pub struct SessionConfigBuilder {
     pub(crate) on_gone: OnGone,
     pub(crate) save_on_server_error: bool,
     pub(crate) clear_site_data: bool,
+    pub(crate) creation_cap: Option<(u32, Duration)>,
+    pub(crate) on_event: Option<Hook>,
     pub(crate) clock: Clock,
 }
 
@@ -190,6 +195,8 @@ impl Default for SessionConfigBuilder {
             on_gone: OnGone::default(),
             save_on_server_error: false,
             clear_site_data: false,
+            creation_cap: None,
+            on_event: None,
             clock: Clock::default(),
         }
     }
@@ -491,18 +498,81 @@ impl SessionConfigBuilder {
         self
     }
 
+    /// How many sessions one client address may begin: `count` at once, and `count` more in each
+    /// `per` after that, evenly spread. What is over it is answered 429 with `Retry-After`
+    /// ([`ErrorKind::TooMany`]), and nothing is stored.
+    ///
+    /// Sessions count that are stored for the first time, not visitors who store nothing, and not
+    /// what could not be stored. An IPv6 address counts as its /64. Behind proxies, set
+    /// [`trusted_proxies`](Self::trusted_proxies): the proxy's address would count for everyone.
+    /// Many people may share one address (a school, a mobile carrier), so leave room for them.
+    ///
+    /// Where the client's address is not known, nothing can begin ([`ErrorKind::Invalid`]): serve
+    /// with connect info.
+    ///
+    /// # Default
+    ///
+    /// No cap.
+    ///
+    /// # Cost
+    ///
+    /// A short lock for each session that begins, and at most 2 MB: 57,344 addresses are known at
+    /// a time; beyond that, those that have created least are forgotten first. Each node counts for
+    /// itself, and a restart begins anew.
+    #[must_use]
+    pub fn creation_cap(mut self, count: u32, per: Duration) -> Self {
+        self.creation_cap = Some((count, per));
+        self
+    }
+
+    /// Called with each [event](crate::event) after it has become true, once, on the thread of the
+    /// request that learned of it, and holding no lock of a session's.
+    ///
+    /// It should be quick, since the request waits for it (a channel is a good place to put events
+    /// into), and not panic, since the request would. Events hold owners and addresses, which are
+    /// personal, and never a secret.
+    ///
+    /// # Default
+    ///
+    /// None; events then go to `tracing` and `metrics` alone.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use session_core::{EventKind, SessionConfig};
+    /// use std::sync::mpsc;
+    ///
+    /// let (events, audit) = mpsc::channel();
+    /// let config = SessionConfig::builder()
+    ///     .on_event(move |event| {
+    ///         if matches!(event.kind, EventKind::LoggedIn | EventKind::LoggedOut) {
+    ///             let _nobody_listens = events.send(event.clone());
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # drop((config, audit));
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_event(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Arc::new(hook));
+        self
+    }
+
     /// Checks all options together.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`], with what to change: a cookie that browsers would drop, a
     /// time-out of zero, an absolute time-out below the idle one, a touch interval not below
-    /// the time-out, renewals more frequent than the grace, an unusable header name.
+    /// the time-out, renewals more frequent than the grace, an unusable header name, a cap on creation that lets
+    /// nobody in.
     pub fn build(self) -> Result<SessionConfig, Error> {
         let cookie = CookiePolicy::new(self.cookie.clone())
             .map_err(|source| invalid(source.to_string()).caused_by(source))?;
         let transport = self.transport.checked()?;
         self.check_times()?;
+        let creation_cap = self.checked_creation_cap()?;
         if transport.is_cookie() {
             for warning in cookie.warnings() {
                 tracing::warn!(target: "session", cookie = cookie.name(), "{warning}");
@@ -515,8 +585,24 @@ impl SessionConfigBuilder {
                 .map(|ring| ring.token_keys(cookie.name())),
             cookie,
             transport,
+            creation_cap,
             options: self,
         })
+    }
+
+    fn checked_creation_cap(&self) -> Result<Option<Arc<CreationCap>>, Error> {
+        let Some((count, per)) = self.creation_cap else {
+            return Ok(None);
+        };
+        if count == 0 {
+            return Err(invalid("creation_cap is zero: no session could begin"));
+        }
+        if !(Duration::from_millis(1)..=creation_cap::PER_MAX).contains(&per) {
+            return Err(invalid(
+                "creation_cap counts over a millisecond at least and 30 days at most",
+            ));
+        }
+        Ok(Some(Arc::new(CreationCap::new(count, per))))
     }
 
     fn check_times(&self) -> Result<(), Error> {
@@ -569,6 +655,7 @@ impl fmt::Debug for SessionConfigBuilder {
             .field("secret_key", &self.secret_key)
             .field("max_size", &self.max_size)
             .field("store_timeout", &self.store_timeout)
+            .field("creation_cap", &self.creation_cap)
             .finish_non_exhaustive()
     }
 }

@@ -28,6 +28,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind};
+use crate::unread::Unread;
 
 /// An immutable JSON object of raw values; cloning shares the text.
 #[derive(Clone, Default)]
@@ -73,7 +74,7 @@ impl Data {
         let corrupt = |source: serde_json::Error| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!("reading session data failed: {source}"),
+                format!("reading session data failed: {}", Unread::from(source)),
             )
         };
         let mut reader = serde_json::Deserializer::from_str(json);

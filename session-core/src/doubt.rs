@@ -112,7 +112,9 @@ impl Session {
             .find(|doubt| Some(doubt.version) == version);
         match (found.map(|doubt| doubt.outcome.clone()), stored) {
             (Some(outcome), Some(record)) => {
-                state.committed(number, record, &outcome);
+                state.committed(number, record.clone(), &outcome);
+                drop(state);
+                self.tell_committed(&outcome, &record);
                 Ok(Reconciled::Committed)
             }
             (_, stored) => {

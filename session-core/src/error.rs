@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
@@ -27,6 +28,9 @@ pub enum ErrorKind {
     Expired,
     /// The CSRF token is missing or wrong, or the request is cross-site. HTTP 403.
     Csrf,
+    /// The client's address has begun as many sessions as `creation_cap` lets it; nothing was
+    /// stored. HTTP 429 with `Retry-After`.
+    TooMany,
     /// The stored value is not of the type that was asked for, or the given one cannot be
     /// expressed as JSON. HTTP 500.
     WrongType,
@@ -61,6 +65,7 @@ pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<Source>,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -71,6 +76,7 @@ impl Error {
             kind,
             message: message.into(),
             source: None,
+            retry_after: None,
         }
     }
 
@@ -88,6 +94,7 @@ impl Error {
             kind: ErrorKind::Application,
             message: source.to_string().into(),
             source: Some(source),
+            retry_after: None,
         }
     }
 
@@ -95,6 +102,21 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// How long it takes until the same can be done, where that is known: of
+    /// [`ErrorKind::TooMany`].
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    pub(crate) fn too_many(operation: &'static str, retry_after: Duration) -> Self {
+        let message = format!("{operation} failed: too many new sessions from this address");
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(ErrorKind::TooMany, message)
+        }
     }
 
     pub(crate) fn gone(operation: &'static str) -> Self {

@@ -12,6 +12,7 @@ use crate::data::Data;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::expiry::Expiry;
 use crate::record::{Generation, Owner, Previous, Record, Version};
+use crate::unread::Unread;
 
 impl Record {
     /// The format this version writes, and the newest it reads.
@@ -126,8 +127,8 @@ impl Record {
             data: &'a RawValue,
         }
         check_format(json)?;
-        let head: Head<'_> = serde_json::from_str(json).map_err(corrupt)?;
-        let body: Body<'_> = serde_json::from_str(json).map_err(corrupt)?;
+        let head: Head<'_> = serde_json::from_str(json).map_err(unread)?;
+        let body: Body<'_> = serde_json::from_str(json).map_err(unread)?;
         let data = Data::parse(body.data.get()).map_err(corrupt)?;
         head.into_record(data)
     }
@@ -230,7 +231,7 @@ fn check_format(json: &str) -> Result<(), StoreError> {
     struct Format {
         format: u64,
     }
-    let Format { format } = serde_json::from_str(json).map_err(corrupt)?;
+    let Format { format } = serde_json::from_str(json).map_err(unread)?;
     refuse_newer(format)
 }
 
@@ -354,6 +355,10 @@ impl Head<'_> {
             data,
         })
     }
+}
+
+fn unread(error: serde_json::Error) -> StoreError {
+    corrupt(Unread::from(error))
 }
 
 fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {

@@ -29,7 +29,7 @@
 //! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
 //! | `conformance` | the suites for stores and adapters |
 //! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
-//! | `metrics` | counters and histograms in [`wrap::Traced`]: metrics |
+//! | `metrics` | counters of [events](event), counters and histograms in [`wrap::Traced`]: metrics |
 //! | `sealed` | `SessionManager::sealed`, sessions kept by their clients: chacha20poly1305 |
 
 // What a handler holds, from the outside in.
@@ -39,6 +39,7 @@ mod operations;
 mod session;
 mod state;
 mod whole;
+mod why_new;
 
 mod data;
 mod serialize;
@@ -49,6 +50,11 @@ mod commit;
 mod doubt;
 mod pending;
 mod plan;
+
+// What is told of it, and what is refused.
+mod creation_cap;
+pub mod event;
+mod span;
 
 mod csrf;
 mod flash;
@@ -81,6 +87,7 @@ mod clock;
 mod deadline;
 mod error;
 mod queue;
+mod unread;
 
 pub mod http;
 
@@ -91,6 +98,7 @@ pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
 pub use data::Data;
 pub use error::{Error, ErrorKind, StoreError, StoreErrorKind};
+pub use event::{Event, EventKind, Rejection, Renewal, Revocation};
 pub use expiry::Expiry;
 pub use flash::{Flash, FlashQueue};
 pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
@@ -105,3 +113,4 @@ pub use session::Session;
 pub use settings::Setting;
 pub use store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};
 pub use sweeper::Sweeper;
+pub use why_new::WhyNew;

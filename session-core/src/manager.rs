@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
+use crate::event::{EventKind, Revocation};
 use crate::id::{SessionId, Token};
 use crate::queue::Queues;
 use crate::record::{Owner, Record};
@@ -144,7 +145,7 @@ impl SessionManager {
             .delete("revoking the session", id, Only::Any, &self.deadline())
             .await?;
         if written == Written::Done {
-            tracing::info!(target: "session", session = %id, "revoked");
+            self.tell(EventKind::Revoked(Revocation::Id), Some(*id), None, None);
         }
         Ok(written == Written::Done)
     }
@@ -156,6 +157,15 @@ impl SessionManager {
     /// [`ErrorKind::Unavailable`]: the session may still be there.
     /// [`ErrorKind::Contended`]: it changed hands time and again.
     pub async fn revoke_owned(&self, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+        self.revoke_as(Revocation::Owned, owner, id).await
+    }
+
+    async fn revoke_as(
+        &self,
+        by: Revocation,
+        owner: &Owner,
+        id: &SessionId,
+    ) -> Result<bool, Error> {
         const OPERATION: &str = "revoking an owner's session";
         let deadline = self.deadline();
         for _ in 0..REVOKE_TRIES_MAX {
@@ -174,7 +184,7 @@ impl SessionManager {
             };
             match self.delete(OPERATION, id, only, &deadline).await? {
                 Written::Done => {
-                    tracing::info!(target: "session", session = %id, "revoked");
+                    self.tell(EventKind::Revoked(by), Some(*id), Some(owner), None);
                     return Ok(true);
                 }
                 Written::Gone => return Ok(false),
@@ -208,7 +218,7 @@ impl SessionManager {
                     continue;
                 }
                 // One that cannot be ended must not keep the others alive.
-                match self.revoke_owned(owner, &id).await {
+                match self.revoke_as(Revocation::Owner, owner, &id).await {
                     Ok(false) => {}
                     Ok(true) => {
                         found = true;
@@ -263,6 +273,8 @@ impl SessionManager {
         while go_on() {
             let batch = self.sweep_batch(SWEEP_BATCH).await?;
             report(batch);
+            #[cfg(feature = "metrics")]
+            metrics::counter!("session_swept_total").increment(batch);
             removed += batch;
             if batch < SWEEP_BATCH as u64 {
                 break;

@@ -16,6 +16,7 @@ use crate::data::{Data, escaped, unescaped};
 use crate::error::{Error, ErrorKind};
 use crate::key::IntoKey;
 use crate::merged::Merged;
+use crate::unread::Unread;
 
 /// Session data with the changes made to it so far: what a `transact` closure works on.
 ///
@@ -507,7 +508,7 @@ pub(crate) fn decode<T: DeserializeOwned>(key: &str, json: &str) -> Result<T, Er
             ErrorKind::WrongType,
             format!("reading the session key {key:?} as {wanted} failed"),
         )
-        .caused_by(source)
+        .caused_by(Unread::from(source))
     })
 }
 

@@ -10,6 +10,7 @@
 use std::fmt;
 
 use crate::commit::{contended, head_sent, refused};
+use crate::creation_cap::Place;
 use crate::doubt::CommitGuard;
 use crate::error::{Error, ErrorKind};
 use crate::id::SessionId;
@@ -31,6 +32,7 @@ pub struct PendingSave {
     record: Record,
     outcome: Outcome,
     expected: Option<Version>,
+    place: Option<Place>,
 }
 
 impl Session {
@@ -40,6 +42,14 @@ impl Session {
     ///
     /// As for [`save`](Session::save), except for what the write itself can meet.
     pub async fn prepare_save(&self) -> Result<Option<PendingSave>, Error> {
+        let prepared = self.prepare().await;
+        if let Err(error) = &prepared {
+            self.tell_refused(error);
+        }
+        prepared
+    }
+
+    async fn prepare(&self) -> Result<Option<PendingSave>, Error> {
         const OPERATION: &str = "preparing to save the session";
         let manager = &self.0.manager;
         if manager.sealed_by().is_some() {
@@ -66,6 +76,10 @@ impl Session {
             return Err(head_sent(OPERATION));
         }
         let (record, token) = attempt.next(manager, &self.0.visitor, &draft, OPERATION)?;
+        let place = match plan.write {
+            Write::Create => manager.take_place(OPERATION, self.0.visitor.address)?,
+            _ => None,
+        };
         let outcome = attempt.outcome(&plan, token);
         open.keep();
         self.doubt(attempt.life, record.version, &outcome);
@@ -76,6 +90,7 @@ impl Session {
             record,
             outcome,
             expected: attempt.base.as_ref().map(|base| base.version),
+            place,
         }))
     }
 }
@@ -105,12 +120,14 @@ impl PendingSave {
         let (record, outcome) = (self.record.clone(), &self.outcome);
         self.session.state().committed(self.life, record, outcome);
         self.ticket.leave_with(&self.record);
+        self.session.tell_committed(&self.outcome, &self.record);
     }
 
     /// Nothing was written: the changes are as they were before. After a conflict, `reload` the
     /// session and prepare again.
     pub fn abort(self) {
         self.session.undoubt(self.life, self.record.version);
+        self.session.0.manager.give_place_back(self.place);
     }
 }
 

@@ -39,19 +39,19 @@ pub(crate) fn admit(
     now: Timestamp,
     config: &SessionConfig,
 ) -> Admission {
+    let by_previous = record.secret != *presented;
+    let remembered = record.previous.as_deref().filter(|previous| {
+        previous.secret == *presented && previous.until.is_none_or(|until| now < until)
+    });
+    if by_previous && remembered.is_none() {
+        // Before its end is looked at: whoever guesses learns nothing of the session's.
+        return Admission::Dead(Dead::WrongSecret);
+    }
     if is_expired(record, now, config) {
         return Admission::Dead(Dead::Expired);
     }
-    let by_previous = record.secret != *presented;
-    if by_previous {
-        let remembered = record.previous.as_deref().filter(|previous| {
-            previous.secret == *presented && previous.until.is_none_or(|until| now < until)
-        });
-        match remembered {
-            None => return Admission::Dead(Dead::WrongSecret),
-            Some(previous) if !previous.valid => return Admission::Superseded,
-            Some(_) => {}
-        }
+    if by_previous && remembered.is_some_and(|previous| !previous.valid) {
+        return Admission::Superseded;
     }
     if !is_from_same_address(record, address, config) {
         return Admission::Dead(Dead::WrongAddress);

@@ -259,6 +259,8 @@ fn every_row_of_the_admission() {
         (plain.clone(), now, 59, live(false)),
         (plain.clone(), now, 60, dead(Dead::Expired)),
         (plain.clone(), stranger, 0, dead(Dead::WrongSecret)),
+        (plain.clone(), stranger, 60, dead(Dead::WrongSecret)),
+        (with(Some(90), false), old, 60, dead(Dead::Expired)),
         (plain.clone(), old, 0, dead(Dead::WrongSecret)),
         (with(Some(10), false), now, 5, live(false)),
         (with(Some(10), false), old, 9, Admission::Superseded),

@@ -36,6 +36,7 @@ use crate::operations::{self, Draft};
 use crate::plan::{Done, Standing};
 use crate::record::{Owner, Record};
 use crate::state::{Limits, Scope, State};
+use crate::why_new::WhyNew;
 
 /// The session of one request; clones share it.
 #[derive(Clone)]
@@ -327,6 +328,13 @@ impl Session {
         self.state().life.standing != Standing::Live
     }
 
+    /// Why there is no live session; `None` where there is one, as of now.
+    #[must_use]
+    pub fn why_new(&self) -> Option<WhyNew> {
+        let state = self.state();
+        (state.life.standing != Standing::Live).then_some(state.why_new)
+    }
+
     /// Whether there is something to be stored.
     #[must_use]
     pub fn is_modified(&self) -> bool {
@@ -368,8 +376,9 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`], [`ErrorKind::Unavailable`], [`ErrorKind::Full`],
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::Contended`]; [`ErrorKind::HeadSent`] if this would
-    /// begin a session after the response head has left.
+    /// [`ErrorKind::TooLarge`], [`ErrorKind::Contended`]; [`ErrorKind::TooMany`] if this would
+    /// begin a session over the `creation_cap`, [`ErrorKind::HeadSent`] if it would begin one after
+    /// the response head has left.
     pub async fn save(&self) -> Result<(), Error> {
         self.commit("saving the session", |_| Ok::<_, Error>(()))
             .await

@@ -175,6 +175,9 @@ impl SessionConfigBuilder {
             "whether a response of 500 or above still stores the changes";
         clear_site_data: SWITCH = "false",
             "whether a logout asks the browser to forget the site";
+        creation_cap: CAP = "none",
+            "how many sessions one client address may begin in a while",
+            |builder, cap| builder.creation_cap = cap;
     };
 
     /// Sets the options among `pairs` whose key begins with `prefix`.

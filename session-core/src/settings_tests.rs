@@ -50,7 +50,8 @@ fn options(builder: &SessionConfigBuilder) -> Vec<(&'static str, String)> {
         on_gone,
         save_on_server_error,
         clear_site_data,
-    } cookie: _, initializer: _, clock: _, = builder);
+        creation_cap,
+    } cookie: _, initializer: _, clock: _, on_event: _, = builder);
     [cookie, others].concat()
 }
 
@@ -90,6 +91,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("on_gone", "ignore", "Ignore"),
     ("save_on_server_error", "yes", "true"),
     ("clear_site_data", "true", "true"),
+    ("creation_cap", "20 / 1m", "Some((20, 60s))"),
 ];
 
 fn set(

@@ -6,11 +6,13 @@
 
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::event::Facts;
 use crate::id::Token;
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{CookieMove, Done, Due, Standing};
 use crate::record::{Owner, Record, Version};
+use crate::why_new::WhyNew;
 
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ pub(crate) struct State {
     pub(crate) head_sent: bool,
     /// The client keeps the session itself.
     pub(crate) sealed: bool,
+    /// Why there is no live session, as long as there is none.
+    pub(crate) why_new: WhyNew,
 }
 
 /// One session, or the prospect of one.
@@ -48,6 +52,8 @@ pub(crate) struct Life {
     pub(crate) limits: Option<Limits>,
     /// Writes whose outcome is unknown (rule C5).
     pub(crate) doubts: Doubts,
+    /// That its saves are refused has been told.
+    pub(crate) refusal_told: bool,
 }
 
 /// A login that waits for the end of the request.
@@ -110,6 +116,7 @@ pub(crate) struct Outcome {
     pub(crate) cookie: CookieMove,
     /// So many of the operations are in the record then.
     pub(crate) operations: usize,
+    pub(crate) facts: Facts,
 }
 
 /// Which of the things that were asked for a commit carries out.
@@ -134,12 +141,16 @@ impl State {
             presented_nothing,
             head_sent: false,
             sealed: false,
+            why_new: WhyNew::NoToken,
         }
     }
 
     /// Ends this life and begins another.
     pub(crate) fn begin_anew(&mut self, manager: &SessionManager) {
         self.end_asked = true;
+        if self.life.standing == Standing::Live {
+            self.why_new = WhyNew::Ended;
+        }
         if matches!(self.life.standing, Standing::Live | Standing::New) {
             let draft = initial(manager).unwrap_or_else(|error| {
                 tracing::warn!(target: "session", %error, "the initializer failed: the next session begins empty");
@@ -258,6 +269,7 @@ impl Life {
             login: None,
             limits: None,
             doubts: Doubts::default(),
+            refusal_told: false,
         }
     }
 
@@ -317,6 +329,7 @@ impl Life {
         self.doubts.clear();
         self.limits = None;
         self.standing = Standing::Live;
+        self.refusal_told = false;
         self.rebase(record);
         self.token = Some(outcome.token.clone());
     }

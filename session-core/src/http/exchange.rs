@@ -18,13 +18,16 @@ use super::transport::RequestHead;
 use crate::clock::Timestamp;
 use crate::config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig};
 use crate::error::{Error, ErrorKind};
+use crate::event::{Event, EventKind, Rejection, Untold};
 use crate::id::{Signed, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Admission, CookieMove, Dead, Due, Plan, Standing, admit};
 use crate::record::Record;
 use crate::session::{Session, Visitor};
+use crate::span::{Failed, loading, saving};
 use crate::state::{Life, State, initial, needs_touch};
+use crate::why_new::WhyNew;
 
 /// One request's session business; clones share it.
 #[derive(Clone)]
@@ -61,6 +64,8 @@ pub struct LazySession {
 struct Opening {
     first: Option<Candidate>,
     others: Vec<Candidate>,
+    /// It carries a token that is not of this system.
+    foreign: bool,
     address: Option<IpAddr>,
 }
 
@@ -127,7 +132,9 @@ impl Exchange {
         agent: impl Fn(Option<&Arc<str>>) -> Option<Arc<str>>,
     ) -> Result<Session, Error> {
         let open = || async {
-            let opened = opening.open(&self.0.manager, agent).await;
+            let mut untold = Untold::default();
+            let opened = loading(opening.open(&self.0.manager, agent, &mut untold)).await;
+            untold.tell(&self.0.manager);
             opened.map_err(|error| Failure {
                 kind: error.kind(),
                 message: error.to_string().into(),
@@ -183,6 +190,9 @@ impl Exchange {
     fn head(&self, session: &Session, outcome: Result<(), Error>) -> Finished {
         let config = self.0.manager.config();
         let mut finished = Finished::new(config);
+        let told = outcome
+            .as_ref()
+            .is_err_and(|error| session.tell_refused(error));
         let mut state = session.state();
         state.head_sent = true;
         match outcome {
@@ -194,12 +204,11 @@ impl Exchange {
             Err(error)
                 if error.kind() == ErrorKind::Gone
                     && !self.gone_is_an_error()
-                    && !state.speaks_of_identity() =>
-            {
-                tracing::warn!(target: "session", "changes were lost: the session has ended meanwhile");
-            }
+                    && !state.speaks_of_identity() => {}
             Err(error) => {
-                tracing::warn!(target: "session", %error, "the request failed");
+                if !told {
+                    tracing::warn!(target: "session", %error, "the request failed");
+                }
                 finished.reply_with(&error);
             }
         }
@@ -247,7 +256,9 @@ pub struct PendingFinish {
 impl PendingFinish {
     /// Stores the changes and says what the response must carry.
     pub async fn complete(self) -> Finished {
-        let outcome = self.session.conclude(self.plan).await;
+        let (session, plan) = (&self.session, self.plan);
+        let conclude = async { session.conclude(plan).await.map_err(Failed::Ours) };
+        let outcome = saving(session, conclude).await;
         self.exchange.head(&self.session, outcome)
     }
 }
@@ -284,6 +295,7 @@ impl Opening {
         let config = manager.config();
         let mut first: Option<Candidate> = None;
         let mut others: Vec<Candidate> = Vec::new();
+        let mut foreign = false;
         let keys = config.token_keys.as_ref();
         config.transport.read(&config.cookie, head, &mut |text| {
             if others.len() + 1 >= CANDIDATES_MAX {
@@ -295,14 +307,16 @@ impl Opening {
                     signed,
                     sealed: Some(Box::new(record)),
                 }),
-                None => Token::parse(text, keys).ok().map(|(token, signed)| Candidate {
-                    token,
-                    signed,
-                    sealed: None,
-                }),
+                None => Token::parse(text, keys)
+                    .ok()
+                    .map(|(token, signed)| Candidate {
+                        token,
+                        signed,
+                        sealed: None,
+                    }),
             };
             let Some(candidate) = parsed else {
-                tracing::debug!(target: "session", "a token that is not of this system was dropped");
+                foreign = true;
                 return;
             };
             let same = |other: &Candidate| {
@@ -318,6 +332,7 @@ impl Opening {
         Self {
             first,
             others,
+            foreign,
             address: address_of(head, config),
         }
     }
@@ -330,23 +345,44 @@ impl Opening {
         &self,
         manager: &SessionManager,
         agent: impl Fn(Option<&Arc<str>>) -> Option<Arc<str>>,
+        untold: &mut Untold,
     ) -> Result<Session, Error> {
         const OPERATION: &str = "loading the session";
         let config = manager.config();
         let mut live: Option<(Candidate, Record, Due)> = None;
         let mut dead: Option<Dead> = None;
         let mut standing = Standing::New;
+        let mut meet = |kind, id, record: Option<&Record>, error: Option<&Error>| {
+            let event = Event {
+                kind,
+                session: id,
+                owner: record.and_then(|record| record.owner.clone()),
+                address: self.address,
+                at: manager.now(),
+            };
+            untold.push(event, error);
+        };
+        if self.foreign {
+            meet(EventKind::Rejected(Rejection::Foreign), None, None, None);
+        }
         for candidate in self.candidates() {
             let id = candidate.token.id();
-            let record = match candidate.load(manager, OPERATION).await {
+            let loaded = candidate.load(manager, OPERATION).await;
+            if let Err(error) = &loaded
+                && error.kind() == ErrorKind::Corrupt
+            {
+                meet(Dead::Corrupt.into(), Some(id), None, Some(error));
+            }
+            let record = match loaded {
                 Ok(record) => record,
                 Err(error) if live.is_some() => {
-                    tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
+                    if error.kind() != ErrorKind::Corrupt {
+                        tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
+                    }
                     continue;
                 }
                 Err(error) => match self.excuse(&error, config) {
                     Some(Standing::New) => {
-                        tracing::error!(target: "session", session = %id, %error, "the record is kept for inspection");
                         dead = dead.or(Some(Dead::Corrupt));
                         continue;
                     }
@@ -360,18 +396,24 @@ impl Opening {
             };
             let now = manager.now();
             let Some(record) = record else {
+                meet(Dead::Unknown.into(), Some(id), None, None);
                 dead = Some(Dead::Unknown);
                 continue;
             };
             let digest = candidate.token.digest();
             match admit(&record, &digest, self.address, now, config) {
                 Admission::Dead(why) => {
-                    tracing::debug!(target: "session", session = %id, ?why, "not let in");
+                    meet(why.into(), Some(id), Some(&record), None);
                     dead = Some(why);
                 }
-                Admission::Superseded => standing = Standing::Superseded,
+                Admission::Superseded => {
+                    let kind = EventKind::Rejected(Rejection::Superseded);
+                    meet(kind, Some(id), Some(&record), None);
+                    standing = Standing::Superseded;
+                }
                 Admission::Live { .. } if live.is_some() => {
-                    tracing::warn!(target: "session", session = %id, "a second live session came with the request; one of them may be planted");
+                    let kind = EventKind::Rejected(Rejection::SecondLive);
+                    meet(kind, Some(id), Some(&record), None);
                 }
                 Admission::Live { by_previous } => {
                     let due = due(candidate, &record, by_previous, now, manager);
@@ -406,6 +448,13 @@ impl Opening {
         }
         let mut state = State::new(life, dead.is_some());
         state.sealed = manager.sealed_by().is_some();
+        state.why_new = match (standing, dead) {
+            (Standing::Superseded, _) => WhyNew::Superseded,
+            (Standing::Detached, _) => WhyNew::Outage,
+            (_, Some(why)) => why.into(),
+            _ if self.foreign => WhyNew::Foreign,
+            _ => WhyNew::NoToken,
+        };
         Ok(Session::new(manager, visitor, state))
     }
 

@@ -1,6 +1,7 @@
 //! The responses that errors become, the same under every framework (rule H6).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
@@ -50,6 +51,14 @@ impl Error {
                     "sessions are unavailable at the moment, please try again",
                 )
             },
+            ErrorKind::TooMany => Reply {
+                // Rounded up: who comes back after that long is let in.
+                retry_after: Some(self.retry_after().map_or(1, whole_seconds)),
+                ..Reply::text(
+                    429,
+                    "too many new sessions from this address, please try again later",
+                )
+            },
             ErrorKind::TooLarge => Reply::text(413, "the session has become too large"),
             ErrorKind::Gone => {
                 Reply::text(409, "the session has ended meanwhile, nothing was changed")
@@ -70,6 +79,11 @@ impl Error {
     }
 }
 
+fn whole_seconds(wait: Duration) -> u32 {
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +100,7 @@ mod tests {
             (ErrorKind::TooLarge, 413),
             (ErrorKind::Gone, 409),
             (ErrorKind::Csrf, 403),
+            (ErrorKind::TooMany, 429),
             (ErrorKind::HeadSent, 500),
             (ErrorKind::WrongType, 500),
             (ErrorKind::Corrupt, 500),
@@ -98,7 +113,7 @@ mod tests {
             let reply = Error::new(kind, MESSAGE).caused_by("its cause").reply();
             assert_eq!(reply.status, status, "{kind:?}");
             assert_eq!(reply.content_type, "text/plain; charset=utf-8");
-            let again = (status == 503).then_some(1);
+            let again = matches!(status, 429 | 503).then_some(1);
             assert_eq!(reply.retry_after, again, "{kind:?}");
             assert!(!reply.body.is_empty(), "{kind:?}");
             let leaked = reply.body.contains(MESSAGE) || reply.body.contains("cause");
@@ -108,5 +123,15 @@ mod tests {
         let expired = Error::new(ErrorKind::Expired, "please sign in again").reply();
         assert_eq!((expired.status, expired.retry_after), (401, None));
         assert_eq!(expired.body, "please sign in again");
+    }
+
+    #[test]
+    fn who_waits_as_long_as_a_429_says_has_waited_long_enough() {
+        for (ms, seconds) in [(1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
+            let error = Error::too_many("saving the session", Duration::from_millis(ms));
+            assert_eq!(error.reply().retry_after, Some(seconds), "{ms} ms");
+        }
+        let error = Error::too_many("saving the session", Duration::MAX);
+        assert_eq!(error.reply().retry_after, Some(u32::MAX));
     }
 }

@@ -140,6 +140,15 @@ pub(super) const TRANSPORT: Kind<Transport> =
         Ok(one_of(how, &make)?(name.trim().to_owned()))
     });
 
+pub(super) const CAP: Kind<Option<(u32, Duration)>> =
+    Kind::new("a count in a duration such as 20/1m, or none", |value| {
+        unless("none", value, |value| {
+            let (count, per) = value.split_once('/').ok_or(Unfit::Form)?;
+            let count = count.trim().parse().map_err(|_| Unfit::Form)?;
+            Ok((count, duration(per.trim())?))
+        })
+    });
+
 pub(super) const NETS: Kind<Vec<IpNet>> = Kind::new(
     "addresses or blocks such as 10.0.0.0/8, separated by commas, or none",
     |value| {

@@ -285,6 +285,42 @@ suite! {
         a2_headers_count_only_from_a_trusted_proxy
         a2_a_session_behind_a_proxy_is_bound_to_the_client
     }
+    cap {
+        what_is_over_the_cap_is_429_and_nothing_is_stored
+        the_cap_counts_what_is_created_and_nothing_else
+        the_cap_of_one_address_is_not_anothers
+        a_create_that_failed_gives_its_place_back
+        a_client_that_goes_away_keeps_its_place
+        a_refusal_by_the_cap_is_told_once
+        t6_a_logout_over_the_cap_is_still_a_logout
+        a1_what_cannot_be_counted_does_not_begin
+        a2_behind_a_proxy_the_cap_is_the_clients
+        e3_a_clock_that_steps_back_shuts_nobody_out
+    }
+    events {
+        what_happens_to_a_session_is_told_once
+        t5_what_was_discarded_is_not_told
+        c3_lost_changes_are_told_once
+        c5_a_write_whose_answer_was_lost_is_told_once
+        c5_a_delete_whose_answer_was_lost_is_told_once
+        i7_a_timed_renewal_is_told_apart
+        o2_revocations_are_told_apart
+    }
+    rejections {
+        t1_who_sends_no_token_is_new
+        i3_a_foreign_token_is_told_once_and_names_no_session
+        i3_a_bad_mac_is_foreign
+        i2_an_unknown_token_is_told
+        i4_a_wrong_secret_is_told_with_the_session_it_did_not_open
+        i4_a_wrong_secret_learns_nothing_of_an_expired_session
+        i5_a_second_live_session_is_told
+        i6_a_superseded_token_is_told
+        e2_an_expired_session_is_told
+        a1_a_wrong_address_is_told
+        f1_an_outage_read_as_empty_says_so
+        f2_a_corrupt_record_is_told
+        t6_who_was_signed_out_by_this_request_is_new
+    }
     outage {
         f1_a_store_that_is_down_or_hangs_is_503
         f1_a_session_that_cannot_begin_is_503

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flash::{Flash, FlashQueue};
 use crate::record::Owner;
 use crate::session::Session;
+use crate::why_new::WhyNew;
 
 /// One thing a handler does; each step has an outcome, and the body lists them as JSON.
 ///
@@ -38,6 +39,8 @@ pub enum Step {
     Id,
     /// The owner, or `null`.
     Owner,
+    /// Why the session is new, in a word, or `null`.
+    WhyNew,
     /// Stores the value.
     Insert(String, Value),
     /// Stores the value unless there is one; whether it did.
@@ -196,6 +199,7 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
         Step::Data => return Ok(json!(session.data()?)),
         Step::Id => return Ok(json!(session.id().map(|id| id.to_string()))),
         Step::Owner => return Ok(json!(session.owner().map(|owner| owner.to_string()))),
+        Step::WhyNew => return Ok(json!(session.why_new().map(WhyNew::name))),
         Step::Insert(key, value) => session.insert(key.as_str(), value)?,
         Step::InsertIfAbsent(key, value) => {
             return Ok(json!(session.insert_if_absent(key.as_str(), value)?));

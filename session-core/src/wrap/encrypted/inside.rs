@@ -13,6 +13,7 @@ use crate::data::Data;
 use crate::error::StoreError;
 use crate::id::SessionId;
 use crate::record::Record;
+use crate::unread::Unread;
 
 /// The associated data: the id and all that stays plain, but for what a touch moves.
 ///
@@ -114,8 +115,8 @@ pub(super) fn opened(record: Record, json: &[u8]) -> Result<Record, StoreError> 
         data: &'a RawValue,
     }
     let undecodable = "what was sealed cannot be decoded";
-    let inside: Inside<'_> =
-        serde_json::from_slice(json).map_err(|source| corrupt(undecodable).caused_by(source))?;
+    let inside: Inside<'_> = serde_json::from_slice(json)
+        .map_err(|source| corrupt(undecodable).caused_by(Unread::from(source)))?;
     let parse = |raw: &RawValue| {
         Data::parse(raw.get()).map_err(|source| corrupt(undecodable).caused_by(source))
     };

@@ -1,0 +1,83 @@
+//! The spans around opening and storing a session; see [`event`](crate::event) for their fields.
+//!
+//! Where no subscriber is interested they are a check of a flag.
+
+use std::future::Future;
+
+use tracing::field::{Empty, debug, display};
+use tracing::{Instrument, Span};
+
+use crate::error::Error;
+use crate::session::Session;
+
+/// How a commit fails: by an error of ours, or by the application's own out of its closure.
+pub(crate) enum Failed<E> {
+    Ours(Error),
+    Theirs(E),
+}
+
+impl<E> From<Error> for Failed<E> {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+/// Watches a session being opened.
+pub(crate) async fn loading(
+    work: impl Future<Output = Result<Session, Error>>,
+) -> Result<Session, Error> {
+    let span = tracing::debug_span!(target: "session", "session.load", session = Empty, outcome = Empty, error = Empty);
+    let opened = work.instrument(span.clone()).await;
+    if !span.is_disabled() {
+        match &opened {
+            Ok(session) => {
+                note_id(&span, session);
+                span.record(
+                    "outcome",
+                    session.why_new().map_or("live", |why| why.name()),
+                );
+            }
+            Err(error) => note_failure(&span, error),
+        }
+    }
+    opened
+}
+
+/// Watches a session being stored, and tells of a save that is refused.
+pub(crate) async fn saving<T, E: From<Error>>(
+    session: &Session,
+    work: impl Future<Output = Result<T, Failed<E>>>,
+) -> Result<T, E> {
+    let span = tracing::debug_span!(target: "session", "session.save", session = Empty, outcome = Empty, error = Empty);
+    let saved = work.instrument(span.clone()).await;
+    if !span.is_disabled() {
+        note_id(&span, session);
+        match &saved {
+            Ok(_) => {
+                span.record("outcome", "done");
+            }
+            Err(Failed::Ours(error)) => note_failure(&span, error),
+            Err(Failed::Theirs(_)) => {
+                span.record("outcome", "declined");
+            }
+        }
+    }
+    saved.map_err(|failed| match failed {
+        Failed::Ours(error) => {
+            session.tell_refused(&error);
+            error.into()
+        }
+        Failed::Theirs(error) => error,
+    })
+}
+
+fn note_id(span: &Span, session: &Session) {
+    if let Some(id) = session.id() {
+        span.record("session", display(id));
+    }
+}
+
+fn note_failure(span: &Span, error: &Error) {
+    span.record("outcome", "failed");
+    span.record("error", debug(error.kind()));
+}
