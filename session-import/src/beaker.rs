@@ -137,7 +137,9 @@ fn inflate(packed: &[u8]) -> Result<Vec<u8>, ImportError> {
         if error.status == TINFLStatus::HasMoreOutput {
             ImportError::new(
                 ImportErrorKind::TooLarge,
-                format!("reading a Beaker session failed: it has more than {BYTES_MAX} bytes"),
+                format!(
+                    "decompressing a Beaker session failed: it has more than {BYTES_MAX} bytes"
+                ),
             )
         } else {
             corrupt("it cannot be decompressed")

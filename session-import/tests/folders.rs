@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
 
 use session_import::ImportErrorKind;
 use session_import::beaker::FileStore;
@@ -61,18 +62,20 @@ fn a_session_is_read_often_and_taken_once() {
         let old = store.read(WEB_PY_ID).unwrap().unwrap();
         assert_eq!(old.data.as_str(), r#"{"count":3}"#);
     }
-    let taken: usize = std::thread::scope(|scope| {
+    let together = Barrier::new(8);
+    for _ in 0..200 {
+        let store = web_py(dir.path());
         let take = || {
-            store
-                .take(WEB_PY_ID)
-                .unwrap()
-                .map_or(0, |old| old.data.len())
+            together.wait();
+            usize::from(store.take(WEB_PY_ID).unwrap().is_some())
         };
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
-        threads.into_iter().map(|one| one.join().unwrap()).sum()
-    });
-    assert_eq!(taken, 1);
-    assert!(!dir.path().join(WEB_PY_ID).exists());
+        let taken: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().map(|one| one.join().unwrap()).sum()
+        });
+        assert_eq!(taken, 1);
+        assert!(!dir.path().join(WEB_PY_ID).exists());
+    }
 }
 
 #[test]

@@ -184,6 +184,8 @@ fn nothing_is_called() {
             "shop.Basket",
         ),
         // Known names with arguments that they have no meaning for.
+        (b"c__builtin__\nbytes\n(C\x01xK\x05tR", "__builtin__.bytes"),
+        (b"c__builtin__\nset\n(]]tR", "__builtin__.set"),
         (b"c__builtin__\nset\n(S'ab'\ntR", "__builtin__.set"),
         (b"c__builtin__\nbytes\n(K\x05tR", "__builtin__.bytes"),
         (
@@ -294,6 +296,9 @@ fn what_is_no_session_is_refused() {
 fn what_is_too_long_is_refused_before_it_is_read() {
     let long = vec![b'N'; BYTES_MAX + 1];
     assert_eq!(decode(&long).unwrap_err().kind(), ImportErrorKind::TooLarge);
+    // Text that is longer still is not decoded, so it matters not that it is no base64.
+    let error = web_py::decode(&[b'*'; 2 * BYTES_MAX]).unwrap_err();
+    assert_eq!(error.kind(), ImportErrorKind::TooLarge);
     let kind = |result: Result<Imported, session_import::ImportError>| result.unwrap_err().kind();
     assert_eq!(
         kind(beaker::decode_container(&long)),
@@ -305,10 +310,12 @@ fn what_is_too_long_is_refused_before_it_is_read() {
         kind(beaker::decode(json.as_bytes())),
         ImportErrorKind::TooLarge
     );
-    // A compressed one that grows: a gigabyte of zeros is a megabyte.
+    // A compressed one that grows is not decompressed to its end.
     let zeros = miniz_oxide::deflate::compress_to_vec_zlib(&vec![b' '; 64 << 20], 6);
     let text = data_encoding::BASE64.encode(&zeros);
     assert!(text.len() < BYTES_MAX);
+    let error = beaker::decode(text.as_bytes()).unwrap_err();
+    assert!(error.to_string().starts_with("decompressing "), "{error}");
     assert_eq!(
         kind(beaker::decode(text.as_bytes())),
         ImportErrorKind::TooLarge

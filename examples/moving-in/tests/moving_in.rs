@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
 const ID: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -46,23 +47,30 @@ fn i2_a_second_presentation_of_the_old_cookie_gives_nothing() {
 
 #[test]
 fn of_many_requests_with_the_old_cookie_one_moves_in() {
-    let app = App::start();
-    app.keep(SESSION, Duration::ZERO);
-    let replies: Vec<Reply> = std::thread::scope(|scope| {
-        let get = || app.get(&old_cookie(ID));
-        let threads: Vec<_> = (0..16).map(|_| scope.spawn(get)).collect();
-        threads.into_iter().map(|one| one.join().unwrap()).collect()
-    });
-    let (moved, others): (Vec<_>, Vec<_>) =
-        replies.into_iter().partition(|reply| reply.status == 307);
-    assert_eq!(moved.len(), 1);
-    for other in others {
-        assert_eq!(other.body, "hello stranger, visit 1\n");
-        let theirs = other.cookie().expect("a session of their own");
-        assert_eq!(app.get(&theirs).body, "hello stranger, visit 2\n");
+    // What is stored takes a while there, so that others come in between.
+    let app = App::start_with(|dir| Some(format!("file:{}", dir.join("new").display())));
+    let together = Barrier::new(8);
+    for _ in 0..20 {
+        app.keep(SESSION, Duration::ZERO);
+        let replies: Vec<Reply> = std::thread::scope(|scope| {
+            let get = || {
+                together.wait();
+                app.get(&old_cookie(ID))
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(get)).collect();
+            threads.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let (moved, others): (Vec<_>, Vec<_>) =
+            replies.into_iter().partition(|reply| reply.status == 307);
+        assert_eq!(moved.len(), 1);
+        for other in others {
+            assert_eq!(other.body, "hello stranger, visit 1\n");
+            let theirs = other.cookie().expect("a session of their own");
+            assert_eq!(app.get(&theirs).body, "hello stranger, visit 2\n");
+        }
+        let ours = moved[0].cookie().expect("a cookie of ours");
+        assert_eq!(app.get(&ours).body, "hello ada, visit 4\n");
     }
-    let ours = moved[0].cookie().expect("a cookie of ours");
-    assert_eq!(app.get(&ours).body, "hello ada, visit 4\n");
 }
 
 #[test]
@@ -117,10 +125,16 @@ struct App {
 
 impl App {
     fn start() -> Self {
+        Self::start_with(|_| None)
+    }
+
+    /// With the store that `url` names, perhaps below the folder that it is given.
+    fn start_with(url: impl FnOnce(&Path) -> Option<String>) -> Self {
         let old_sessions = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_moving-in"))
             .arg("127.0.0.1:0")
             .arg(old_sessions.path())
+            .args(url(old_sessions.path()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

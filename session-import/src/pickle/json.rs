@@ -68,15 +68,12 @@ impl<'h> Judge<'h> {
         let mut open: Vec<(Id, usize)> = Vec::new();
         let mut next = Some(root);
         loop {
-            if let Some(id) = next.take() {
-                match self.known[id.index()] {
-                    Known::Unseen => {
-                        self.known[id.index()] = Known::Open;
-                        open.push((id, 0));
-                    }
-                    Known::Open => self.known[id.index()] = Known::Done(Err(Why::Cyclic)),
-                    Known::Done(_) => {}
-                }
+            // One that is open holds what is being judged; see `done`.
+            if let Some(id) = next.take()
+                && let Known::Unseen = self.known[id.index()]
+            {
+                self.known[id.index()] = Known::Open;
+                open.push((id, 0));
             }
             let Some((id, at)) = open.last_mut() else {
                 break;
@@ -86,10 +83,7 @@ impl<'h> Judge<'h> {
             if next.is_none() {
                 let id = *id;
                 open.pop();
-                // A part may have found that this node holds itself.
-                if let Known::Open = self.known[id.index()] {
-                    self.known[id.index()] = Known::Done(self.whole(id));
-                }
+                self.known[id.index()] = Known::Done(self.whole(id));
             }
         }
         self.done(root)
