@@ -8,7 +8,7 @@
 //!   with the reason, and the session's other values come over.
 //! - **No input crashes or swells.** Time and memory grow with the length of the input, which is at
 //!   most [`BYTES_MAX`]; lists nested or repeated without end cost nothing. The worst input known
-//!   takes 85 MB for a moment, an ordinary session about as much as its text.
+//!   takes 85 MB for a moment.
 //! - **No path is formed from anything but a checked id.**
 //! - **No old id is adopted.** The old cookie is presented once, its record is read, the values go
 //!   into a new session under a new secret, and the old record is removed.
