@@ -60,6 +60,7 @@
 //! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |
 //! | `metrics` | counters and histograms of `session_kit::wrap::Traced` | metrics | no |
 //! | `sealed` | `SessionManager::sealed`: sessions kept by their clients, sealed in the cookie | chacha20poly1305 | no |
+//! | `import` | `session_kit::import`: sessions of web.py and Beaker, their pickles read without calling anything | miniz_oxide, hmac, sha1 | no |
 //! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
 //!
 //! Turning on a feature adds names and changes no behaviour.
@@ -75,6 +76,8 @@ pub use session_axum as axum;
 pub use session_core::*;
 #[cfg(feature = "fs")]
 pub use session_fs as fs;
+#[cfg(feature = "import")]
+pub use session_import as import;
 #[cfg(feature = "redis")]
 pub use session_redis as redis;
 #[cfg(any(feature = "shelf", feature = "redb"))]

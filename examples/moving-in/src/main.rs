@@ -1,0 +1,158 @@
+//! Moving in from web.py, while users stay signed in.
+//!
+//! A visitor who comes with web.py's cookie, and without one of ours, brings the old session: its
+//! values go into a new one, under a new secret, and the old one is removed. Nothing of the old
+//! store works as a cookie of ours, and the old cookie works once.
+//!
+//! ```sh
+//! cp -r session-import/tests/vectors/web_py/python3-plain /tmp/old-sessions
+//! cargo run -p moving-in -- 127.0.0.1:8080 /tmp/old-sessions file:./sessions
+//! old=webpy_session_id=0123456789abcdef0123456789abcdef01234567
+//! curl -L -c jar -b jar -H "Cookie: $old" http://127.0.0.1:8080/     # hello ada, visit 4
+//! curl -c jar -b jar http://127.0.0.1:8080/                          # hello ada, visit 5
+//! curl -H "Cookie: $old" http://127.0.0.1:8080/                      # hello stranger, visit 1
+//! ```
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::import::ImportErrorKind;
+use session_kit::import::web_py::DiskStore;
+use session_kit::{Clock, Owner, SessionConfig, SessionManager, connect};
+use tokio::net::TcpListener;
+use tokio::task::block_in_place;
+
+/// web.py's `cookie_name`.
+const OLD_COOKIE: &str = "webpy_session_id";
+
+/// web.py's `timeout`. Its store keeps sessions for up to twice as long.
+const OLD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn home(session: Session) -> Result<String, Error> {
+    let count = session
+        .transact(|s| {
+            let count = s.get::<u64>("count")?.unwrap_or(0) + 1;
+            s.insert("count", count)?;
+            Ok(count)
+        })
+        .await?;
+    Ok(match session.owner() {
+        Some(user) => format!("hello {user}, visit {count}\n"),
+        None => format!("hello stranger, visit {count}\n"),
+    })
+}
+
+async fn logout(session: Session) -> &'static str {
+    session.logout();
+    "goodbye\n"
+}
+
+/// Lets visitors with an old session move in, before anything else looks at the request.
+async fn move_in(
+    State(old_store): State<DiskStore>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    // Most requests have no old cookie, and cost no more than this look.
+    let Some(old_id) = old_cookie(request.headers()) else {
+        return Ok(next.run(request).await);
+    };
+    let (mut parts, body) = request.into_parts();
+    let session = Session::from_request_parts(&mut parts, &()).await?;
+    let moved = session.is_new() && bring(&session, &old_store, &old_id).await?;
+    let mut response = if moved {
+        // The login is committed with this answer, whatever the handler would have answered; the
+        // browser comes back at once, method and body as before (RFC 9110 section 15.4.8).
+        let target = parts.uri.path_and_query().map_or("/", |uri| uri.as_str());
+        Redirect::temporary(target).into_response()
+    } else {
+        next.run(Request::from_parts(parts, body)).await
+    };
+    // Moved, dead or of no use beside ours: the old cookie need not come again.
+    let removal = HeaderValue::from_static("webpy_session_id=; Path=/; Max-Age=0; HttpOnly");
+    response.headers_mut().append(SET_COOKIE, removal);
+    Ok(response)
+}
+
+/// Copies the old session into `session`, stores it, and only then removes the old one.
+async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result<bool, Error> {
+    let old = match block_in_place(|| old_store.read(old_id)) {
+        Ok(Some(old)) => old,
+        Ok(None) => return Ok(false),
+        Err(error) if error.kind() == ImportErrorKind::Unavailable => {
+            return Err(session_kit::Error::from(error).into());
+        }
+        // It stays where it is, to be looked into; the visitor signs in again.
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(false);
+        }
+    };
+    let now = Clock::system().now();
+    if old.accessed_at.is_none_or(|at| now.since(at) > OLD_TIMEOUT) {
+        return Ok(false);
+    }
+    for skipped in &old.skipped {
+        eprintln!("moving in: {skipped}");
+    }
+    // Where the old application kept who is signed in.
+    let user = old.get::<String>("user")?;
+    old.into_session(session)?;
+    session.save().await?;
+    let removed = block_in_place(|| old_store.remove(old_id)).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        false
+    });
+    if !removed {
+        // Another request with the same cookie was faster, and keeps what it brought. Nor may
+        // anything come over that could come over again.
+        session.destroy();
+        return Ok(false);
+    }
+    if let Some(user) = user {
+        session.login(Owner::new(user)?);
+    }
+    Ok(true)
+}
+
+fn old_cookie(headers: &HeaderMap) -> Option<String> {
+    let lines = headers.get_all(COOKIE).into_iter();
+    let mut values =
+        lines.flat_map(|line| session_kit::http::values(line.as_bytes(), OLD_COOKIE.as_bytes()));
+    String::from_utf8(values.next()?.to_vec()).ok()
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let mut args = std::env::args().skip(1);
+    let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let old_sessions = args.next().unwrap_or_else(|| "./old-sessions".to_owned());
+    let url = args.next().unwrap_or_else(|| "memory:".to_owned());
+
+    let config = SessionConfig::builder()
+        // For a laptop without HTTPS; leave both lines out everywhere else.
+        .secure(false)
+        .cookie_name("sid")
+        .build()?;
+    let sessions = SessionManager::new(connect(&url).await?, config);
+    let old_store = DiskStore::open(old_sessions)?;
+    let app = Router::new()
+        .route("/", get(home))
+        .route("/logout", post(logout))
+        .layer(from_fn_with_state(old_store, move_in))
+        .layer(SessionLayer::new(sessions));
+
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, app).await?)
+}
