@@ -79,11 +79,15 @@ fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValu
 }
 
 /// The response that goes out: the handler's or the reply in its place, with its header fields.
-pub(crate) fn dress(mut response: HttpResponse, mut finished: Finished) -> HttpResponse {
-    if let Some(reply) = finished.reply.take() {
+pub(crate) fn dress(mut response: HttpResponse, finished: Finished) -> HttpResponse {
+    let finished = finished.over(response.extensions_mut().remove::<Finished>());
+    if let Some(reply) = finished.reply.clone() {
         response = reply_response(reply);
     }
     finished.apply(&mut Fields(response.headers_mut()));
+    if let Some(carried) = finished.carried() {
+        response.extensions_mut().insert(carried);
+    }
     response
 }
 

@@ -54,3 +54,4 @@ mod layer;
 
 pub use extract::{Error, LazySession, Session};
 pub use layer::{ResponseFuture, SessionLayer, SessionService};
+pub use session_core::http::Main;

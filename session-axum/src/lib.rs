@@ -31,3 +31,4 @@ mod layer;
 
 pub use extract::{Error, LazySession, Session};
 pub use layer::{ReplyBody, ResponseFuture, SessionLayer, SessionService};
+pub use session_core::http::Main;
