@@ -24,6 +24,10 @@ impl RequestHead for Head<'_> {
         // Not `connection_info`, which believes whatever headers say.
         Some(self.0.peer_addr()?.ip())
     }
+
+    fn authority(&self) -> Option<&str> {
+        Some(self.0.uri().authority()?.as_str())
+    }
 }
 
 /// A response's header fields.
@@ -99,6 +103,9 @@ pub(crate) fn reply_response(reply: Reply) -> HttpResponse {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(seconds) = reply.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if reply.no_store {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
 }

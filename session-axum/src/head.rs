@@ -26,6 +26,10 @@ impl RequestHead for Head<'_> {
         let info = self.0.extensions.get::<ConnectInfo<SocketAddr>>()?;
         Some(info.0.ip())
     }
+
+    fn authority(&self) -> Option<&str> {
+        Some(self.0.uri.authority()?.as_str())
+    }
 }
 
 /// A response's header fields.
@@ -102,6 +106,9 @@ pub(crate) fn reply_response<R: ReplyBody>(reply: Reply) -> Response<R> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(seconds) = reply.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if reply.no_store {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
 }
