@@ -48,10 +48,12 @@
 //!
 //! [`h1_allow_half_closed`]: actix_web::HttpServer::h1_allow_half_closed
 
+mod csrf;
 mod extract;
 mod head;
 mod layer;
 
+pub use csrf::{CsrfFuture, CsrfLayer, CsrfService};
 pub use extract::{Error, LazySession, Session};
 pub use layer::{ResponseFuture, SessionLayer, SessionService};
 pub use session_core::http::Main;

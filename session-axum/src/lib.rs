@@ -25,10 +25,12 @@
 //! # Ok::<(), session_core::Error>(())
 //! ```
 
+mod csrf;
 mod extract;
 mod head;
 mod layer;
 
+pub use csrf::{CsrfFuture, CsrfLayer, CsrfService};
 pub use extract::{Error, LazySession, Session};
 pub use layer::{ReplyBody, ResponseFuture, SessionLayer, SessionService};
 pub use session_core::http::Main;

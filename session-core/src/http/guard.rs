@@ -1,47 +1,13 @@
 //! Requests that another site's page made the browser send are refused, before the handler.
 //!
-//! - Methods that promise to change nothing (`GET`, `HEAD`, `OPTIONS`, `TRACE`) pass, and nothing of
-//!   the session is looked at. A WebSocket begins with a `GET`: its handler checks `Origin` itself.
-//! - Everything else must come from the application's own pages or from a trusted origin (rule X2):
-//!   `Sec-Fetch-Site` says so, or else `Origin` names the host that was asked. Who sends neither is
-//!   no browser that another site could misuse.
-//! - And it must carry the session's [CSRF token](crate::Session::csrf_token) (rule X3): in a header,
-//!   or in a field of a form of the type `application/x-www-form-urlencoded`. The field is taken out
-//!   of the body before the handler sees it, which may refuse fields that it does not know. Without
-//!   a token in the session nothing passes; the check stores nothing.
-//!
-//! Bodies of other types carry the token in the header: in JSON the field would be the
-//! application's own, and a form of the type `multipart/form-data` may be an upload, which no
-//! layer should hold in memory. Nor does it decompress: a compressed form, too, needs the header,
-//! or a layer further out that decompresses it.
-//!
-//! A token that travels in a header of its own rather than in a cookie
-//! ([`Transport`](super::Transport)) is nothing that a browser adds by itself, so such sessions need
-//! no guard.
-//!
-//! Nothing here knows a framework. An adapter asks [`check`](CsrfGuard::check), brings the session
-//! and, for a form, the body.
-//!
-//! # Source
-//!
-//! OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Synchronizer Token Pattern" and
-//! "Fetch Metadata headers".
-//!
-//! ```
-//! use session_core::http::CsrfGuard;
-//!
-//! let guard = CsrfGuard::builder()
-//!     .trusted_origins(["https://app.example.com"])
-//!     .exempt(|_method, path| path.starts_with("/webhooks/"))
-//!     .build()?;
-//! # let _ = guard;
-//! # Ok::<(), session_core::Error>(())
-//! ```
+//! Nothing here knows a framework. An adapter asks [`CsrfGuard::check`], brings the exchange and, for
+//! a form, the body.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::check::is_token_octet;
+use super::exchange::Exchange;
 use super::form::{Taken, take_field};
 use super::origin;
 use super::reply::Reply;
@@ -51,7 +17,41 @@ use crate::session::Session;
 
 /// What is checked of requests that change something; made once, cheap to clone.
 ///
+/// - Methods that promise to change nothing (`GET`, `HEAD`, `OPTIONS`, `TRACE`) pass, and nothing of
+///   the session is looked at. A WebSocket begins with a `GET`: its handler checks `Origin` itself.
+/// - Everything else must come from the application's own pages or from a trusted origin (rule X2):
+///   `Sec-Fetch-Site` says so, or else `Origin` names the host that was asked. Who sends neither is
+///   no browser that another site could misuse.
+/// - And it must carry the session's [CSRF token](Session::csrf_token) (rule X3): in a header, or in a
+///   field of a form of the type `application/x-www-form-urlencoded`. The field is taken out of the
+///   body before the handler sees it, which may refuse fields that it does not know. A session that
+///   has no token yet lets nothing pass; the check stores nothing.
+///
+/// Bodies of other types carry the token in the header: in JSON the field would be the
+/// application's own, and a form of the type `multipart/form-data` may be an upload, which no
+/// layer should hold in memory. Nor is anything decompressed: a compressed form, too, needs the
+/// header, or a layer further out that decompresses it.
+///
+/// A session's token that travels in a header rather than in a cookie ([`Transport`](super::Transport))
+/// is nothing that a browser adds by itself, so such sessions need no guard.
+///
 /// The default checks origin and token, and trusts and exempts nothing.
+///
+/// ```
+/// use session_core::http::CsrfGuard;
+///
+/// let guard = CsrfGuard::builder()
+///     .trusted_origins(["https://app.example.com"])
+///     .exempt(|_method, path| path.starts_with("/webhooks/"))
+///     .build()?;
+/// # let _ = guard;
+/// # Ok::<(), session_core::Error>(())
+/// ```
+///
+/// # Source
+///
+/// OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Synchronizer Token Pattern" and
+/// "Fetch Metadata headers".
 #[derive(Clone)]
 pub struct CsrfGuard(Arc<Options>);
 
@@ -286,14 +286,29 @@ enum Given {
 }
 
 impl TokenCheck {
-    /// Compares the token with the session's, or begins to: a form's is still to come.
+    /// Compares the token with that of the exchange's session, or begins to: a form's is still to
+    /// come. `exchange` is `None` where no layer has begun one.
     ///
     /// A refused request does not extend the session's life.
     ///
     /// # Errors
     ///
-    /// The answer, 403.
-    pub fn against(self, session: &Session) -> Result<Option<FormCheck>, Reply> {
+    /// The answer: 403, or what the failure to load the session becomes.
+    pub async fn open(
+        self,
+        exchange: Option<Exchange>,
+        head: &impl RequestHead,
+    ) -> Result<Option<FormCheck>, Reply> {
+        let Some(exchange) = exchange else {
+            let why = "checking the CSRF token failed: a SessionLayer belongs around the CsrfLayer";
+            tracing::error!(target: "session", "{why}");
+            return Err(Error::new(ErrorKind::NoLayer, why).reply());
+        };
+        let session = exchange.session(head).await;
+        self.against(&session.map_err(|error| error.reply())?)
+    }
+
+    fn against(self, session: &Session) -> Result<Option<FormCheck>, Reply> {
         match &self.given {
             Given::InHeader(token) => self.verify(session, token).map(|()| None),
             // There is nothing to read a body for.
