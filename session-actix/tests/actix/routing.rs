@@ -215,7 +215,7 @@ async fn two_managers_give_a_request_two_sessions() {
     ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
         let before = request.extract::<Session>().await?;
         let response = next.call(request).await?;
-        let after = Session::extract(response.request()).await?;
+        let after = <Session>::extract(response.request()).await?;
         assert_eq!(
             after.id(),
             before.id(),
