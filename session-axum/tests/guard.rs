@@ -2,13 +2,15 @@
 //! should not come at all.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::routing::any;
 use axum::{Router, serve};
 use futures_util::{StreamExt, stream};
-use http::StatusCode;
+use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, SET_COOKIE, TRANSFER_ENCODING};
 use http_body_util::BodyExt;
 use session_axum::{CsrfLayer, Error, Session, SessionLayer};
@@ -17,7 +19,7 @@ use session_core::{MemoryStore, SessionConfig, SessionManager};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tower::ServiceExt;
+use tower::{Service, ServiceBuilder, ServiceExt};
 
 struct Admin;
 
@@ -28,16 +30,21 @@ fn manager(cookie: &str) -> SessionManager {
 
 async fn token(session: Session, admin: Option<Session<Admin>>) -> Result<String, Error> {
     let admin = admin.map(|admin| admin.csrf_token()).transpose()?;
-    Ok(format!("{} {}", session.csrf_token()?, admin.unwrap_or_default()))
+    Ok(format!(
+        "{} {}",
+        session.csrf_token()?,
+        admin.unwrap_or_default()
+    ))
 }
 
 /// What the handler sees: lengths, encoding, body.
 async fn echo(request: Request) -> String {
-    let field = |name| {
+    let [length, encoding] = [CONTENT_LENGTH, TRANSFER_ENCODING].map(|name| {
         let value = request.headers().get(name);
-        value.map_or("-", |value| value.to_str().unwrap()).to_owned()
-    };
-    let (length, encoding) = (field(CONTENT_LENGTH), field(TRANSFER_ENCODING));
+        value
+            .map_or("-", |value| value.to_str().unwrap())
+            .to_owned()
+    });
     let body = request.into_body().collect().await.unwrap().to_bytes();
     format!("{length} {encoding} {}", String::from_utf8_lossy(&body))
 }
@@ -49,12 +56,16 @@ async fn first(request: Request) -> Bytes {
 }
 
 fn app(guard: CsrfGuard) -> Router {
+    app_of(manager("__Host-sid"), guard)
+}
+
+fn app_of(sessions: SessionManager, guard: CsrfGuard) -> Router {
     Router::new()
         .route("/token", any(token))
         .route("/echo", any(echo))
         .route("/first", any(first))
         .layer(CsrfLayer::new(guard))
-        .layer(SessionLayer::new(manager("__Host-sid")))
+        .layer(SessionLayer::new(sessions))
 }
 
 /// A visitor's cookies and tokens.
@@ -122,7 +133,10 @@ async fn x3_a_form_that_says_it_is_too_long_is_not_asked_for() {
          content-length: 2097153\r\n\r\n"
     );
     let answer = over_a_socket(app, text).await;
-    assert!(answer.starts_with("HTTP/1.1 413 "), "no 100 before it: {answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413 "),
+        "no 100 before it: {answer}"
+    );
 }
 
 #[tokio::test]
@@ -165,9 +179,10 @@ async fn x3_with_the_token_in_the_header_a_body_streams() {
 
 #[tokio::test]
 async fn x3_each_kind_of_session_has_a_guard_of_its_own() {
-    let checked = |path: &str, layer| Router::new().route(path, any(echo)).layer(layer);
-    let main: Router = checked("/main", CsrfLayer::new(CsrfGuard::default()));
-    let admin: Router = Router::new()
+    let main = Router::new()
+        .route("/main", any(echo))
+        .layer(CsrfLayer::new(CsrfGuard::default()));
+    let admin = Router::new()
         .route("/admin", any(echo))
         .layer(CsrfLayer::of::<Admin>(CsrfGuard::default()));
     let app = Router::new()
@@ -202,41 +217,50 @@ async fn x2_http_2_names_the_host_in_the_target() {
     }
 }
 
-#[tokio::test]
-async fn the_layer_takes_any_body_and_calls_the_service_that_was_ready() {
-    /// Panics where it is called before it was asked whether it is ready.
-    #[derive(Clone)]
-    struct OnceReady(bool);
-    impl tower::Service<Request> for OnceReady {
-        type Response = http::Response<Body>;
-        type Error = Infallible;
-        type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+/// Panics where it is called before it was asked whether it is ready.
+struct OnceReady(bool);
 
-        fn poll_ready(
-            &mut self,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Result<(), Infallible>> {
-            self.0 = true;
-            std::task::Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request) -> Self::Future {
-            assert!(std::mem::take(&mut self.0), "it was not ready");
-            std::future::ready(Ok(http::Response::new(Body::empty())))
-        }
+impl Clone for OnceReady {
+    fn clone(&self) -> Self {
+        Self(false)
     }
-    let tokens = app(CsrfGuard::default());
-    let (cookie, token) = visitor(&tokens).await;
-    let _ = (cookie, token);
+}
+
+impl Service<Request> for OnceReady {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0 = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        assert!(std::mem::take(&mut self.0), "it was not ready");
+        ready(Ok(Response::new(Body::empty())))
+    }
+}
+
+#[tokio::test]
+async fn any_body_is_taken_and_the_service_that_was_ready_is_called() {
     let sessions = manager("__Host-sid");
-    let service = tower::ServiceBuilder::new()
+    let tokens = app_of(sessions.clone(), CsrfGuard::default());
+    let (cookie, token) = visitor(&tokens).await;
+    let service = ServiceBuilder::new()
         .layer(SessionLayer::new(sessions))
         .layer(CsrfLayer::new(CsrfGuard::default()))
         .service(OnceReady(false));
-    for (method, status) in [("GET", StatusCode::OK), ("POST", StatusCode::FORBIDDEN)] {
-        let request = http::Request::builder().method(method);
+    let sent = [
+        ("GET", "", 200),
+        ("POST", "wrong", 403),
+        ("POST", token.trim(), 200),
+    ];
+    for (method, token, status) in sent {
+        let request = Request::builder().method(method).header(COOKIE, &cookie);
+        let request = request.header("x-csrf-token", token);
         let request = request.body(String::from("text")).unwrap();
         let response = service.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), status);
+        assert_eq!(response.status(), status, "{method} {token}");
     }
 }
