@@ -158,6 +158,14 @@ fn x3_a_body_is_held_up_to_its_limit() {
 }
 
 #[test]
+fn x3_no_body_is_read_for_a_session_without_a_token() {
+    let Check::Token(check) = CsrfGuard::default().check("POST", "/", &head(&[FORM])) else {
+        panic!("a form is looked into");
+    };
+    assert_eq!(check.against(&session()).unwrap_err().status, 403);
+}
+
+#[test]
 fn options_that_make_no_guard_are_refused() {
     let builder = CsrfGuard::builder;
     let table = [
