@@ -437,25 +437,27 @@ async fn two_managers_give_a_request_two_sessions() {
 
 #[tokio::test]
 async fn of_nested_layers_the_inner_manager_counts_and_each_finishes_once() {
-    let ((a_store, a), (b_store, _)) = (world(), world());
+    let (a_store, a) = world();
+    let b_store = SpyStore::new(MemoryStore::new());
     let config = SessionConfig::builder().cookie_name("__Host-b");
     let b = SessionManager::new(b_store.clone(), config.build().unwrap());
     let layer = |of: &SessionManager| SessionLayer::new(of.clone());
     let writes = |store: &SpyStore| store.counts().creates;
-    for (inner, outer, cookies) in [
+    for (layers, creates, name) in [
         (vec![&a, &b, &a], (1, 0), "__Host-sid"),
         (vec![&b, &a, &b], (0, 1), "__Host-b"),
         (vec![&a, &b, &a, &b, &a], (1, 0), "__Host-sid"),
     ] {
         let mut app: Router = Router::new().route("/", any(adding)).with_state(());
-        for of in &inner {
+        for of in &layers {
             app = app.layer(layer(of));
         }
-        (a_store.reset(), b_store.reset());
+        a_store.reset();
+        b_store.reset();
         let (status, cookie, _) = call(&app, "/", "", &[]).await;
         assert_eq!(status, 200);
-        assert!(cookie.starts_with(cookies), "{cookie}");
-        assert_eq!((writes(&a_store), writes(&b_store)), outer);
+        assert!(cookie.starts_with(name), "{cookie}");
+        assert_eq!((writes(&a_store), writes(&b_store)), creates);
         let (_, _, body) = call(&app, "/", &cookie, &[]).await;
         assert_eq!(body, "2");
         assert_eq!(a_store.counts().loads + b_store.counts().loads, 1);
