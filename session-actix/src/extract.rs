@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, Ready, ready};
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
 
@@ -9,83 +10,126 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use session_core::ErrorKind;
-use session_core::http::Exchange;
+use session_core::http::{Exchange, Main, Nested};
 
 use crate::head::{Head, reply_response, status};
 
 /// The request's session, loaded.
 ///
+/// `K` names its kind where an application has several: see [`SessionLayer::of`](crate::SessionLayer::of).
+///
 /// Extracting it fails with what the store's failure becomes (503, 401 ...); without a
 /// [`SessionLayer`](crate::SessionLayer) around the handler it is 500. An `Option<Session>` is
 /// `None` then, too; where there is a layer, the client gets the error all the same.
-#[derive(Clone, Debug)]
-pub struct Session(session_core::Session);
+pub struct Session<K = Main> {
+    session: session_core::Session,
+    kind: PhantomData<fn() -> K>,
+}
 
-impl Deref for Session {
+impl<K> Deref for Session<K> {
     type Target = session_core::Session;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.session
     }
 }
 
-impl Session {
+impl<K> Session<K> {
+    fn of(session: session_core::Session) -> Self {
+        let kind = PhantomData;
+        Self { session, kind }
+    }
+
     /// The session without actix-web's extractor around it.
     #[must_use]
     pub fn into_inner(self) -> session_core::Session {
-        self.0
+        self.session
     }
 }
 
-impl FromRequest for Session {
+impl<K> Clone for Session<K> {
+    fn clone(&self) -> Self {
+        Self::of(self.session.clone())
+    }
+}
+
+impl<K> fmt::Debug for Session<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Session").field(&self.session).finish()
+    }
+}
+
+impl<K: 'static> FromRequest for Session<K> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let exchange = exchange(request);
+        let exchange = exchange::<K>(request);
         let request = request.clone();
-        Box::pin(async move { Ok(Self(exchange?.session(&Head(&request)).await?)) })
+        Box::pin(async move { Ok(Self::of(exchange?.session(&Head(&request)).await?)) })
     }
 }
 
-/// The request's session, to be loaded only if the handler needs it.
-#[derive(Clone, Debug)]
-pub struct LazySession(session_core::http::LazySession);
+/// The request's session, to be loaded only if the handler needs it; of kind `K`.
+pub struct LazySession<K = Main> {
+    lazy: session_core::http::LazySession,
+    kind: PhantomData<fn() -> K>,
+}
 
-impl LazySession {
+impl<K> LazySession<K> {
+    fn of(lazy: session_core::http::LazySession) -> Self {
+        let kind = PhantomData;
+        Self { lazy, kind }
+    }
+
     /// Loads the session, at the first call.
     ///
     /// # Errors
     ///
     /// As extracting a [`Session`].
-    pub async fn load(&self) -> Result<Session, Error> {
-        Ok(Session(self.0.load().await?))
+    pub async fn load(&self) -> Result<Session<K>, Error> {
+        Ok(Session::of(self.lazy.load().await?))
     }
 
     /// Whether the request carries a well-formed token.
     #[must_use]
     pub fn has_token(&self) -> bool {
-        self.0.has_token()
+        self.lazy.has_token()
     }
 }
 
-impl FromRequest for LazySession {
+impl<K> Clone for LazySession<K> {
+    fn clone(&self) -> Self {
+        Self::of(self.lazy.clone())
+    }
+}
+
+impl<K> fmt::Debug for LazySession<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LazySession").field(&self.lazy).finish()
+    }
+}
+
+impl<K: 'static> FromRequest for LazySession<K> {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(exchange(request).map(|exchange| Self(exchange.lazy(&Head(request)))))
+        let exchange = exchange::<K>(request);
+        ready(exchange.map(|exchange| Self::of(exchange.lazy(&Head(request)))))
     }
 }
 
-fn exchange(request: &HttpRequest) -> Result<Exchange, Error> {
-    let exchange = request.extensions().get::<Exchange>().cloned();
-    exchange.ok_or_else(|| {
+/// The exchange of the innermost layer of kind `K`.
+pub(crate) fn exchange<K: 'static>(request: &HttpRequest) -> Result<Exchange, Error> {
+    let extensions = request.extensions();
+    let nested = extensions.get::<Nested<K>>().ok_or_else(|| {
         Error(session_core::Error::new(
             ErrorKind::NoLayer,
             "extracting the session failed: wrap the application in a SessionLayer",
         ))
-    })
+    })?;
+    Ok(nested.exchange().clone())
 }
 
 /// Core's error as an actix-web response: `?` works in handlers.

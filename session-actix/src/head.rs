@@ -24,6 +24,10 @@ impl RequestHead for Head<'_> {
         // Not `connection_info`, which believes whatever headers say.
         Some(self.0.peer_addr()?.ip())
     }
+
+    fn authority(&self) -> Option<&str> {
+        Some(self.0.uri().authority()?.as_str())
+    }
 }
 
 /// A response's header fields.
@@ -79,11 +83,15 @@ fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValu
 }
 
 /// The response that goes out: the handler's or the reply in its place, with its header fields.
-pub(crate) fn dress(mut response: HttpResponse, mut finished: Finished) -> HttpResponse {
-    if let Some(reply) = finished.reply.take() {
+pub(crate) fn dress(mut response: HttpResponse, finished: Finished) -> HttpResponse {
+    let finished = finished.over(response.extensions_mut().remove::<Finished>());
+    if let Some(reply) = finished.reply.clone() {
         response = reply_response(reply);
     }
     finished.apply(&mut Fields(response.headers_mut()));
+    if let Some(carried) = finished.carried() {
+        response.extensions_mut().insert(carried);
+    }
     response
 }
 
@@ -95,6 +103,9 @@ pub(crate) fn reply_response(reply: Reply) -> HttpResponse {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(seconds) = reply.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if reply.no_store {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
 }

@@ -1,7 +1,9 @@
 //! The middleware: an exchange begins with the request and finishes before the response head
 //! leaves.
 
+use std::fmt;
 use std::future::{Future, Ready, ready};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,7 +12,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finish, Finished};
+use session_core::http::{Exchange, Finish, Finished, Main, Nested};
 
 use crate::head;
 
@@ -18,69 +20,137 @@ use crate::head;
 ///
 /// A request's changes are stored after the inner service has answered and before the response
 /// head leaves; if that fails, the client gets the error and not the answer.
-#[derive(Clone, Debug)]
-pub struct SessionLayer {
+///
+/// `K` names the kind of the sessions where an application has several: see [`of`](Self::of).
+pub struct SessionLayer<K = Main> {
     manager: SessionManager,
+    kind: PhantomData<fn() -> K>,
 }
 
 impl SessionLayer {
     /// A layer of this manager's sessions.
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager }
+        Self::of(manager)
+    }
+
+    /// A layer of this manager's sessions, which handlers get as `Session<K>`.
+    ///
+    /// Layers of different kinds are independent: a request can hold a session of each, and each
+    /// sets a cookie of its own, so give their managers different cookie names, and stores or
+    /// secret keys of their own, or a token of one opens a session of the other. An error of
+    /// either is the request's answer; what the other has stored by then still sends its cookie.
+    ///
+    /// Of two layers of one kind but different managers, the inner one's sessions count.
+    ///
+    /// ```
+    /// use actix_web::{App, HttpResponse, web};
+    /// use session_actix::{Error, Session, SessionLayer};
+    /// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+    ///
+    /// /// Names the sessions of those who administer the shop.
+    /// struct Admin;
+    ///
+    /// async fn orders(shop: Session, admin: Session<Admin>) -> Result<HttpResponse, Error> {
+    ///     admin.insert("seen", shop.len())?;
+    ///     Ok(HttpResponse::Ok().finish())
+    /// }
+    ///
+    /// # let customers = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+    /// let config = SessionConfig::builder().cookie_name("__Host-admin").build()?;
+    /// let admins = SessionManager::new(MemoryStore::new(), config);
+    /// let app = App::new()
+    ///     .wrap(SessionLayer::of::<Admin>(admins))
+    ///     .wrap(SessionLayer::new(customers))
+    ///     .route("/orders", web::get().to(orders));
+    /// # let _ = app;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of<K>(manager: SessionManager) -> SessionLayer<K> {
+        let kind = PhantomData;
+        SessionLayer { manager, kind }
     }
 }
 
-impl<S, B> Transform<S, ServiceRequest> for SessionLayer
+impl<K> Clone for SessionLayer<K> {
+    fn clone(&self) -> Self {
+        SessionLayer::of(self.manager.clone())
+    }
+}
+
+impl<K> fmt::Debug for SessionLayer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("SessionLayer");
+        shown
+            .field("manager", &self.manager)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, K, B> Transform<S, ServiceRequest> for SessionLayer<K>
 where
+    K: 'static,
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody + 'static,
 {
     type Response = ServiceResponse;
     type Error = Error;
-    type Transform = SessionService<S>;
+    type Transform = SessionService<S, K>;
     type InitError = ();
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        let manager = self.manager.clone();
-        ready(Ok(SessionService { inner, manager }))
+        let layer = self.clone();
+        ready(Ok(SessionService { inner, layer }))
     }
 }
 
 /// A service with sessions, made by [`SessionLayer`].
-#[derive(Clone, Debug)]
-pub struct SessionService<S> {
+pub struct SessionService<S, K = Main> {
     inner: S,
-    manager: SessionManager,
+    layer: SessionLayer<K>,
 }
 
-impl<S, B> Service<ServiceRequest> for SessionService<S>
+impl<S: Clone, K> Clone for SessionService<S, K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
+    }
+}
+
+impl<S, K, B> Service<ServiceRequest> for SessionService<S, K>
 where
+    K: 'static,
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody + 'static,
 {
     type Response = ServiceResponse;
     type Error = Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, K>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let mut own = None;
-        let mut outer = None;
-        {
+        let (own, outer) = {
             let mut extensions = request.extensions_mut();
-            let other = extensions.get::<Exchange>();
-            // An outer layer of the same manager finishes the exchange it began.
-            if !other.is_some_and(|exchange| exchange.is_of(&self.manager)) {
-                let exchange = Exchange::begin(&self.manager, request.method().as_str());
-                outer = extensions.insert(exchange.clone());
-                own = Some(exchange);
-            }
-        }
+            let method = request.method().as_str();
+            let (nested, own) = Nested::enter(extensions.get(), &self.layer.manager, method);
+            (own, extensions.insert(nested))
+        };
         ResponseFuture {
             inner: self.inner.call(request),
             own,
@@ -95,18 +165,19 @@ type Finishing = Pin<Box<dyn Future<Output = Finished>>>;
 
 pin_project! {
     /// The response of a [`SessionService`].
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, K = Main> {
         #[pin]
         inner: F,
         own: Option<Exchange>,
-        // Of another manager's layer, out of sight while the inner service is at work.
-        outer: Option<Exchange>,
+        // Of a layer further out, out of sight while the inner service is at work.
+        outer: Option<Nested<K>>,
         finishing: Option<(Finishing, Answered)>,
     }
 }
 
-impl<F, B> Future for ResponseFuture<F>
+impl<F, K, B> Future for ResponseFuture<F, K>
 where
+    K: 'static,
     F: Future<Output = Result<ServiceResponse<B>, Error>>,
     B: MessageBody + 'static,
 {
@@ -116,6 +187,9 @@ where
         let this = self.project();
         if this.finishing.is_none() {
             let answered = ready!(this.inner.poll(cx)).map(ServiceResponse::map_into_boxed_body);
+            if let (Some(outer), Ok(response)) = (this.outer.take(), &answered) {
+                response.request().extensions_mut().insert(outer);
+            }
             let Some(exchange) = this.own.take() else {
                 return Poll::Ready(answered);
             };
@@ -123,9 +197,6 @@ where
                 Ok(response) => response.status(),
                 Err(error) => error.error_response().status(),
             };
-            if let (Some(outer), Ok(response)) = (this.outer.take(), &answered) {
-                response.request().extensions_mut().insert(outer);
-            }
             match exchange.finish(status.as_u16()) {
                 Finish::Done(finished) => return Poll::Ready(dress(answered, finished)),
                 Finish::Pending(pending) => {
@@ -162,8 +233,8 @@ fn dress(answered: Answered, finished: Finished) -> Answered {
     }
 }
 
-impl<F> std::fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<F, K> fmt::Debug for ResponseFuture<F, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

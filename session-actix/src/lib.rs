@@ -1,4 +1,5 @@
-//! Sessions for actix-web: a [`SessionLayer`] and the extractors [`Session`] and [`LazySession`].
+//! Sessions for actix-web: a [`SessionLayer`], the extractors [`Session`] and [`LazySession`], and a
+//! [`CsrfLayer`] against other sites' requests.
 //!
 //! The layer may wrap an application, a scope or a resource; added twice it works once. A handler
 //! that extracts no session costs no store access and no look at the cookies. Build the
@@ -44,13 +45,19 @@
 //!   [`Payload`](actix_web::web::Payload) and reads it itself.
 //! - By default a client that closes its half of the connection does not end its request, which
 //!   then runs and saves to its end; [`h1_allow_half_closed`] changes that.
-//! - A middleware gets the session by `request.extract::<Session>().await`.
+//! - A middleware gets the session by `request.extract::<Session>().await` or
+//!   `<Session>::extract(&request).await`.
+//! - A [`CsrfLayer`] changes the request, which actix-web forbids while a middleware further out holds a
+//!   clone of it.
 //!
 //! [`h1_allow_half_closed`]: actix_web::HttpServer::h1_allow_half_closed
 
+mod csrf;
 mod extract;
 mod head;
 mod layer;
 
+pub use csrf::{CsrfFuture, CsrfLayer, CsrfService};
 pub use extract::{Error, LazySession, Session};
 pub use layer::{ResponseFuture, SessionLayer, SessionService};
+pub use session_core::http::Main;

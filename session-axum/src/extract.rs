@@ -2,103 +2,148 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
+use http::Extensions;
 use http::request::Parts;
 use session_core::ErrorKind;
-use session_core::http::Exchange;
+use session_core::http::{Exchange, Main, Nested};
 
 use crate::head::{Head, reply_response};
 
 /// The request's session, loaded.
 ///
+/// `K` names its kind where an application has several: see [`SessionLayer::of`](crate::SessionLayer::of).
+///
 /// Extracting it fails with what the store's failure becomes (503, 401 ...); without a
 /// [`SessionLayer`](crate::SessionLayer) on the route it is 500. `Option<Session>` is `None`
 /// only where there is no layer.
-#[derive(Clone, Debug)]
-pub struct Session(session_core::Session);
+pub struct Session<K = Main> {
+    session: session_core::Session,
+    kind: PhantomData<fn() -> K>,
+}
 
-impl Deref for Session {
+impl<K> Deref for Session<K> {
     type Target = session_core::Session;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.session
     }
 }
 
-impl Session {
+impl<K> Session<K> {
+    fn of(session: session_core::Session) -> Self {
+        let kind = PhantomData;
+        Self { session, kind }
+    }
+
     /// The session without axum's extractor around it.
     #[must_use]
     pub fn into_inner(self) -> session_core::Session {
-        self.0
+        self.session
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Session {
+impl<K> Clone for Session<K> {
+    fn clone(&self) -> Self {
+        Self::of(self.session.clone())
+    }
+}
+
+impl<K> fmt::Debug for Session<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Session").field(&self.session).finish()
+    }
+}
+
+impl<K: 'static, S: Sync> FromRequestParts<S> for Session<K> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let exchange = exchange(parts).ok_or_else(no_layer)?;
-        Ok(Self(exchange.session(&Head(parts)).await?))
+        let exchange = exchange::<K>(&parts.extensions).ok_or_else(no_layer)?;
+        Ok(Self::of(exchange.session(&Head(parts)).await?))
     }
 }
 
-impl<S: Sync> OptionalFromRequestParts<S> for Session {
+impl<K: 'static, S: Sync> OptionalFromRequestParts<S> for Session<K> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Error> {
-        let Some(exchange) = exchange(parts) else {
+        let Some(exchange) = exchange::<K>(&parts.extensions) else {
             return Ok(None);
         };
-        Ok(Some(Self(exchange.session(&Head(parts)).await?)))
+        Ok(Some(Self::of(exchange.session(&Head(parts)).await?)))
     }
 }
 
-/// The request's session, to be loaded only if the handler needs it.
-#[derive(Clone, Debug)]
-pub struct LazySession(session_core::http::LazySession);
+/// The request's session, to be loaded only if the handler needs it; of kind `K`.
+pub struct LazySession<K = Main> {
+    lazy: session_core::http::LazySession,
+    kind: PhantomData<fn() -> K>,
+}
 
-impl LazySession {
+impl<K> LazySession<K> {
+    fn of(lazy: session_core::http::LazySession) -> Self {
+        let kind = PhantomData;
+        Self { lazy, kind }
+    }
+
     /// Loads the session, at the first call.
     ///
     /// # Errors
     ///
     /// As extracting a [`Session`].
-    pub async fn load(&self) -> Result<Session, Error> {
-        Ok(Session(self.0.load().await?))
+    pub async fn load(&self) -> Result<Session<K>, Error> {
+        Ok(Session::of(self.lazy.load().await?))
     }
 
     /// Whether the request carries a well-formed token.
     #[must_use]
     pub fn has_token(&self) -> bool {
-        self.0.has_token()
+        self.lazy.has_token()
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for LazySession {
+impl<K> Clone for LazySession<K> {
+    fn clone(&self) -> Self {
+        Self::of(self.lazy.clone())
+    }
+}
+
+impl<K> fmt::Debug for LazySession<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LazySession").field(&self.lazy).finish()
+    }
+}
+
+impl<K: 'static, S: Sync> FromRequestParts<S> for LazySession<K> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let exchange = exchange(parts).ok_or_else(no_layer)?;
-        Ok(Self(exchange.lazy(&Head(parts))))
+        let exchange = exchange::<K>(&parts.extensions).ok_or_else(no_layer)?;
+        Ok(Self::of(exchange.lazy(&Head(parts))))
     }
 }
 
-impl<S: Sync> OptionalFromRequestParts<S> for LazySession {
+impl<K: 'static, S: Sync> OptionalFromRequestParts<S> for LazySession<K> {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(exchange(parts).map(|exchange| Self(exchange.lazy(&Head(parts)))))
+        let exchange = exchange::<K>(&parts.extensions);
+        Ok(exchange.map(|exchange| Self::of(exchange.lazy(&Head(parts)))))
     }
 }
 
-fn exchange(parts: &Parts) -> Option<Exchange> {
-    parts.extensions.get::<Exchange>().cloned()
+/// The exchange of the innermost layer of kind `K`.
+pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Option<Exchange> {
+    let nested = extensions.get::<Nested<K>>()?;
+    Some(nested.exchange().clone())
 }
 
-fn no_layer() -> Error {
+pub(crate) fn no_layer() -> Error {
     Error(session_core::Error::new(
         ErrorKind::NoLayer,
         "extracting the session failed: add a SessionLayer to the router",

@@ -26,6 +26,10 @@ impl RequestHead for Head<'_> {
         let info = self.0.extensions.get::<ConnectInfo<SocketAddr>>()?;
         Some(info.0.ip())
     }
+
+    fn authority(&self) -> Option<&str> {
+        Some(self.0.uri.authority()?.as_str())
+    }
 }
 
 /// A response's header fields.
@@ -81,14 +85,15 @@ fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValu
 }
 
 /// The response that goes out: the handler's or the reply in its place, with its header fields.
-pub(crate) fn dress<R: ReplyBody>(
-    mut response: Response<R>,
-    mut finished: Finished,
-) -> Response<R> {
-    if let Some(reply) = finished.reply.take() {
+pub(crate) fn dress<R: ReplyBody>(mut response: Response<R>, finished: Finished) -> Response<R> {
+    let finished = finished.over(response.extensions_mut().remove::<Finished>());
+    if let Some(reply) = finished.reply.clone() {
         response = reply_response(reply);
     }
     finished.apply(&mut Fields(response.headers_mut()));
+    if let Some(carried) = finished.carried() {
+        response.extensions_mut().insert(carried);
+    }
     response
 }
 
@@ -101,6 +106,9 @@ pub(crate) fn reply_response<R: ReplyBody>(reply: Reply) -> Response<R> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(seconds) = reply.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if reply.no_store {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
 }

@@ -1,14 +1,16 @@
 //! The tower layer: an exchange begins with the request and finishes before the response head
 //! leaves.
 
+use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finish, Finished};
+use session_core::http::{Exchange, Finish, Finished, Main, Nested};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -18,35 +20,105 @@ use crate::head;
 ///
 /// A request's changes are stored after the inner service has answered and before the response
 /// head leaves; if that fails, the client gets the error and not the answer.
-#[derive(Clone, Debug)]
-pub struct SessionLayer {
+///
+/// `K` names the kind of the sessions where an application has several: see [`of`](Self::of).
+pub struct SessionLayer<K = Main> {
     manager: SessionManager,
+    kind: PhantomData<fn() -> K>,
 }
 
 impl SessionLayer {
     /// A layer of this manager's sessions.
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager }
+        Self::of(manager)
+    }
+
+    /// A layer of this manager's sessions, which handlers get as `Session<K>`.
+    ///
+    /// Layers of different kinds are independent: a request can hold a session of each, and each
+    /// sets a cookie of its own, so give their managers different cookie names, and stores or
+    /// secret keys of their own, or a token of one opens a session of the other. An error of
+    /// either is the request's answer; what the other has stored by then still sends its cookie.
+    ///
+    /// Of two layers of one kind but different managers, the inner one's sessions count.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use session_axum::{Error, Session, SessionLayer};
+    /// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+    ///
+    /// /// Names the sessions of those who administer the shop.
+    /// struct Admin;
+    ///
+    /// async fn orders(shop: Session, admin: Session<Admin>) -> Result<(), Error> {
+    ///     admin.insert("seen", shop.len())?;
+    ///     Ok(())
+    /// }
+    ///
+    /// # let customers = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+    /// let config = SessionConfig::builder().cookie_name("__Host-admin").build()?;
+    /// let admins = SessionManager::new(MemoryStore::new(), config);
+    /// let app: Router = Router::new()
+    ///     .route("/orders", get(orders))
+    ///     .layer(SessionLayer::of::<Admin>(admins))
+    ///     .layer(SessionLayer::new(customers));
+    /// # let _ = app;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of<K>(manager: SessionManager) -> SessionLayer<K> {
+        let kind = PhantomData;
+        SessionLayer { manager, kind }
     }
 }
 
-impl<S> Layer<S> for SessionLayer {
-    type Service = SessionService<S>;
+impl<K> Clone for SessionLayer<K> {
+    fn clone(&self) -> Self {
+        SessionLayer::of(self.manager.clone())
+    }
+}
+
+impl<K> fmt::Debug for SessionLayer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("SessionLayer");
+        shown
+            .field("manager", &self.manager)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, K> Layer<S> for SessionLayer<K> {
+    type Service = SessionService<S, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService {
-            inner,
-            manager: self.manager.clone(),
-        }
+        let layer = self.clone();
+        SessionService { inner, layer }
     }
 }
 
 /// A service with sessions, made by [`SessionLayer`].
-#[derive(Clone, Debug)]
-pub struct SessionService<S> {
+pub struct SessionService<S, K = Main> {
     inner: S,
-    manager: SessionManager,
+    layer: SessionLayer<K>,
+}
+
+impl<S: Clone, K> Clone for SessionService<S, K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
+    }
 }
 
 /// A response body that can be made of an error's text.
@@ -72,8 +144,9 @@ impl ReplyBody for String {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for SessionService<S>
+impl<S, K, B, R> Service<Request<B>> for SessionService<S, K>
 where
+    K: 'static,
     S: Service<Request<B>, Response = Response<R>>,
     R: ReplyBody,
 {
@@ -86,15 +159,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let outer = request.extensions().get::<Exchange>();
-        // An outer layer of the same manager finishes the exchange it began.
-        let exchange = if outer.is_some_and(|exchange| exchange.is_of(&self.manager)) {
-            None
-        } else {
-            let exchange = Exchange::begin(&self.manager, request.method().as_str());
-            request.extensions_mut().insert(exchange.clone());
-            Some(exchange)
-        };
+        let outer = request.extensions().get::<Nested<K>>();
+        let method = request.method().as_str();
+        let (nested, exchange) = Nested::enter(outer, &self.layer.manager, method);
+        request.extensions_mut().insert(nested);
         ResponseFuture {
             inner: self.inner.call(request),
             exchange,
@@ -147,8 +215,8 @@ where
     }
 }
 
-impl<F, R> std::fmt::Debug for ResponseFuture<F, R> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<F, R> fmt::Debug for ResponseFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

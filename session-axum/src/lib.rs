@@ -1,4 +1,5 @@
-//! Sessions for axum: a [`SessionLayer`] and the extractors [`Session`] and [`LazySession`].
+//! Sessions for axum: a [`SessionLayer`], the extractors [`Session`] and [`LazySession`], and a
+//! [`CsrfLayer`] against other sites' requests.
 //!
 //! The layer may wrap a router, a sub-router or a single route; added twice it works once. A
 //! handler that extracts no session costs no store access and no look at the cookies. Serve with
@@ -25,9 +26,12 @@
 //! # Ok::<(), session_core::Error>(())
 //! ```
 
+mod csrf;
 mod extract;
 mod head;
 mod layer;
 
+pub use csrf::{CsrfFuture, CsrfLayer, CsrfService};
 pub use extract::{Error, LazySession, Session};
 pub use layer::{ReplyBody, ResponseFuture, SessionLayer, SessionService};
+pub use session_core::http::Main;

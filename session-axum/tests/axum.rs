@@ -436,6 +436,61 @@ async fn two_managers_give_a_request_two_sessions() {
 }
 
 #[tokio::test]
+async fn of_nested_layers_the_inner_manager_counts_and_each_finishes_once() {
+    let (a_store, a) = world();
+    let b_store = SpyStore::new(MemoryStore::new());
+    let config = SessionConfig::builder().cookie_name("__Host-b");
+    let b = SessionManager::new(b_store.clone(), config.build().unwrap());
+    let layer = |of: &SessionManager| SessionLayer::new(of.clone());
+    let writes = |store: &SpyStore| store.counts().creates;
+    for (layers, creates, name) in [
+        (vec![&a, &b, &a], (1, 0), "__Host-sid"),
+        (vec![&b, &a, &b], (0, 1), "__Host-b"),
+        (vec![&a, &b, &a, &b, &a], (1, 0), "__Host-sid"),
+    ] {
+        let mut app: Router = Router::new().route("/", any(adding)).with_state(());
+        for of in &layers {
+            app = app.layer(layer(of));
+        }
+        a_store.reset();
+        b_store.reset();
+        let (status, cookie, _) = call(&app, "/", "", &[]).await;
+        assert_eq!(status, 200);
+        assert!(cookie.starts_with(name), "{cookie}");
+        assert_eq!((writes(&a_store), writes(&b_store)), creates);
+        let (_, _, body) = call(&app, "/", &cookie, &[]).await;
+        assert_eq!(body, "2");
+        assert_eq!(a_store.counts().loads + b_store.counts().loads, 1);
+    }
+}
+
+#[tokio::test]
+async fn one_request_has_one_exchange_of_a_manager_whatever_stands_between() {
+    let ((store, a), (_, b)) = (world(), world());
+    async fn between(session: Session, request: Request, next: Next) -> Result<Response, Error> {
+        session.insert("between", 1)?;
+        Ok(next.run(request).await)
+    }
+    let layer = |of: &SessionManager| SessionLayer::new(of.clone());
+    let app: Router = Router::new()
+        .route("/", any(adding))
+        .layer(layer(&a))
+        .layer(layer(&b))
+        .layer(from_fn(between))
+        .layer(layer(&a))
+        .with_state(());
+    let (_, cookie, _) = call(&app, "/", "", &[]).await;
+    let once = Counts {
+        creates: 1,
+        ..Counts::default()
+    };
+    assert_eq!(store.counts(), once);
+    let probe = probe_app::router(Probe::new(a));
+    let (_, _, keys) = call(&probe, "/eager", &cookie, &[Step::Keys]).await;
+    assert_eq!(keys, r#"[["between","n"]]"#);
+}
+
+#[tokio::test]
 async fn i1_a_token_is_marked_as_sensitive() {
     for (transport, name) in [
         (Transport::Cookie, "set-cookie"),

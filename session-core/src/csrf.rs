@@ -74,6 +74,11 @@ impl Session {
         }
     }
 
+    /// Whether a token was ever asked for, so that one can have come back.
+    pub(crate) fn has_csrf_token(&self) -> bool {
+        self.csrf_seed().is_some()
+    }
+
     fn csrf_seed(&self) -> Option<[u8; BYTES]> {
         let state = self.state();
         let json = state.life.draft.value(Space::Own, SEED)?;

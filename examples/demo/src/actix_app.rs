@@ -9,15 +9,13 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, Guard, GuardContext};
 use actix_web::http::header::{ACCEPT, ALLOW, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{StatusCode, Uri};
-use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, Payload, delete, post, put, to};
 use actix_web::{HttpRequest, HttpResponse, HttpServer, Resource, Responder, Route};
-use session_kit::actix::{Error, Session, SessionLayer};
+use session_kit::actix::{CsrfLayer, Error, Session, SessionLayer};
 use tokio::net::TcpListener;
 
 use crate::answer::Answer;
 use crate::app::{App, BODY_BYTES_DROPPED_MAX, BODY_BYTES_MAX};
-use crate::cross_site;
 use crate::routes::{account, counter, devices, health, home, me, slow, transfer, values};
 
 /// Serves until `stop` completes and the requests in flight are answered.
@@ -51,6 +49,7 @@ pub fn application(
     >,
 > {
     let sessions = SessionLayer::new(app.sessions.clone());
+    let guard = CsrfLayer::new(app.guard.clone());
     actix_web::App::new()
         .app_data(Data::new(app))
         .service(
@@ -81,7 +80,7 @@ pub fn application(
         .default_service(to(async || Answer::not_found()))
         .wrap(sessions)
         // Outside of the sessions: what is refused costs no look at them.
-        .wrap(from_fn(refuse_cross_site))
+        .wrap(guard)
 }
 
 /// A resource of the methods that `allow` lists.
@@ -196,18 +195,6 @@ async fn choose_language(session: Session, uri: Uri) -> Result<Answer, Error> {
 
 async fn healthz(app: Data<App>) -> Result<Answer, Error> {
     Ok(health::healthz(&app).await?)
-}
-
-async fn refuse_cross_site(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let headers = request.headers();
-    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
-    if cross_site::refuses(request.method().as_str(), request.uri().path(), header) {
-        return Ok(request.into_response(response(Answer::cross_site())));
-    }
-    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 fn accept(headers: &HeaderMap) -> Option<&[u8]> {

@@ -90,12 +90,6 @@ impl Answer {
         Self::new(401, Kind::Text, "log in first")
     }
 
-    /// 403: another site's page sent the browser here.
-    pub fn cross_site() -> Self {
-        let why = "the request was refused: it comes from another site";
-        Self::new(403, Kind::Text, why)
-    }
-
     /// 404.
     pub fn not_found() -> Self {
         Self::new(404, Kind::Text, "not found")

@@ -1,6 +1,7 @@
 //! What every route shares.
 
-use session_kit::{Session, SessionManager};
+use session_kit::http::CsrfGuard;
+use session_kit::{Error, Session, SessionManager};
 
 use crate::lang::Language;
 
@@ -9,6 +10,8 @@ use crate::lang::Language;
 pub struct App {
     /// The sessions.
     pub sessions: SessionManager,
+    /// What keeps other sites' requests out.
+    pub guard: CsrfGuard,
     /// The store's name for the page, without credentials.
     pub store: String,
     /// The framework's name for the page.
@@ -20,6 +23,21 @@ pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// How much of a longer body is read and dropped, so that the client gets to see the answer.
 pub const BODY_BYTES_DROPPED_MAX: usize = 32 * 1024 * 1024;
+
+/// Refuses other sites' requests by the headers that browsers add, before anything else is looked
+/// at. The cookie's `SameSite=Lax` keeps most of them without a session already.
+///
+/// `/transfer` shows the other way, and is exempt: it asks for the session's token itself.
+///
+/// # Errors
+///
+/// As for [`CsrfGuardBuilder::build`](session_kit::http::CsrfGuardBuilder::build).
+pub fn guard() -> Result<CsrfGuard, Error> {
+    CsrfGuard::builder()
+        .headers_only(true)
+        .exempt(|_, path| path == "/transfer")
+        .build()
+}
 
 /// Where the language is kept: a code that [`Language::from_code`] knows.
 pub const LANG: &str = "lang";

@@ -8,17 +8,15 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::{ACCEPT, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, serve};
 use http_body_util::BodyExt;
-use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
 use tokio::net::TcpListener;
 
 use crate::answer::Answer;
 use crate::app::{App, BODY_BYTES_DROPPED_MAX, BODY_BYTES_MAX};
-use crate::cross_site;
 use crate::routes::{account, counter, devices, health, home, me, slow, transfer, values};
 
 /// Serves until `stop` completes and the requests in flight are answered.
@@ -39,6 +37,7 @@ pub async fn run(
 /// All routes, with their sessions.
 pub fn router(app: App) -> Router {
     let sessions = SessionLayer::new(app.sessions.clone());
+    let guard = CsrfLayer::new(app.guard.clone());
     Router::new()
         .route("/", get(show_page).post(act_on_page))
         .route("/plain", get(async || health::plain()))
@@ -63,7 +62,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || Answer::method_not_allowed())
         .layer(sessions)
         // Outside of the sessions: what is refused costs no look at them.
-        .layer(middleware::from_fn(refuse_cross_site))
+        .layer(guard)
         .with_state(Arc::new(app))
 }
 
@@ -144,15 +143,6 @@ async fn choose_language(session: Session, uri: Uri) -> Result<Answer, Error> {
 
 async fn healthz(State(app): Shared) -> Result<Answer, Error> {
     Ok(health::healthz(&app).await?)
-}
-
-async fn refuse_cross_site(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
-    if cross_site::refuses(request.method().as_str(), request.uri().path(), header) {
-        return Answer::cross_site().into_response();
-    }
-    next.run(request).await
 }
 
 fn accept(headers: &HeaderMap) -> Option<&[u8]> {

@@ -12,7 +12,6 @@ pub mod app;
 pub mod routes;
 
 pub mod answer;
-pub mod cross_site;
 pub mod form;
 pub mod moment;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use session_kit::http::{IpNet, Transport};
 use session_kit::{OnExpired, SessionConfig, SessionManager, connect};
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::options::{self, Framework, Options, Stop};
 use crate::secret_key;
 
@@ -39,8 +39,10 @@ pub async fn app(options: &Options) -> Result<App, Stop> {
         .ping()
         .await
         .map_err(|error| refused(format!("--store: {error}")))?;
+    let guard = app::guard().map_err(|error| refused(error.to_string()))?;
     Ok(App {
         sessions,
+        guard,
         store: options.store_name().to_owned(),
         framework: options.framework.to_string(),
     })

@@ -192,7 +192,7 @@ async fn t5_an_extractor_that_fails_is_answered_and_what_another_has_stored_is_k
             request: &actix_web::HttpRequest,
             _: &mut actix_web::dev::Payload,
         ) -> Self::Future {
-            let session = Session::extract(request);
+            let session = <Session>::extract(request);
             Box::pin(async move {
                 session.await?.insert("visited", true)?;
                 Ok(Self)

@@ -3,11 +3,17 @@
 use actix_web::body::{BodyStream, MessageBody};
 use actix_web::test::init_service;
 use actix_web::web::{Bytes, Payload, get, resource, to};
-use actix_web::{App, HttpResponse};
-use futures_util::{StreamExt, stream};
+use actix_web::{App, HttpRequest, HttpResponse};
+use futures_util::{SinkExt, StreamExt, stream};
 use session_actix::{Error, Session, SessionLayer};
 use session_core::conformance::Counts;
 use session_core::conformance::http::{Probe, Step};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::probe_app;
 use crate::server::serve;
@@ -33,17 +39,36 @@ async fn streaming(session: Session) -> HttpResponse {
     HttpResponse::Ok().streaming(Box::pin(chunks))
 }
 
-/// A transaction for whatever the client sends on the upgraded connection. No frames of the
-/// WebSocket protocol are in the way, but the server goes by the name.
-async fn counting(session: Session, asked: Payload) -> HttpResponse {
-    let answers = stream::unfold((session, asked), async |(session, mut asked)| {
-        asked.next().await?.ok()?;
-        let answer = [told(&session).await.as_ref(), b"\n"].concat();
-        Some((Ok::<_, Error>(Bytes::from(answer)), (session, asked)))
+/// A WebSocket that answers each message with what its transaction came to.
+async fn socket(session: Session, request: HttpRequest, mut sent: Payload) -> HttpResponse {
+    let key = request.headers().get("sec-websocket-key").unwrap();
+    let accept = derive_accept_key(key.as_bytes());
+    let (ours, theirs) = tokio::io::duplex(1_024);
+    let (reader, mut writer) = tokio::io::split(theirs);
+    tokio::task::spawn_local(async move {
+        while let Some(Ok(bytes)) = sent.next().await {
+            writer.write_all(&bytes).await.unwrap();
+        }
+    });
+    tokio::task::spawn_local(async move {
+        let mut socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        while let Some(Ok(Message::Text(_))) = socket.next().await {
+            let told = String::from_utf8(told(&session).await.to_vec()).unwrap();
+            if socket.send(told.into()).await.is_err() {
+                break;
+            }
+        }
+    });
+    let frames = stream::unfold(reader, async |mut reader| {
+        let mut bytes = vec![0; 1_024];
+        let length = reader.read(&mut bytes).await.ok()?;
+        bytes.truncate(length);
+        (length > 0).then_some((Ok::<_, Error>(Bytes::from(bytes)), reader))
     });
     HttpResponse::SwitchingProtocols()
         .upgrade("websocket")
-        .streaming(Box::pin(answers))
+        .insert_header(("sec-websocket-accept", accept))
+        .streaming(Box::pin(frames))
 }
 
 #[tokio::test]
@@ -116,30 +141,28 @@ async fn t5_what_the_handler_did_is_saved_before_the_head_of_a_stream_leaves() {
 }
 
 #[tokio::test]
-async fn t7_an_upgraded_connection_transacts_until_its_session_ends() {
+async fn t7_a_websocket_transacts_until_its_session_ends() {
     let (_, manager) = world();
     let probe = Probe::new(manager.clone());
     let server = serve!(move || {
         let layer = SessionLayer::new(probe.manager().clone());
-        let socket = resource("/socket").wrap(layer);
         App::new()
-            .service(socket.route(get().to(counting)))
+            .service(resource("/socket").wrap(layer).route(get().to(socket)))
             .configure(probe_app::routes(probe.clone()))
     });
     let mut other = server.connect().await;
     let cookie = other.call("", &[seen()]).await.cookie();
-    let mut socket = server.connect().await;
-    let request = format!(
-        "GET /socket HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         cookie: {cookie}\r\n\r\n"
-    );
-    socket.write(request).await;
-    let head = socket.head().await;
-    assert_eq!((head.status, &*head.cookie()), (101, ""));
-    assert_eq!(head.header("upgrade"), "websocket");
+    let mut request = "ws://localhost/socket".into_client_request().unwrap();
+    request
+        .headers_mut()
+        .insert("cookie", cookie.parse().unwrap());
+    let connection = server.stream().await;
+    let (mut socket, head) = client_async(request, connection).await.unwrap();
+    assert_eq!(head.status(), 101);
+    assert_eq!(head.headers().get("set-cookie"), None);
     let mut ask = async || {
-        socket.write("add\n").await;
-        socket.line().await
+        socket.send(Message::text("add")).await.unwrap();
+        socket.next().await.unwrap().unwrap().into_text().unwrap()
     };
     assert_eq!(ask().await, "1");
     assert_eq!(other.call(&cookie, &[add_step()]).await.body, "[2]");

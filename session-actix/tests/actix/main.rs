@@ -13,6 +13,7 @@ mod connections;
 mod disconnects;
 mod errors;
 mod extracting;
+mod guard;
 mod long_lived;
 mod routing;
 mod workers;

@@ -9,6 +9,7 @@ use actix_web::web::{Data, get, post, resource, scope, to};
 use actix_web::{App, FromRequest, HttpResponse, guard};
 use session_actix::{Error, Session, SessionLayer};
 use session_core::conformance::Counts;
+use session_core::conformance::http::{Probe, Step};
 use session_core::{MemoryStore, SessionConfig, SessionManager};
 
 use crate::world::{add, adding, send, stored, with_cookie, world};
@@ -215,7 +216,7 @@ async fn two_managers_give_a_request_two_sessions() {
     ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
         let before = request.extract::<Session>().await?;
         let response = next.call(request).await?;
-        let after = Session::extract(response.request()).await?;
+        let after = <Session>::extract(response.request()).await?;
         assert_eq!(
             after.id(),
             before.id(),
@@ -251,4 +252,42 @@ async fn two_managers_give_a_request_two_sessions() {
     assert_eq!((reply.short(), &*reply.cookie()), ((200, "2"), ""));
     assert_eq!(send(&app, with_cookie("/app", &both)).await.body, "2");
     assert_eq!((stored(&app_sessions).await, stored(&admin).await), (1, 1));
+}
+
+#[tokio::test]
+async fn one_request_has_one_exchange_of_a_manager_whatever_stands_between() {
+    /// Stands inside of the outer layer and asks before and after.
+    async fn between(
+        mut request: ServiceRequest,
+        next: Next<impl MessageBody>,
+    ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+        let session = request.extract::<Session>().await?;
+        session.insert("before", 1).map_err(Error::from)?;
+        let response = next.call(request).await?;
+        let after = <Session>::extract(response.request()).await?;
+        after.insert("after", 1).map_err(Error::from)?;
+        Ok(response)
+    }
+    let ((store, a), (other, b)) = (world(), world());
+    let layer = |of: &SessionManager| SessionLayer::new(of.clone());
+    let app = App::new().service(
+        resource("/")
+            .wrap(layer(&a))
+            .wrap(layer(&b))
+            .wrap(from_fn(between))
+            .wrap(layer(&a))
+            .to(adding),
+    );
+    let app = init_service(app).await;
+    let cookie = send(&app, TestRequest::with_uri("/")).await.cookie();
+    // The second is of what was done after the handler had committed.
+    let once = Counts {
+        creates: 1,
+        updates: 1,
+        ..Counts::default()
+    };
+    assert_eq!((store.counts(), other.counts()), (once, Counts::default()));
+    let probe = init_service(crate::probe_app::app(Probe::new(a))).await;
+    let keys = crate::world::call(&probe, "/eager", &cookie, &[Step::Keys]).await;
+    assert_eq!(keys.body, r#"[["before","n","after"]]"#);
 }

@@ -32,8 +32,12 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        Connection(BufReader::new(stream))
+        Connection(BufReader::new(self.stream().await))
+    }
+
+    /// A connection without anything around it.
+    pub(crate) async fn stream(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
     }
 }
 

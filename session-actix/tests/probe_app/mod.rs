@@ -2,11 +2,11 @@
 
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Data, ServiceConfig, resource, scope, to};
-use actix_web::{App, HttpResponse, body::BoxBody};
-use session_actix::{Error, LazySession, Session, SessionLayer};
-use session_core::conformance::http::{Answer, Probe};
+use actix_web::{App, HttpRequest, HttpResponse, body::BoxBody};
+use session_actix::{CsrfLayer, Error, LazySession, Session, SessionLayer};
+use session_core::conformance::http::{Answer, Other, Probe};
 
 /// An application of the suite's routes.
 pub(crate) fn app(
@@ -26,7 +26,13 @@ pub(crate) fn app(
 /// The routes that the suite asks for.
 pub(crate) fn routes(probe: Probe) -> impl FnOnce(&mut ServiceConfig) {
     let layer = SessionLayer::new(probe.manager().clone());
+    let other = SessionLayer::of::<Other>(probe.other().clone());
+    let csrf = CsrfLayer::new(probe.guard().clone());
     |config| {
+        let reversed = resource("/both/reversed")
+            .wrap(layer.clone())
+            .wrap(other.clone());
+        let bare = resource("/bare/guarded").wrap(csrf.clone());
         let twice = resource("/twice").wrap(layer.clone()).to(eager);
         let inside = scope("")
             .wrap(layer)
@@ -35,17 +41,42 @@ pub(crate) fn routes(probe: Probe) -> impl FnOnce(&mut ServiceConfig) {
             .route("/careless", to(careless))
             .route("/optional", to(optional))
             .route("/untouched", to(untouched))
+            .service(resource("/both").wrap(other).to(both))
+            .service(resource("/guarded").wrap(csrf).to(guarded))
             .service(twice);
         config
             .app_data(Data::new(probe))
             .route("/bare", to(eager))
             .route("/bare/optional", to(optional))
+            .service(bare.to(guarded))
+            .service(reversed.to(both))
             .service(inside);
     }
 }
 
 async fn eager(probe: Data<Probe>, session: Session, body: Bytes) -> Result<HttpResponse, Error> {
     Ok(respond(probe.perform(Some(&session), &body).await?))
+}
+
+async fn both(
+    probe: Data<Probe>,
+    session: Session,
+    other: Session<Other>,
+    body: Bytes,
+) -> Result<HttpResponse, Error> {
+    Ok(respond(probe.perform_both(&session, &other, &body).await?))
+}
+
+async fn guarded(
+    probe: Data<Probe>,
+    session: Session,
+    request: HttpRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Error> {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.map(|length| length.to_str().unwrap());
+    let performed = probe.perform_guarded(&session, length, &body);
+    Ok(respond(performed.await?))
 }
 
 async fn lazy(

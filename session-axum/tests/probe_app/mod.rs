@@ -3,16 +3,26 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use session_axum::{Error, LazySession, Session, SessionLayer};
-use session_core::conformance::http::{Answer, Probe};
+use session_axum::{CsrfLayer, Error, LazySession, Session, SessionLayer};
+use session_core::conformance::http::{Answer, Other, Probe};
 
 /// The routes that the suite asks for.
 pub(crate) fn router(probe: Probe) -> Router {
     let layer = || SessionLayer::new(probe.manager().clone());
+    let other = || SessionLayer::of::<Other>(probe.other().clone());
+    let csrf = || CsrfLayer::new(probe.guard().clone());
     let twice = Router::new().route("/twice", any(eager)).layer(layer());
+    let inside = Router::new().route("/both", any(both)).layer(other());
+    let reversed = Router::new().route("/both/reversed", any(both));
+    let reversed = reversed.layer(layer()).layer(other());
+    let checked = Router::new().route("/guarded", any(guarded)).layer(csrf());
     let bare = Router::new()
+        .route("/bare/guarded", any(guarded))
+        .layer(csrf())
         .route("/bare", any(eager))
         .route("/bare/optional", any(optional));
     Router::new()
@@ -22,7 +32,10 @@ pub(crate) fn router(probe: Probe) -> Router {
         .route("/optional", any(optional))
         .route("/untouched", any(untouched))
         .merge(twice)
+        .merge(inside)
+        .merge(checked)
         .layer(layer())
+        .merge(reversed)
         .merge(bare)
         .with_state(probe)
 }
@@ -33,6 +46,27 @@ async fn eager(
     body: Bytes,
 ) -> Result<Response, Error> {
     Ok(respond(probe.perform(Some(&session), &body).await?))
+}
+
+async fn both(
+    State(probe): State<Probe>,
+    session: Session,
+    other: Session<Other>,
+    body: Bytes,
+) -> Result<Response, Error> {
+    Ok(respond(probe.perform_both(&session, &other, &body).await?))
+}
+
+async fn guarded(
+    State(probe): State<Probe>,
+    session: Session,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Error> {
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.map(|length| length.to_str().unwrap());
+    let performed = probe.perform_guarded(&session, length, &body);
+    Ok(respond(performed.await?))
 }
 
 async fn lazy(

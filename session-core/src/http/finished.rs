@@ -30,6 +30,8 @@ pub struct Finished {
     token: Option<(String, String)>,
     sets: bool,
     clear_site_data: bool,
+    /// Of the layers inside of this one's.
+    inner: Option<Box<Self>>,
 }
 
 impl fmt::Debug for Finished {
@@ -76,34 +78,72 @@ impl Finished {
         self.clear_site_data = true;
     }
 
+    /// The same over what an inner layer's response carries: should this answer in its place,
+    /// the client still learns of every session that was stored.
+    #[must_use]
+    pub fn over(mut self, inner: Option<Self>) -> Self {
+        self.inner = inner.map(Box::new);
+        self
+    }
+
+    /// What the response has to carry for a layer further out, which passes it to
+    /// [`over`](Self::over); `None` if the client has nothing to learn.
+    #[must_use]
+    pub fn carried(self) -> Option<Self> {
+        match self.token {
+            Some(_) => Some(self),
+            None => self.inner.map(|inner| *inner),
+        }
+    }
+
     /// Writes the header fields: to the handler's response, or to the one made of
     /// [`reply`](Self::reply).
-    pub fn apply(self, head: &mut dyn ResponseHead) {
-        if let Some(name) = self.vary
-            && !lists(head, "vary", &name)
+    pub fn apply(&self, head: &mut dyn ResponseHead) {
+        if let (Some(_), Some(inner)) = (&self.reply, &self.inner) {
+            inner.apply_again(head);
+        }
+        self.apply_own(head);
+    }
+
+    /// To the response in place of the one that had all of it already.
+    fn apply_again(&self, head: &mut dyn ResponseHead) {
+        if let Some(inner) = &self.inner {
+            inner.apply_again(head);
+        }
+        self.apply_own(head);
+    }
+
+    fn apply_own(&self, head: &mut dyn ResponseHead) {
+        if let Some(name) = &self.vary
+            && !lists(head, "vary", name)
             && !lists(head, "vary", "*")
         {
-            head.append("vary", name);
+            head.append("vary", name.clone());
         }
-        let sets = self.sets;
-        if let Some((name, value)) = self.token {
-            head.append(&name, Cow::Owned(value));
+        if let Some((name, value)) = &self.token {
+            head.append(name, Cow::Owned(value.clone()));
             // A shared cache must not hand one visitor's session to another (RFC 9111).
             if !lists(head, "cache-control", "no-store") {
                 head.replace("cache-control", Cow::Borrowed("no-store"));
             }
         }
+        // The cookie of a session begun since, or of another kind, must not be cleared with the
+        // rest.
         if self.clear_site_data {
-            // The cookie of a session begun since must not be cleared with the rest.
-            let what = if sets {
-                "\"storage\""
-            } else {
-                "\"cookies\", \"storage\""
-            };
+            let what = if self.sets_any() { STORAGE } else { ALL };
             head.replace("clear-site-data", Cow::Borrowed(what));
+        } else if self.sets && lists(head, "clear-site-data", "\"cookies\"") {
+            head.replace("clear-site-data", Cow::Borrowed(STORAGE));
         }
     }
+
+    fn sets_any(&self) -> bool {
+        self.sets || self.inner.as_ref().is_some_and(|inner| inner.sets_any())
+    }
 }
+
+const STORAGE: &str = "\"storage\"";
+const ALL: &str = "\"cookies\", \"storage\"";
 
 /// Whether a comma-separated field lists `item`, in any case.
 fn lists(head: &dyn ResponseHead, field: &str, item: &str) -> bool {

@@ -14,6 +14,8 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The value of `Retry-After` in seconds.
     pub retry_after: Option<u32>,
+    /// Whether it says `Cache-Control: no-store`.
+    pub no_store: bool,
     /// The body.
     pub body: Cow<'static, str>,
 }
@@ -24,6 +26,7 @@ impl Reply {
             status,
             content_type: "text/plain; charset=utf-8",
             retry_after: None,
+            no_store: false,
             body: body.into(),
         }
     }

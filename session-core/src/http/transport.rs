@@ -15,6 +15,11 @@ pub trait RequestHead {
 
     /// The address of the connection's other end, if it is known.
     fn peer(&self) -> Option<IpAddr>;
+
+    /// The authority that the request's target names: HTTP/2 sends it in place of `Host`.
+    fn authority(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// How tokens travel between client and server.

@@ -1,6 +1,7 @@
 //! An HTTP client with a memory for one token, as a browser or a program has.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, Method, Request};
@@ -31,7 +32,11 @@ impl Client {
     /// A client without a session, whose token is a cookie.
     pub(crate) fn new(url: &str) -> Self {
         Self {
-            http: legacy::Client::builder(TokioExecutor::new()).build_http(),
+            // A server closes an idle connection after some seconds, be it just as the next request
+            // is written to it.
+            http: legacy::Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(Duration::from_secs(1))
+                .build_http(),
             url: Mutex::new(url.to_owned()),
             token: Mutex::default(),
             by_header: false,

@@ -77,9 +77,24 @@ impl Browser {
         response
     }
 
+    /// Sends a request with this body and keeps the cookies of its response.
+    pub(super) async fn send(&mut self, method: &str, path: &str, body: &str) -> Response {
+        let response = self
+            .start_with(method, path, body.to_owned())
+            .answer()
+            .await;
+        self.keep(&response);
+        response
+    }
+
     /// Sends a request and does not wait for it.
     pub(super) fn start(&self, method: &str, path: &str, steps: impl Into<Vec<Step>>) -> Running {
         let steps: Vec<Step> = steps.into();
+        let body = serde_json::to_string(&steps).expect("steps are JSON");
+        self.start_with(method, path, body)
+    }
+
+    fn start_with(&self, method: &str, path: &str, body: String) -> Running {
         let mut request = Request::new(method, path);
         request.headers.clone_from(&self.headers);
         if !self.jar.is_empty() {
@@ -91,7 +106,7 @@ impl Browser {
             request = request.header("cookie", &line);
         }
         request.peer = self.peer;
-        request.body = serde_json::to_string(&steps).expect("steps are JSON");
+        request.body = body;
         let app = Rc::clone(&self.app);
         Running(spawn_local(async move { app.call(request).await }))
     }

@@ -11,7 +11,10 @@
 //! | `/optional` | extracts an optional session and performs with what there is |
 //! | `/untouched` | extracts nothing: `probe.perform(None, &body)` |
 //! | `/twice` | as `/eager`, under a second layer of the same manager |
-//! | `/bare`, `/bare/optional` | as `/eager` and `/optional`, without a layer |
+//! | `/both` | extracts the session and that of the kind [`Other`], whose layer of [`Probe::other`] stands inside: `probe.perform_both(&session, &other, &body)` |
+//! | `/both/reversed` | the same with the layer of [`Other`] outside |
+//! | `/guarded` | as `/eager`, under a CSRF layer of [`Probe::guard`]: `probe.perform_guarded(&session, content_length, &body)` with the header's value as the handler sees it |
+//! | `/bare`, `/bare/optional`, `/bare/guarded` | as `/eager`, `/optional` and `/guarded`, without a layer of sessions |
 //!
 //! Each scenario's name begins with the number of the rule in the design it is about. Time is
 //! moved: the manager's clock stands still, and tokio's advances by itself, so a test that waits
@@ -49,7 +52,7 @@ use async_trait::async_trait;
 use tokio::task::LocalSet;
 
 pub use message::{Request, Response};
-pub use probe::Probe;
+pub use probe::{Other, Probe};
 pub use script::{Answer, Step};
 
 /// Builds the application under test.
@@ -368,6 +371,31 @@ suite! {
         o2_a_revocation_that_failed_says_so
         o2_a_damaged_record_is_ended_only_by_its_owner
         o2_what_cannot_be_ended_keeps_no_other_alive
+    }
+    kinds {
+        h3_each_kind_of_session_sets_its_own_cookie
+        h4_what_two_kinds_say_of_caches_is_said_once
+        t3_each_kind_costs_its_own_store_alone
+        i2_a_token_of_one_kind_opens_no_session_of_another
+        f1_an_error_of_either_kind_is_the_answer
+        t6_what_one_kind_stored_survives_the_others_error
+        t5_a_server_error_discards_the_changes_of_both_kinds
+        h4_clearing_site_data_spares_the_other_kinds_new_cookie
+    }
+    guard {
+        x2_a_request_from_another_site_is_403_and_looks_at_nothing
+        x2_a_request_that_changes_nothing_passes
+        x2_a_trusted_origin_still_needs_the_token
+        x3_a_token_in_the_header_passes_any_body_on
+        x3_a_token_in_a_form_is_taken_out_of_it
+        x3_without_the_right_token_it_is_403
+        x3_who_has_no_session_is_403_and_gets_none
+        x3_a_refused_request_does_not_extend_life
+        x3_a_session_that_cannot_be_loaded_is_what_it_always_is
+        x3_a_form_that_is_too_long_is_413
+        x3_a_guard_can_look_at_the_headers_only
+        x3_exempt_requests_reach_their_handler
+        x3_a_guard_without_a_layer_of_sessions_is_500
     }
     csrf {
         x1_each_response_shows_another_token_and_all_are_good

@@ -10,6 +10,7 @@ use super::{App, HttpHarness};
 use crate::clock::{Clock, ManualClock};
 use crate::config::{SessionConfig, SessionConfigBuilder};
 use crate::conformance::{Counts, SpyStore};
+use crate::http::{CsrfGuard, CsrfGuardBuilder};
 use crate::id::SessionId;
 use crate::manager::SessionManager;
 use crate::memory::MemoryStore;
@@ -19,11 +20,16 @@ use crate::store::Cursor;
 /// The default cookie's name.
 pub(super) const COOKIE: &str = "__Host-sid";
 
+/// The name of the other kind's cookie.
+pub(super) const OTHER_COOKIE: &str = "__Host-other";
+
 /// One node of an application, its store and its clock.
 pub(super) struct World<'a> {
     harness: &'a dyn HttpHarness,
     pub(super) clock: ManualClock,
     pub(super) spy: SpyStore,
+    /// The store of the other kind's sessions.
+    pub(super) other: SpyStore,
     pub(super) probe: Probe,
     pub(super) app: Rc<dyn App>,
 }
@@ -39,9 +45,33 @@ impl<'a> World<'a> {
         harness: &'a dyn HttpHarness,
         choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
     ) -> Self {
+        Self::new_on(harness, choose, |config| config, CsrfGuard::default()).await
+    }
+
+    /// Whose CSRF layer checks this.
+    pub(super) async fn guarded(harness: &'a dyn HttpHarness, guard: CsrfGuardBuilder) -> Self {
+        let guard = guard.build().expect("the options are allowed");
+        Self::new_on(harness, |config| config, |config| config, guard).await
+    }
+
+    /// With these options for the sessions of the other kind.
+    pub(super) async fn with_other(
+        harness: &'a dyn HttpHarness,
+        choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+    ) -> Self {
+        Self::new_on(harness, |config| config, choose, CsrfGuard::default()).await
+    }
+
+    async fn new_on(
+        harness: &'a dyn HttpHarness,
+        choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+        choose_other: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+        guard: CsrfGuard,
+    ) -> Self {
         let clock = ManualClock::at_unix_ms(1_764_000_000_000);
         let spy = SpyStore::new(MemoryStore::new());
-        Self::on(harness, clock, spy, choose).await
+        let other = SpyStore::new(MemoryStore::new());
+        Self::on(harness, clock, [spy, other], choose, choose_other, guard).await
     }
 
     /// A second node: another manager over the same store and clock.
@@ -49,24 +79,32 @@ impl<'a> World<'a> {
         &self,
         choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
     ) -> Self {
-        let (clock, spy) = (self.clock.clone(), self.spy.clone());
-        Self::on(self.harness, clock, spy, choose).await
+        let (clock, guard) = (self.clock.clone(), self.probe.guard().clone());
+        let stores = [self.spy.clone(), self.other.clone()];
+        Self::on(self.harness, clock, stores, choose, |config| config, guard).await
     }
 
     async fn on(
         harness: &'a dyn HttpHarness,
         clock: ManualClock,
-        spy: SpyStore,
+        [spy, other]: [SpyStore; 2],
         choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+        choose_other: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+        guard: CsrfGuard,
     ) -> Self {
-        let config = SessionConfig::builder().clock(Clock::manual(&clock));
-        let config = choose(config).build().expect("the options are allowed");
-        let probe = Probe::new(SessionManager::new(spy.clone(), config));
+        let config = || SessionConfig::builder().clock(Clock::manual(&clock));
+        let built = |config: SessionConfigBuilder| config.build().expect("the options are allowed");
+        let manager = SessionManager::new(spy.clone(), built(choose(config())));
+        let config = choose_other(config().cookie_name(OTHER_COOKIE));
+        let probe = Probe::new(manager)
+            .with_other(SessionManager::new(other.clone(), built(config)))
+            .with_guard(guard);
         let app = harness.app(probe.clone()).await;
         Self {
             harness,
             clock,
             spy,
+            other,
             probe,
             app,
         }
