@@ -60,8 +60,8 @@ impl<'a> World<'a> {
         choose: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
     ) -> Self {
         let config = SessionConfig::builder().clock(Clock::manual(&clock));
-        let config = choose(config).build().expect("the options are allowed");
-        let probe = Probe::new(SessionManager::new(spy.clone(), config));
+        let sessions = harness.sessions(spy.clone(), choose(config));
+        let probe = Probe::new(sessions.expect("the options are allowed"));
         let app = harness.app(probe.clone()).await;
         Self {
             harness,
