@@ -11,6 +11,8 @@ pub struct App {
     pub sessions: SessionManager,
     /// The store's name for the page, without credentials.
     pub store: String,
+    /// Whether the sessions can be ended though nobody keeps a list of them.
+    pub ends_unlisted: bool,
     /// The framework's name for the page.
     pub framework: String,
 }
