@@ -628,3 +628,12 @@ pub(super) async fn t4_a_time_out_whose_end_is_not_remembered_is_refused(
     assert_eq!(response.outcome(1), NOBODY);
     assert_eq!(who(&mut member).await, "ada");
 }
+
+pub(super) async fn f1_a_ping_asks_the_store_of_the_revocations(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    world.manager().ping().await.unwrap();
+    world.assert_calls(Counts { pings: 1, ..NONE });
+    world.spy.always(Operation::Ping, DOWN);
+    let error = world.manager().ping().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}

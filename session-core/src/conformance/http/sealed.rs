@@ -168,6 +168,7 @@ suite! {
         o2_being_spared_brings_nothing_back
         o2_one_session_is_ended_by_its_owner
         f1_what_is_revoked_cannot_be_read
+        f1_a_ping_asks_the_store_of_the_revocations
         f1_an_end_that_could_not_be_written_is_no_success
         f1_signing_out_everywhere_that_failed_says_so
         c5_an_end_whose_answer_is_lost_is_looked_up
