@@ -13,6 +13,10 @@ use session_core::conformance::http::{App, HttpHarness, Probe, Request, Response
 
 session_core::http_conformance!(Actix);
 
+mod sealed {
+    session_core::sealed_http_conformance!(super::Actix);
+}
+
 struct Actix;
 
 struct Application<S>(S);

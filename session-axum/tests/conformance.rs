@@ -14,6 +14,10 @@ use tower::ServiceExt;
 
 session_core::http_conformance!(Axum);
 
+mod sealed {
+    session_core::sealed_http_conformance!(super::Axum);
+}
+
 struct Axum;
 
 struct Router(axum::Router);

@@ -148,6 +148,9 @@ impl Attempt {
             record.persistent = limits.persistent;
         }
         record.expiry = config.expiry(record.own_timeout, record.created_at);
+        if let (Some(sealed), Some(base)) = (manager.sealed_by(), &self.base) {
+            self.done.renewed |= sealed.renews(base, &record);
+        }
         if !self.keep_expiry {
             record.accessed_at = record.accessed_at.max(now);
         }

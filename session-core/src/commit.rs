@@ -146,12 +146,17 @@ impl Session {
             if attempt.head_sent && attempt.needs_head(&plan) {
                 return Err(head_sent(operation).into());
             }
-            let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
+            let (mut record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
+            drop(draft);
+            if let Some(sealed) = manager.sealed_by() {
+                let (id, base) = (token.id(), attempt.base.as_ref());
+                let ready = sealed.before_write(operation, &id, base, &mut record, deadline);
+                Box::pin(ready).await?;
+            }
             let place = match plan.write {
                 Write::Create => manager.take_place(operation, self.0.visitor.address)?,
                 _ => None,
             };
-            drop(draft);
             let outcome = attempt.outcome(&plan, token);
 
             open.keep();
@@ -270,6 +275,9 @@ impl Session {
         let record = self.0.manager.load(operation, id, deadline).await?;
         let record = record.ok_or_else(|| Error::gone(operation))?;
         self.check(operation, &record, Some(base))?;
+        if let Some(sealed) = self.0.manager.sealed_by() {
+            Box::pin(sealed.check_again(operation, id, &record, deadline)).await?;
+        }
         Ok(record)
     }
 
@@ -301,13 +309,17 @@ impl Session {
                 let state = self.state();
                 let mut live = state.ended.iter().filter_map(|life| {
                     let (token, record) = life.token.as_ref().zip(life.base.as_ref())?;
-                    Some((life.number, token.id(), record.generation))
+                    Some((life.number, token.id(), record.clone()))
                 });
                 live.next()
             };
-            let Some((number, id, generation)) = next else {
+            let Some((number, id, record)) = next else {
                 return Ok(());
             };
+            if let Some(sealed) = manager.sealed_by() {
+                Box::pin(sealed.before_delete(operation, &id, &record, deadline)).await?;
+            }
+            let generation = record.generation;
             match manager
                 .delete(operation, &id, Only::Generation(generation), deadline)
                 .await?
@@ -486,7 +498,7 @@ pub(crate) fn head_sent(operation: &'static str) -> Error {
 ///
 /// It grows no further. In a process that has won, the savers that queue write one after the
 /// other without a pause; one that has lost and waits longer each time finds no gap among them.
-fn jitter(tries: u32) -> Result<Duration, Error> {
+pub(crate) fn jitter(tries: u32) -> Result<Duration, Error> {
     let most_us = 1_000_u64 << tries.min(3);
     Ok(Duration::from_micros(fresh_nonce()? % most_us))
 }

@@ -72,6 +72,10 @@ mod memory;
 mod store;
 pub mod wrap;
 
+#[cfg(feature = "sealed")]
+mod revocations;
+#[cfg(feature = "sealed")]
+mod revoked;
 #[cfg_attr(not(feature = "sealed"), path = "sealed_off.rs")]
 mod sealed;
 #[cfg(any(feature = "encrypt", feature = "sealed"))]

@@ -152,6 +152,9 @@ impl SessionManager {
 
     /// Ends one session of `owner`; says whether it was one of theirs.
     ///
+    /// Whether a sealed session was cannot be known: the answer is `true` once it is sure that
+    /// it is not alive as one of theirs.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`]: the session may still be there.
@@ -167,6 +170,9 @@ impl SessionManager {
         id: &SessionId,
     ) -> Result<bool, Error> {
         const OPERATION: &str = "revoking an owner's session";
+        if let Some(sealed) = self.sealed_by() {
+            return sealed.revoke_owned(owner, id).await.map(|()| true);
+        }
         let deadline = self.deadline();
         for _ in 0..REVOKE_TRIES_MAX {
             let only = match self.load(OPERATION, id, &deadline).await {
@@ -198,7 +204,7 @@ impl SessionManager {
     /// Signs `owner` out everywhere, but for the session `except`; returns how many ended.
     ///
     /// Every login acknowledged before the call is ended: it repeats until only `except`
-    /// remains (rule O2).
+    /// remains (rule O2). Sealed sessions cannot be counted: for them it returns 1.
     ///
     /// # Errors
     ///
@@ -210,6 +216,9 @@ impl SessionManager {
         except: Option<&SessionId>,
     ) -> Result<u64, Error> {
         const OPERATION: &str = "signing an owner out everywhere";
+        if let Some(sealed) = self.sealed_by() {
+            return sealed.revoke_owner(owner, except).await.map(|()| 1);
+        }
         let mut ended = 0;
         for _ in 0..REVOKE_TRIES_MAX {
             let (mut found, mut failed) = (false, None);

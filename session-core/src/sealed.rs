@@ -15,27 +15,44 @@
 //!
 //! Name and value have at most 4,096 bytes together (RFC 6265bis section 5.6: what a browser must
 //! keep). A session that would be larger is refused with
-//! [`TooLarge`](crate::ErrorKind::TooLarge) when it is saved, before anything is sent.
+//! [`TooLarge`](crate::ErrorKind::TooLarge) when it is saved, before anything is sent; the error
+//! gives the size, the response is 413, and the cookie that the browser has stays as it is.
 //!
 //! # Which rules hold
 //!
-//! | rule | holds | because |
-//! |---|---|---|
-//! | I1, I2, I3, I5: nothing but what this system sealed is let in; keys rotate | yes | |
-//! | I4: after `login` or `renew` the old cookie is dead | no | a copy of it opens the session as it was, until its end |
-//! | T1, T2, T4, T5: nothing stored, no cookie; no cost where no session is asked for; 500 discards | yes | |
-//! | T7: saving after the response head has left | no | the cookie would be needed: `HeadSent` |
-//! | C1 to C4: parallel requests lose no update of each other's, nothing comes back | no | the browser keeps the cookie that came last |
-//! | C6: a flash is delivered once | not in parallel requests | |
-//! | E1 to E3, E5: time-outs | yes | |
-//! | A1: bound to the client's address | yes | |
-//! | F1, F4: outages, what survives | | there is no store |
-//! | F3: limits of size | yes | 4,096 bytes in place of `max_size`, if that is more |
-//! | H1 to H6 | yes | |
-//! | O1, O2: listing and ending an owner's sessions | no | [`Unsupported`](crate::ErrorKind::Unsupported) |
+//! | rule | holds | with a store of revocations | because |
+//! |---|---|---|---|
+//! | I1, I2, I3, I5: nothing but what this system sealed is let in; keys rotate | yes | yes | |
+//! | I4: after `login` or `renew` the old cookie is dead | no | of a session with an owner | without, a copy opens the session as it was, until its end |
+//! | I6: a cookie that was superseded a moment ago replaces no newer one | no | of a session with an owner | |
+//! | I7: a timed renewal ends the secret before it | no | no | that cookie is good until its own end |
+//! | T1, T2, T4, T5: nothing stored, no cookie; no cost where no session is asked for; 500 discards | yes | yes | |
+//! | T3: one read a request | none | one with an owner, none without | storing something in it looks once more |
+//! | T7: saving after the response head has left | no | no | the cookie would be needed: `HeadSent` |
+//! | C1, C2: parallel requests lose no update of each other's | no | no | the browser keeps the cookie that came last |
+//! | C3: nothing is stored in a session that has ended, nothing comes back | no | of a session with an owner | a read that slides its end may race a logout: see below |
+//! | C4, C5: conflicts, lost answers | | of the ends that are written | there is nothing else to write |
+//! | C6: a flash is delivered once | not in parallel requests | not in parallel requests | |
+//! | E1 to E3, E5: time-outs | yes | yes, up to 400 days | |
+//! | E4: the sweep | | of the ends that nothing is left of | |
+//! | A1: bound to the client's address | yes | yes | |
+//! | F1: outages | | yes: what may have ended is not let in, an end that was not written is an error | |
+//! | F3: limits of size | yes | yes | 4,096 bytes in place of `max_size`, if that is more |
+//! | F4: what is acknowledged survives | | as the store says | |
+//! | H1 to H6 | yes | yes | |
+//! | O1: listing an owner's sessions | no | no | [`Unsupported`](crate::ErrorKind::Unsupported): nobody keeps a list |
+//! | O2: ending all of an owner's sessions, or one | no | yes | `revoke` alone is `Unsupported`: whose it is must be known |
+//! | X1: CSRF tokens | yes | yes | |
 //!
-//! So keep in it what may be seen again: a language, a basket; and give it short time-outs. Where
-//! a logout must be final, use a store.
+//! So keep in them what may be seen again: a language, a basket; and give them short time-outs.
+//! Where a logout must be final, use
+//! [`sealed_with_revocations`](SessionManager::sealed_with_revocations), or a store of sessions.
+//!
+//! **A read may race a logout.** A request that only reads, and is late enough to put the session's
+//! end off, looks at the revocations when it begins. If the session ends or is renewed before its
+//! answer leaves, the answer still carries the cookie, and if it arrives last the browser keeps
+//! that. With a store of revocations it opens nothing: after a logout that is as it should be,
+//! after a renewal the user has to sign in again.
 //!
 //! ```
 //! use session_core::{KeyRing, SessionConfig, SessionManager};
@@ -57,32 +74,50 @@ use serde_json::value::RawValue;
 use crate::clock::{Timestamp, millis};
 use crate::config::SessionConfig;
 use crate::data::Data;
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
 use crate::expiry::Expiry;
 use crate::id::{SessionId, Signed, Token};
 use crate::manager::SessionManager;
 use crate::record::{Generation, Owner, Record, Version};
+use crate::revocations::{self, Revocations};
 use crate::sealing::{NotSealed, SealingKeys, TAG_BYTES, sealed_len};
 use crate::store::{Created, Cursor, Only, Page, Store, Touch, Written};
 
 impl SessionManager {
     /// A manager of sessions that live in their cookies (or whatever the transport is).
     ///
+    /// No such session can be ended from outside: see
+    /// [`sealed_with_revocations`](Self::sealed_with_revocations).
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`]: the configuration has no `secret_key`.
     pub fn sealed(config: SessionConfig) -> Result<Self, Error> {
+        Self::sealed_by_keys(config, None)
+    }
+
+    pub(crate) fn sealed_by_keys(
+        config: SessionConfig,
+        revocations: Option<Arc<dyn Store>>,
+    ) -> Result<Self, Error> {
+        let config = Arc::new(config);
         let Some(ring) = &config.options.secret_key else {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 "sealed sessions need a secret_key: set one, the same on every node",
             ));
         };
+        let nowhere = Nowhere {
+            revocations: revocations.clone(),
+        };
         let sealed = Arc::new(Sealed {
             keys: SealingKeys::new(ring, CONTEXT, KEY_NAME_CONTEXT, config.cookie.name()),
             name_bytes: config.cookie.name().len(),
+            revocations: revocations
+                .map(|store| Revocations::new(store, ring, Arc::clone(&config))),
         });
-        Ok(Self::of(Nowhere, Arc::new(config), Some(sealed)))
+        Ok(Self::of(nowhere, config, Some(sealed)))
     }
 
     /// The manager that one exchange works with: what it writes goes into its own cookie.
@@ -107,6 +142,7 @@ impl SessionManager {
 pub(crate) struct Sealed {
     keys: SealingKeys,
     name_bytes: usize,
+    revocations: Option<Revocations>,
 }
 
 impl Sealed {
@@ -131,6 +167,111 @@ impl Sealed {
         let (inside, signed) = self.keys.open(BOUND, text).ok()?;
         let (token, record) = opened(&inside)?;
         Some((token, record, signed))
+    }
+
+    /// What a store of sessions would hold of one that was opened (rules I4, O2).
+    pub(crate) async fn as_stored(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        record: &Record,
+    ) -> Result<Option<Record>, Error> {
+        match &self.revocations {
+            Some(revocations) => revocations.as_stored(operation, id, record).await,
+            None => Ok(Some(record.clone())),
+        }
+    }
+
+    /// Whether a handle that was let in to `base` may still act on it (rule C3).
+    pub(crate) async fn check_again(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        base: &Record,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        match &self.revocations {
+            Some(revocations) => revocations.check(operation, id, base, deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a write must give out a new generation, since it changes the time-out and all
+    /// cookies of one have the same.
+    pub(crate) fn renews(&self, base: &Record, record: &Record) -> bool {
+        self.revocations.is_some()
+            && base.owner.is_some()
+            && base.expiry.timeout() != record.expiry.timeout()
+    }
+
+    /// The longest time-out that a session can have of its own.
+    pub(crate) fn check_timeout(&self, timeout: Duration) -> Result<(), Error> {
+        match &self.revocations {
+            Some(_) if timeout > revocations::TIMEOUT_MAX => Err(revocations::too_long()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Prepares for `record` to be sealed in place of `base`.
+    pub(crate) async fn before_write(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        base: Option<&Record>,
+        record: &mut Record,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let Some(revocations) = &self.revocations else {
+            return Ok(());
+        };
+        // The present cookie must not die for one that cannot be sent.
+        let fits = self.check_record(id, record);
+        fits.map_err(|error| Error::from_store(operation, error))?;
+        let written = revocations.before_write(operation, id, base, record, deadline);
+        written.await
+    }
+
+    /// Writes down that the session ends.
+    pub(crate) async fn before_delete(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        base: &Record,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        match &self.revocations {
+            Some(revocations) => {
+                revocations
+                    .before_delete(operation, id, base, deadline)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn revoke_owned(&self, owner: &Owner, id: &SessionId) -> Result<(), Error> {
+        match &self.revocations {
+            Some(revocations) => revocations.revoke_owned(owner, id).await,
+            None => Err(no_revocations("revoking an owner's session")),
+        }
+    }
+
+    pub(crate) async fn revoke_owner(
+        &self,
+        owner: &Owner,
+        except: Option<&SessionId>,
+    ) -> Result<(), Error> {
+        match &self.revocations {
+            Some(revocations) => revocations.revoke_owner(owner, except).await,
+            None => Err(no_revocations("signing an owner out everywhere")),
+        }
+    }
+
+    /// Refuses what would not fit into the cookie, before it counts as saved.
+    fn check_record(&self, id: &SessionId, record: &Record) -> Result<(), StoreError> {
+        let bytes = sealed_len(inside(&Token::blank(*id), record).len());
+        let checked = self.check(bytes);
+        checked.map_err(|message| StoreError::new(StoreErrorKind::TooLarge, message))
     }
 
     fn check(&self, value_bytes: usize) -> Result<(), String> {
@@ -272,13 +413,6 @@ impl Slot {
     fn records(&self) -> MutexGuard<'_, Vec<(SessionId, Record)>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Refuses what would not fit into the cookie, before it counts as saved.
-    fn check(&self, id: &SessionId, record: &Record) -> Result<(), StoreError> {
-        let bytes = sealed_len(inside(&Token::blank(*id), record).len());
-        let checked = self.sealed.check(bytes);
-        checked.map_err(|message| StoreError::new(StoreErrorKind::TooLarge, message))
-    }
 }
 
 impl fmt::Debug for Slot {
@@ -290,7 +424,7 @@ impl fmt::Debug for Slot {
 #[async_trait]
 impl Store for Slot {
     async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
-        self.check(id, record)?;
+        self.sealed.check_record(id, record)?;
         let mut records = self.records();
         if records.iter().any(|(known, _)| known == id) {
             return Ok(Created::Taken);
@@ -311,7 +445,7 @@ impl Store for Slot {
         record: &Record,
         expected: Version,
     ) -> Result<Written, StoreError> {
-        self.check(id, record)?;
+        self.sealed.check_record(id, record)?;
         let mut records = self.records();
         let Some((_, stored)) = records.iter_mut().find(|(known, _)| known == id) else {
             return Ok(Written::Gone);
@@ -368,9 +502,12 @@ impl Store for Slot {
     }
 }
 
-/// Where sealed sessions can be looked for from outside of an exchange.
+/// Where sealed sessions can be looked for from outside of an exchange; what is known of them
+/// all is what was revoked.
 #[derive(Debug)]
-struct Nowhere;
+struct Nowhere {
+    revocations: Option<Arc<dyn Store>>,
+}
 
 #[async_trait]
 impl Store for Nowhere {
@@ -402,12 +539,18 @@ impl Store for Nowhere {
         Err(unsupported())
     }
 
-    async fn sweep(&self, _: Timestamp, _: usize) -> Result<u64, StoreError> {
-        Ok(0)
+    async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        match &self.revocations {
+            Some(store) => store.sweep(expired_before, limit).await,
+            None => Ok(0),
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
+        match &self.revocations {
+            Some(store) => store.ping().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -415,6 +558,15 @@ fn unsupported() -> StoreError {
     StoreError::new(
         StoreErrorKind::Unsupported,
         "sealed sessions are kept by their clients, so none can be looked up",
+    )
+}
+
+fn no_revocations(operation: &'static str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "{operation} failed: sealed sessions are kept by their clients; with a store of revocations they can be ended"
+        ),
     )
 }
 

@@ -1,14 +1,73 @@
 //! What stands in for client-side sessions where the feature `sealed` is off: there are none.
 
+use std::time::Duration;
+
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::id::{SessionId, Signed, Token};
 use crate::manager::SessionManager;
-use crate::record::Record;
+use crate::record::{Owner, Record};
 
 pub(crate) enum Sealed {}
 
 impl Sealed {
     pub(crate) fn seal(&self, _: &Token, _: &Record) -> Result<String, Error> {
+        match *self {}
+    }
+
+    pub(crate) async fn as_stored(
+        &self,
+        _: &'static str,
+        _: &SessionId,
+        _: &Record,
+    ) -> Result<Option<Record>, Error> {
+        match *self {}
+    }
+
+    pub(crate) async fn check_again(
+        &self,
+        _: &'static str,
+        _: &SessionId,
+        _: &Record,
+        _: &Deadline,
+    ) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) fn renews(&self, _: &Record, _: &Record) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn check_timeout(&self, _: Duration) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) async fn before_write(
+        &self,
+        _: &'static str,
+        _: &SessionId,
+        _: Option<&Record>,
+        _: &mut Record,
+        _: &Deadline,
+    ) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) async fn before_delete(
+        &self,
+        _: &'static str,
+        _: &SessionId,
+        _: &Record,
+        _: &Deadline,
+    ) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) async fn revoke_owned(&self, _: &Owner, _: &SessionId) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) async fn revoke_owner(&self, _: &Owner, _: Option<&SessionId>) -> Result<(), Error> {
         match *self {}
     }
 

@@ -355,6 +355,7 @@ async fn what_only_a_store_can_do_is_refused_by_name() {
     sessions.ping().await.unwrap();
     let (_, session) = app.open(&[]).await;
     put(&session, 1).await;
+    session.set_timeout(Duration::MAX).unwrap();
     let error = session.prepare_save().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let keyless = SessionConfig::builder().build().unwrap();
@@ -390,4 +391,42 @@ async fn a_save_that_the_head_overtakes_is_no_success() {
         s.insert("n", 2)
     });
     assert_eq!(saved.await.unwrap_err().kind(), ErrorKind::HeadSent);
+}
+
+#[tokio::test]
+async fn i3_what_was_sealed_for_another_purpose_opens_nothing() {
+    let app = App::new();
+    let cookie = app.begin(async |session| put(session, 1).await).await;
+    let sealed = app.sessions.sealed_by().unwrap();
+    let (token, record, _) = sealed.open(cookie.as_bytes()).unwrap();
+    let ring = KeyRing::new(KEY).unwrap();
+    let for_this = |context, bound: &[u8]| {
+        let keys = SealingKeys::new(&ring, context, KEY_NAME_CONTEXT, NAME);
+        let text = keys.seal(bound, inside(&token, &record)).unwrap();
+        sealed.open(text.as_bytes()).is_some()
+    };
+    assert!(for_this(CONTEXT, BOUND));
+    assert!(!for_this("another purpose of the same ring", BOUND));
+    assert!(!for_this(CONTEXT, b"another place of the same purpose"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn hostile_bytes_are_refused_without_a_panic(
+        noise in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+        json in "[\\{\\}\\[\\]\",:a-z0-9.e-]{0,80}",
+    ) {
+        let sealed = App::new().sessions;
+        let sealed = sealed.sealed_by().unwrap();
+        proptest::prop_assert!(sealed.open(&noise).is_none());
+        // Also of what the key did seal.
+        let mut inside = vec![FORMAT];
+        inside.extend_from_slice(&[7; 48]);
+        inside.extend_from_slice(json.as_bytes());
+        for inside in [inside, noise] {
+            if let Ok(text) = sealed.keys.seal(BOUND, inside) {
+                let _refused = sealed.open(text.as_bytes());
+            }
+        }
+    }
 }

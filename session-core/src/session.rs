@@ -256,7 +256,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`]: zero.
+    /// [`ErrorKind::Invalid`]: zero, or more than 400 days for a sealed session with revocations.
     pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
         let persistent = self.is_persistent();
         self.set_limits(timeout, persistent)
@@ -291,6 +291,9 @@ impl Session {
                 ErrorKind::Invalid,
                 "a session's time-out is at least a millisecond",
             ));
+        }
+        if let Some(sealed) = self.0.manager.sealed_by() {
+            sealed.check_timeout(timeout)?;
         }
         self.state().life.limits = Some(Limits {
             timeout,

@@ -14,6 +14,8 @@ pub struct App {
     pub guard: CsrfGuard,
     /// The store's name for the page, without credentials.
     pub store: String,
+    /// Whether the sessions can be ended though nobody keeps a list of them.
+    pub ends_unlisted: bool,
     /// The framework's name for the page.
     pub framework: String,
 }

@@ -19,7 +19,8 @@ use clap::{ArgAction, Parser, ValueEnum};
 pub struct Options {
     /// Where sessions are kept: `memory:`, `file:DIR`, `shelf:DIR`, `redb:FILE`, `sqlite:FILE`,
     /// `postgres://…`, `mysql://…`, `redis://…`, `rediss://…`, `redis+cluster://HOST,HOST,…`,
-    /// `redis+sentinel://…`, or `cookie:` for sessions sealed in the cookie itself
+    /// `redis+sentinel://…`, or `cookie:` for sessions sealed in the cookie itself; of these,
+    /// `cookie:URL` remembers in the store at URL which have ended
     #[arg(long, value_name = "URL", default_value = "file:./session-demo-data")]
     pub store: String,
 
@@ -101,6 +102,13 @@ impl Options {
         self.store
             .split_once(':')
             .map_or(self.store.as_str(), |(scheme, _)| scheme)
+    }
+
+    /// What follows `cookie:`, if the sessions are sealed in their cookies: the URL of a store, or
+    /// nothing.
+    pub fn kept_in_cookie(&self) -> Option<&str> {
+        let (scheme, rest) = self.store.split_once(':')?;
+        scheme.eq_ignore_ascii_case("cookie").then_some(rest)
     }
 
     /// Whether cookies are `Secure`. The demo itself speaks plain HTTP, so on a loopback address
@@ -305,8 +313,22 @@ mod tests {
     }
 
     #[test]
+    fn a_store_may_follow_the_cookie() {
+        let table = [
+            ("cookie:", Some("")),
+            ("Cookie:redis://db/3", Some("redis://db/3")),
+            ("cookie", None),
+            ("file:cookie:", None),
+        ];
+        for (url, rest) in table {
+            assert_eq!(options(&["--store", url]).kept_in_cookie(), rest, "{url}");
+        }
+    }
+
+    #[test]
     fn the_name_of_a_store_carries_no_password() {
         let table = [
+            ("cookie:postgres://ada:hunter2@db/app", "cookie"),
             ("postgres://ada:hunter2@db/app", "postgres"),
             ("memory:", "memory"),
             ("redis+cluster://a,b", "redis+cluster"),

@@ -29,6 +29,8 @@ pub struct Page<'a> {
     pub flashes: &'a [(String, String)],
     /// The user's sessions; their section is left out where there is none.
     pub devices: &'a [Device],
+    /// Whether the user's other sessions can be ended though they cannot be listed.
+    pub ends_unlisted: bool,
     /// The session's token for its forms; `None` while there is no session.
     pub csrf: Option<&'a str>,
     /// The store in use, by a name without credentials.
@@ -151,6 +153,7 @@ fn greeting(page: &Page<'_>, texts: &Texts) -> Markup {
                     (csrf_token(page))
                     button { (texts.sign_out) }
                 }
+                @if page.ends_unlisted { (revoke_others(page, texts)) }
             } @else {
                 p { (texts.signed_out) }
                 form.line method="post" action="/login" {
@@ -190,13 +193,17 @@ fn devices(page: &Page<'_>, texts: &Texts) -> Markup {
             ul {
                 @for one in page.devices { (device(page, texts, one)) }
             }
-            @if page.devices.iter().any(|device| !device.current) {
-                form method="post" action="/devices/revoke" {
-                    (csrf_token(page))
-                    input type="hidden" name="others" value="1";
-                    button { (texts.revoke_others) }
-                }
-            }
+            @if page.devices.iter().any(|device| !device.current) { (revoke_others(page, texts)) }
+        }
+    }
+}
+
+fn revoke_others(page: &Page<'_>, texts: &Texts) -> Markup {
+    html! {
+        form method="post" action="/devices/revoke" {
+            (csrf_token(page))
+            input type="hidden" name="others" value="1";
+            button { (texts.revoke_others) }
         }
     }
 }
@@ -336,6 +343,18 @@ mod tests {
         assert!(!page(&[]).contains("/devices/revoke"));
         assert!(!page(&devices[..1]).contains(all_others));
         assert!(page(&devices).contains(all_others));
+        for user in [None, Some("ada")] {
+            let html = render(&Page {
+                user,
+                ends_unlisted: true,
+                ..Page::default()
+            });
+            assert_eq!(
+                html.contains(all_others),
+                user.is_some(),
+                "who they are is not known"
+            );
+        }
     }
 
     #[test]

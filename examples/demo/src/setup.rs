@@ -1,9 +1,10 @@
 //! From options to an application that is ready to serve.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_kit::http::{IpNet, Transport};
-use session_kit::{OnExpired, SessionConfig, SessionManager, connect};
+use session_kit::{OnExpired, SessionConfig, SessionManager, Store, connect};
 
 use crate::app::{self, App};
 use crate::options::{self, Framework, Options, Stop};
@@ -28,12 +29,10 @@ pub async fn app(options: &Options) -> Result<App, Stop> {
         )));
     }
     let config = config(options)?;
-    let sessions = if options.store_name().eq_ignore_ascii_case("cookie") {
-        sealed(options, config)?
-    } else {
-        let store = connect(&options.store).await;
-        let store = store.map_err(|error| refused(format!("--store: {error}")))?;
-        SessionManager::new(store, config)
+    let in_cookie = options.kept_in_cookie();
+    let sessions = match in_cookie {
+        Some(revocations) => sealed(options, config, revocations).await?,
+        None => SessionManager::new(open(&options.store).await?, config),
     };
     sessions
         .ping()
@@ -44,26 +43,38 @@ pub async fn app(options: &Options) -> Result<App, Stop> {
         sessions,
         guard,
         store: options.store_name().to_owned(),
+        ends_unlisted: in_cookie.is_some_and(|revocations| !revocations.is_empty()),
         framework: options.framework.to_string(),
     })
 }
 
-/// Sessions that their clients keep.
+async fn open(url: &str) -> Result<Arc<dyn Store>, Stop> {
+    let store = connect(url).await;
+    store.map_err(|error| refused(format!("--store: {error}")))
+}
+
+/// Sessions that their clients keep; those that ended are kept at the URL `revocations`, if there
+/// is one.
 #[cfg(feature = "sealed")]
-fn sealed(options: &Options, config: SessionConfig) -> Result<SessionManager, Stop> {
-    if !options.store.eq_ignore_ascii_case("cookie:") {
-        return Err(refused("--store: nothing can follow `cookie:`"));
-    }
+async fn sealed(
+    options: &Options,
+    config: SessionConfig,
+    revocations: &str,
+) -> Result<SessionManager, Stop> {
     if options.secret_key_file.is_none() {
         return Err(refused(
             "--store cookie: needs --secret-key-file FILE, which is made when it is missing",
         ));
     }
-    SessionManager::sealed(config).map_err(|error| refused(format!("--store: {error}")))
+    let sessions = match revocations {
+        "" => SessionManager::sealed(config),
+        url => SessionManager::sealed_with_revocations(config, open(url).await?),
+    };
+    sessions.map_err(|error| refused(format!("--store: {error}")))
 }
 
 #[cfg(not(feature = "sealed"))]
-fn sealed(_: &Options, _: SessionConfig) -> Result<SessionManager, Stop> {
+async fn sealed(_: &Options, _: SessionConfig, _: &str) -> Result<SessionManager, Stop> {
     Err(refused(
         "--store: `cookie:` needs the feature `sealed`, which is off",
     ))

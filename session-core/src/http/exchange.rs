@@ -477,12 +477,10 @@ impl Candidate {
         manager: &SessionManager,
         operation: &'static str,
     ) -> Result<Option<Record>, Error> {
-        match &self.sealed {
-            Some(record) => Ok(Some(Record::clone(record))),
-            None => {
-                let id = self.token.id();
-                manager.load(operation, &id, &manager.deadline()).await
-            }
+        let id = self.token.id();
+        match (&self.sealed, manager.sealed_by()) {
+            (Some(record), Some(sealed)) => sealed.as_stored(operation, &id, record).await,
+            _ => manager.load(operation, &id, &manager.deadline()).await,
         }
     }
 }

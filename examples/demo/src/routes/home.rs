@@ -43,6 +43,7 @@ pub async fn home(app: &App, session: &Session) -> Result<Answer, Error> {
         count: counter::shown(session),
         flashes: &flashes,
         devices: &devices,
+        ends_unlisted: app.ends_unlisted,
         csrf: csrf.as_deref(),
         store: &app.store,
         framework: &app.framework,

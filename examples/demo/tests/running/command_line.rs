@@ -13,7 +13,22 @@ fn what_cannot_be_had_ends_with_one_line_and_exit_code_2() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = taken.local_addr().expect("an address").to_string();
     let key = file.to_str().expect("a path of text");
+    let new_key = dir.path().join("key");
+    let new_key = new_key.to_str().expect("a path of text");
     let table: &[(&[&str], &str)] = &[
+        (
+            &["--store", "cookie:nowhere:", "--secret-key-file", new_key],
+            "no store with the scheme `nowhere:`",
+        ),
+        (
+            &[
+                "--store=cookie:memory:",
+                "--ignore-expiry",
+                "--secret-key-file",
+                new_key,
+            ],
+            "never be forgotten",
+        ),
         (
             &["--store", "nowhere:"],
             "no store with the scheme `nowhere:`",

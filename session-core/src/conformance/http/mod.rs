@@ -39,11 +39,18 @@
 //!
 //! session_core::http_conformance!(Mine);
 //! ```
+//!
+//! With the feature `sealed`, `session_core::sealed_http_conformance!(Mine)` runs the scenarios
+//! of the rules that hold for sealed sessions over those, and adds what is particular to them.
 
 mod browser;
 mod message;
 mod probe;
+#[cfg(feature = "sealed")]
+mod revocations;
 mod script;
+#[cfg(feature = "sealed")]
+mod sealed;
 mod world;
 
 use std::rc::Rc;
@@ -54,6 +61,13 @@ use tokio::task::LocalSet;
 pub use message::{Request, Response};
 pub use probe::{Other, Probe};
 pub use script::{Answer, Step};
+#[cfg(feature = "sealed")]
+pub use sealed::run_sealed;
+
+use super::SpyStore;
+use crate::config::SessionConfigBuilder;
+use crate::error::Error;
+use crate::manager::SessionManager;
 
 /// Builds the application under test.
 #[async_trait(?Send)]
@@ -61,6 +75,23 @@ pub trait HttpHarness {
     /// An application with the routes of the [module](self), under a layer of the probe's
     /// manager.
     async fn app(&self, probe: Probe) -> Rc<dyn App>;
+
+    /// The manager of a scenario's sessions: `store` is the scenario's own, which it looks into.
+    ///
+    /// # Default
+    ///
+    /// Sessions in that store.
+    ///
+    /// # Errors
+    ///
+    /// The options do not go together.
+    fn sessions(
+        &self,
+        store: SpyStore,
+        config: SessionConfigBuilder,
+    ) -> Result<SessionManager, Error> {
+        Ok(SessionManager::new(store, config.build()?))
+    }
 }
 
 /// An application under test.

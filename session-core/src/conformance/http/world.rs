@@ -93,11 +93,11 @@ impl<'a> World<'a> {
         guard: CsrfGuard,
     ) -> Self {
         let config = || SessionConfig::builder().clock(Clock::manual(&clock));
-        let built = |config: SessionConfigBuilder| config.build().expect("the options are allowed");
-        let manager = SessionManager::new(spy.clone(), built(choose(config())));
+        let sessions = harness.sessions(spy.clone(), choose(config()));
         let config = choose_other(config().cookie_name(OTHER_COOKIE));
-        let probe = Probe::new(manager)
-            .with_other(SessionManager::new(other.clone(), built(config)))
+        let others = harness.sessions(other.clone(), config);
+        let probe = Probe::new(sessions.expect("the options are allowed"))
+            .with_other(others.expect("the options are allowed"))
             .with_guard(guard);
         let app = harness.app(probe.clone()).await;
         Self {

@@ -1,0 +1,639 @@
+//! Sealed sessions whose end is remembered: what a logout, a renewal and "sign out everywhere"
+//! do to copies of their cookies.
+
+use std::time::Duration;
+
+use super::HttpHarness;
+use super::browser::Browser;
+use super::script::Step;
+use super::world::{NONE, World, add, attempt, get, insert, login, owner, wait};
+use crate::clock::{Clock, ManualClock};
+use crate::config::OnOutage;
+use crate::conformance::{Counts, Fault, Operation};
+use crate::data::Data;
+use crate::error::{ErrorKind, StoreErrorKind};
+use crate::id::SessionId;
+use crate::keys::KeyRing;
+use crate::record::Record;
+use crate::store::Written;
+
+const DOWN: Fault = Fault::Refuse(StoreErrorKind::Unavailable);
+const LOADED: Counts = Counts { loads: 1, ..NONE };
+const DAY: u64 = 24 * 60 * 60;
+
+async fn who(browser: &mut Browser) -> serde_json::Value {
+    browser.get([Step::Owner]).await.outcome(0)
+}
+
+async fn id_of(browser: &mut Browser) -> SessionId {
+    let id = browser.get([Step::Id]).await.outcome(0);
+    id.as_str().expect("a session").parse().expect("an id")
+}
+
+/// Nobody, in JSON.
+const NOBODY: serde_json::Value = serde_json::Value::Null;
+
+pub(super) async fn t2_only_a_session_with_an_owner_costs_a_read(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    visitor.post([get("seen"), insert("n", 1)]).await;
+    world.assert_calls(NONE);
+    let mut member = world.member("ada").await;
+    member.call("GET", "/untouched", []).await;
+    member.call("GET", "/lazy", []).await;
+    world.assert_calls(NONE);
+    member.get([get("seen")]).await;
+    world.assert_calls(LOADED);
+    // Sliding costs no more.
+    world.advance(60);
+    assert!(member.get([get("seen")]).await.set_cookie().is_some());
+    world.assert_calls(LOADED);
+    world.advance(DAY);
+    assert_eq!(member.get([Step::Keys]).await.body, "[[]]");
+    world.assert_calls(NONE);
+}
+
+pub(super) async fn t3_storing_in_an_owned_session_looks_again(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    member.post([insert("n", 1)]).await;
+    world.assert_calls(Counts { loads: 2, ..NONE });
+    assert!(world.records().await.is_empty(), "nothing is revoked");
+}
+
+pub(super) async fn i4_the_old_cookie_is_dead_after_a_renewal(harness: &dyn HttpHarness) {
+    for change in [
+        Step::Renew,
+        login("ada"),
+        login("bob"),
+        Step::SetTimeout(60),
+    ] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let mut copy = member.clone();
+        assert_eq!(member.post([change.clone()]).await.status, 200);
+        let calls = match &change {
+            Step::Login(name) if name == "bob" => 3,
+            _ => 2,
+        };
+        let created = Counts {
+            creates: 1,
+            loads: calls,
+            ..NONE
+        };
+        world.assert_calls(created);
+        let known = if calls == 3 { "bob" } else { "ada" };
+        assert_eq!(who(&mut member).await, known, "{change:?}");
+        // For the grace it is told, and its response replaces no newer cookie.
+        let told = copy.post([Step::Keys, insert("late", 1)]).await;
+        assert_eq!((told.status, told.set_cookie()), (409, None), "{change:?}");
+        assert_eq!(who(&mut copy).await, NOBODY);
+        world.advance(11);
+        let told = copy.post([Step::Owner, insert("own", 1)]).await;
+        assert_eq!((told.status, told.outcome(0)), (200, NOBODY), "{change:?}");
+        assert_eq!(who(&mut member).await, known, "{change:?}");
+    }
+}
+
+pub(super) async fn i4_a_request_under_the_old_cookie_stores_nothing(harness: &dyn HttpHarness) {
+    for change in [Step::Renew, login("ada"), login("bob"), Step::Logout] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let late: [&[Step]; 4] = [
+            &[insert("late", 1)],
+            &[Step::Renew],
+            &[login("ada")],
+            &[attempt(add("n")), attempt(Step::Reload)],
+        ];
+        let slow = late.map(|steps| {
+            let steps = [&[get("seen"), wait("go")], steps].concat();
+            member.start_post(steps)
+        });
+        world.probe.gate("go").reached_by(4).await;
+        member.post([change.clone()]).await;
+        world.release("go", 4).await;
+        for (running, steps) in slow.into_iter().zip(late) {
+            let response = running.answer().await;
+            assert_eq!(response.set_cookie(), None, "{change:?} {steps:?}");
+            if steps.len() == 1 {
+                assert_eq!(response.status, 409, "{change:?} {steps:?}");
+            } else {
+                for at in [2, 3] {
+                    assert_eq!(
+                        response.outcome(at)["error"],
+                        "Gone",
+                        "{change:?}: {response:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn o2_a_logout_is_final(harness: &dyn HttpHarness) {
+    for end in [Step::Logout, Step::Destroy] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let mut copy = member.clone();
+        let other = world.node(|config| config).await;
+        member.post([end]).await;
+        assert!(member.jar.is_empty());
+        assert_eq!(who(&mut copy).await, NOBODY);
+        assert_eq!(who(&mut copy.at(other.app.clone())).await, NOBODY);
+        // The one after it under another id is none the worse.
+        member.post([login("ada")]).await;
+        assert_eq!(who(&mut member).await, "ada");
+        // A copy cannot end anything either, and says so.
+        copy.post([Step::Logout]).await;
+        assert_eq!(who(&mut member).await, "ada");
+    }
+}
+
+pub(super) async fn o2_a_visitors_cookie_signs_in_again_after_its_logout(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    for _ in 0..3 {
+        let mut member = visitor.clone();
+        member.post([login("ada")]).await;
+        let mut copy = member.clone();
+        assert_eq!(who(&mut member).await, "ada", "under an id that had ended");
+        member.post([Step::Renew]).await;
+        assert_eq!(who(&mut member).await, "ada");
+        assert_eq!(who(&mut copy).await, NOBODY);
+        let mut renewed = member.clone();
+        member.post([Step::Logout]).await;
+        assert_eq!(who(&mut renewed).await, NOBODY);
+        assert_eq!(who(&mut copy).await, NOBODY);
+    }
+    assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+}
+
+pub(super) async fn o2_signing_out_everywhere_spares_one(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let ada = owner("ada");
+    let mut here = world.member("ada").await;
+    let mut elsewhere = [world.member("ada").await, world.member("ada").await];
+    let mut bob = world.member("bob").await;
+    let id = id_of(&mut here).await;
+    let slow = elsewhere[0].start_post([insert("late", 1), wait("go")]);
+    world.reached("go").await;
+    let manager = world.manager();
+    assert_eq!(manager.revoke_owner(&ada, Some(&id)).await.unwrap(), 1);
+    world.release("go", 1).await;
+    assert_eq!(slow.answer().await.status, 409);
+    for browser in &mut elsewhere {
+        assert_eq!(who(browser).await, NOBODY);
+    }
+    assert_eq!(who(&mut here).await, "ada");
+    assert_eq!(who(&mut bob).await, "bob");
+    // It lives on through whatever it does.
+    here.post([insert("n", 1)]).await;
+    here.post([Step::Renew]).await;
+    assert_eq!(who(&mut here).await, "ada");
+    assert_eq!(manager.revoke_owner(&ada, None).await.unwrap(), 1);
+    assert_eq!(who(&mut here).await, NOBODY);
+    assert_eq!(who(&mut bob).await, "bob");
+}
+
+pub(super) async fn o2_a_login_right_after_signing_out_everywhere_lives(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let ada = owner("ada");
+    for _ in 0..3 {
+        let mut before = world.member("ada").await;
+        world.manager().revoke_owner(&ada, None).await.unwrap();
+        let mut after = world.member("ada").await;
+        assert_eq!(who(&mut before).await, NOBODY);
+        assert_eq!(who(&mut after).await, "ada");
+        after.post([Step::Renew]).await;
+        assert_eq!(who(&mut after).await, "ada");
+        // And its own logout, at the same moment, is as final as any.
+        let mut copy = after.clone();
+        after.post([Step::Logout]).await;
+        assert_eq!(who(&mut copy).await, NOBODY);
+    }
+}
+
+pub(super) async fn o2_a_login_on_a_node_whose_clock_is_ahead_is_ended(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let ahead = ManualClock::at_unix_ms(world.manager().now().as_unix_ms() + 30_000);
+    let node = world
+        .node(|config| config.clock(Clock::manual(&ahead)))
+        .await;
+    let mut member = node.member("ada").await;
+    world
+        .manager()
+        .revoke_owner(&owner("ada"), None)
+        .await
+        .unwrap();
+    for app in [&world.app, &node.app] {
+        assert_eq!(who(&mut member.at(app.clone())).await, NOBODY);
+    }
+    // Who signs in now lives on both.
+    member.post([login("ada")]).await;
+    for app in [&world.app, &node.app] {
+        assert_eq!(who(&mut member.at(app.clone())).await, "ada");
+    }
+}
+
+pub(super) async fn o2_being_spared_brings_nothing_back(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let (ada, manager) = (owner("ada"), world.manager());
+    let mut one = world.member("ada").await;
+    let mut other = world.member("ada").await;
+    let (first, second) = (id_of(&mut one).await, id_of(&mut other).await);
+    manager.revoke_owner(&ada, Some(&first)).await.unwrap();
+    // Time and again, whatever came in between.
+    manager.revoke_owner(&ada, Some(&second)).await.unwrap();
+    manager.revoke_owner(&ada, Some(&second)).await.unwrap();
+    assert_eq!(who(&mut one).await, NOBODY);
+    assert_eq!(who(&mut other).await, NOBODY);
+    let mut third = world.member("ada").await;
+    let id = id_of(&mut third).await;
+    assert!(manager.revoke_owned(&ada, &id).await.unwrap());
+    manager.revoke_owner(&ada, Some(&id)).await.unwrap();
+    assert_eq!(who(&mut third).await, NOBODY);
+}
+
+pub(super) async fn o2_one_session_is_ended_by_its_owner(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let (ada, manager) = (owner("ada"), world.manager());
+    let mut member = world.member("ada").await;
+    let mut other = world.member("ada").await;
+    let id = id_of(&mut member).await;
+    assert!(manager.revoke_owned(&owner("bob"), &id).await.unwrap());
+    assert_eq!(who(&mut member).await, "ada", "it is not bob's");
+    assert!(manager.revoke_owned(&ada, &id).await.unwrap());
+    assert_eq!(who(&mut member).await, NOBODY);
+    assert_eq!(who(&mut other).await, "ada");
+    // Nobody keeps a list.
+    let kinds = [
+        manager.revoke(&id).await.unwrap_err().kind(),
+        manager.sessions_of(&ada).await.unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [ErrorKind::Unsupported; 2]);
+}
+
+pub(super) async fn f1_what_is_revoked_cannot_be_read(harness: &dyn HttpHarness) {
+    for fault in [DOWN, Fault::Hang] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let mut visitor = world.visitor().await;
+        world.spy.always(Operation::Load, fault);
+        let response = member.get([get("seen")]).await;
+        assert_eq!(response.status, 503);
+        assert!(response.header("retry-after").is_some());
+        assert_eq!(visitor.get([get("seen")]).await.outcome(0), 1);
+        let empty = world
+            .node(|config| config.on_load_outage(OnOutage::Continue))
+            .await;
+        let mut there = member.at(empty.app.clone());
+        assert_eq!(there.get([Step::Keys]).await.body, "[[]]");
+        assert_eq!(there.post([insert("n", 1)]).await.status, 503);
+        world.spy.heal();
+        assert_eq!(who(&mut member).await, "ada");
+    }
+}
+
+pub(super) async fn f1_an_end_that_could_not_be_written_is_no_success(harness: &dyn HttpHarness) {
+    for change in [Step::Logout, Step::Renew, login("ada"), login("bob")] {
+        for fault in [DOWN, Fault::Hang, Fault::Refuse(StoreErrorKind::Full)] {
+            let world = World::new(harness).await;
+            let mut member = world.member("ada").await;
+            world.spy.always(Operation::Create, fault.clone());
+            let response = member.post([change.clone()]).await;
+            assert_eq!(response.status, 503, "{change:?} {fault:?}");
+            assert_eq!(response.set_cookie(), None);
+            world.spy.heal();
+            assert_eq!(who(&mut member).await, "ada", "{change:?} {fault:?}");
+        }
+    }
+}
+
+pub(super) async fn f1_signing_out_everywhere_that_failed_says_so(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let ada = owner("ada");
+    let mut member = world.member("ada").await;
+    for operation in [Operation::Load, Operation::Create] {
+        for fault in [DOWN, Fault::Hang] {
+            world.spy.always(operation, fault);
+            let error = world.manager().revoke_owner(&ada, None).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            let id = SessionId::from_bytes([1; 16]);
+            let error = world.manager().revoke_owned(&ada, &id).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            world.spy.heal();
+        }
+    }
+    assert_eq!(who(&mut member).await, "ada");
+}
+
+pub(super) async fn c5_an_end_whose_answer_is_lost_is_looked_up(harness: &dyn HttpHarness) {
+    for fault in [Fault::LoseAnswer, Fault::BreakAnswer] {
+        for (operation, before) in [(Operation::Create, 0), (Operation::Update, 1)] {
+            for change in [Step::Logout, Step::Renew, login("ada"), login("bob")] {
+                let world = World::new(harness).await;
+                for _ in 0..before {
+                    world.member("ada").await.post([Step::Logout]).await;
+                }
+                let mut member = world.member("ada").await;
+                let mut copy = member.clone();
+                world.spy.once(operation, fault.clone());
+                let response = member.post([change.clone()]).await;
+                assert_eq!(response.status, 200, "{change:?} {fault:?}: {response:?}");
+                assert!(response.set_cookie().is_some());
+                let alive = change != Step::Logout;
+                assert_eq!(who(&mut member).await != NOBODY, alive, "{change:?}");
+                assert_eq!(who(&mut copy).await, NOBODY, "{change:?}");
+                assert_eq!(world.record().await.1.version.counter(), before + 1);
+            }
+        }
+    }
+}
+
+pub(super) async fn c5_an_end_that_arrives_late_is_merged_once(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let mut copy = member.clone();
+    world.spy.once(Operation::Create, Fault::ArriveLate);
+    assert_eq!(member.post([Step::Renew]).await.status, 200);
+    assert_eq!(who(&mut member).await, "ada");
+    assert_eq!(who(&mut copy).await, NOBODY);
+    assert_eq!(world.record().await.1.version.counter(), 1);
+}
+
+pub(super) async fn c4_ends_at_the_same_time_are_all_remembered(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let node = world.node(|config| config).await;
+    let mut members = Vec::new();
+    for _ in 0..20 {
+        members.push(world.member("ada").await);
+    }
+    world.spy.interleave();
+    let apps = [&world.app, &node.app].into_iter().cycle();
+    let ends = members.iter().zip(apps).map(|(member, app)| {
+        let member = member.at(app.clone());
+        member.start_post([Step::Logout])
+    });
+    for running in ends.collect::<Vec<_>>() {
+        assert_eq!(running.answer().await.status, 200);
+    }
+    for member in &mut members {
+        assert_eq!(who(member).await, NOBODY);
+    }
+}
+
+pub(super) async fn c4_endless_conflicts_over_an_end_are_an_error(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    world.spy.always(Operation::Create, Fault::Conflict);
+    assert_eq!(member.post([Step::Logout]).await.status, 503);
+    world.spy.heal();
+    assert_eq!(who(&mut member).await, "ada");
+}
+
+pub(super) async fn e4_what_no_cookie_is_about_is_forgotten_and_swept(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let copy = member.clone();
+    // A request that was let in before the end puts it off as late as it can.
+    world.advance(DAY - 61);
+    let slow = copy.start_get([get("seen"), wait("go")]);
+    world.reached("go").await;
+    member.post([Step::Logout]).await;
+    world.advance(DAY - 1);
+    world.release("go", 1).await;
+    let mut revived = copy.clone();
+    revived.keep(&slow.answer().await);
+    for _ in 0..3 {
+        assert_eq!(who(&mut revived.clone()).await, NOBODY);
+        assert_eq!(world.manager().sweep().await.unwrap(), 0);
+        world.advance(DAY / 2);
+    }
+    world.advance(DAY);
+    assert_eq!(world.manager().sweep().await.unwrap(), 1);
+    assert!(world.records().await.is_empty());
+    assert_eq!(who(&mut revived).await, NOBODY);
+}
+
+pub(super) async fn e4_a_record_holds_only_what_must_be_remembered(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    for _ in 0..5 {
+        world.member("ada").await.post([Step::Logout]).await;
+    }
+    let data = world.data().await;
+    assert_eq!(data.matches("until").count(), 5, "{data}");
+    world.advance(3 * DAY);
+    world.member("ada").await.post([Step::Logout]).await;
+    let data = world.data().await;
+    assert_eq!(data.matches("until").count(), 1, "{data}");
+    world
+        .manager()
+        .revoke_owner(&owner("ada"), None)
+        .await
+        .unwrap();
+    let data = world.data().await;
+    assert_eq!(data.matches("until").count(), 1, "{data}");
+}
+
+pub(super) async fn i2_a_record_of_revocations_names_nobody_and_opens_nothing(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let ada = owner("ada");
+    let mut member = world.member("ada").await;
+    let session = id_of(&mut member).await;
+    member.post([Step::Logout]).await;
+    let (id, record) = world.record().await;
+    assert_ne!(id, session);
+    assert_eq!(record.owner, None);
+    assert_eq!(world.spy.inner().owned_by(&ada).await.unwrap(), []);
+    assert!(!record.encode().contains("ada"), "{}", record.encode());
+    // Under other keys, or for another cookie, it has another id.
+    let node = world
+        .node(|config| config.cookie_name("__Host-other"))
+        .await;
+    node.manager().revoke_owner(&ada, None).await.unwrap();
+    assert_eq!(world.records().await.len(), 2);
+}
+
+pub(super) async fn i3_what_was_revoked_under_an_older_key_stays_so(harness: &dyn HttpHarness) {
+    const OLD: &[u8] = b"an older key of thirty-two bytes";
+    const NEW: &[u8] = b"the next key of thirty-two bytes";
+    let ring = |first: &[u8], older: &[u8]| {
+        let ring = KeyRing::new(first).expect("a key");
+        ring.and_older(older).expect("a key")
+    };
+    let (old_first, new_first) = (ring(OLD, NEW), ring(NEW, OLD));
+    let world = World::with(harness, |config| {
+        config.secret_key(KeyRing::new(OLD).expect("a key"))
+    })
+    .await;
+    let added = world.node(|config| config.secret_key(old_first)).await;
+    let turned = world.node(|config| config.secret_key(new_first)).await;
+    let nodes = [&world, &added, &turned];
+    for ends in nodes {
+        for reads in nodes {
+            // A node that knows only the old key does not see what is under the new one.
+            if std::ptr::eq(ends, &raw const turned) && std::ptr::eq(reads, &raw const world) {
+                continue;
+            }
+            // Whoever signs in is issued after what is revoked under either key.
+            let mut member = ends.member("ada").await;
+            let mut copy = member.at(reads.app.clone());
+            assert_eq!(who(&mut copy).await, "ada");
+            member.post([Step::Logout]).await;
+            assert_eq!(who(&mut copy).await, NOBODY);
+            let mut copy = ends.member("ada").await.at(reads.app.clone());
+            ends.manager()
+                .revoke_owner(&owner("ada"), None)
+                .await
+                .unwrap();
+            assert_eq!(who(&mut copy).await, NOBODY);
+        }
+    }
+}
+
+pub(super) async fn f2_a_damaged_record_lets_nobody_in_until_all_are_signed_out(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let ada = owner("ada");
+    let mut member = world.member("ada").await;
+    let session = id_of(&mut member).await;
+    world.member("ada").await.post([Step::Logout]).await;
+    let damage = |text: &'static str| {
+        let world = &world;
+        async move {
+            let (id, record) = world.record().await;
+            let version = record.version;
+            let record = Record {
+                version: version.next().unwrap(),
+                data: Data::parse(text).unwrap(),
+                ..record
+            };
+            let written = world.spy.inner().update(&id, &record, version).await;
+            assert_eq!(written.unwrap(), Written::Done);
+        }
+    };
+    damage("{\"format\":1,\"sessions\":7}").await;
+    assert_eq!(who(&mut member.clone()).await, NOBODY);
+    assert_eq!(world.stranger().post([login("ada")]).await.status, 500);
+    world
+        .manager()
+        .revoke_owner(&ada, Some(&session))
+        .await
+        .unwrap();
+    assert_eq!(who(&mut member).await, NOBODY);
+    let mut again = world.member("ada").await;
+    assert_eq!(who(&mut again).await, "ada");
+    // What a newer version wrote is left to it.
+    damage("{\"format\":2}").await;
+    assert_eq!(again.get([Step::Owner]).await.status, 503);
+    let error = world.manager().revoke_owner(&ada, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NewerFormat);
+}
+
+pub(super) async fn f3_a_session_too_large_for_its_cookie_kills_nothing(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let large = Step::InsertBytes("large".into(), 4_000);
+    for change in [
+        Step::Renew,
+        login("ada"),
+        login("bob"),
+        Step::SetTimeout(60),
+    ] {
+        let response = member.post([change.clone(), large.clone()]).await;
+        assert_eq!(
+            (response.status, response.set_cookie()),
+            (413, None),
+            "{change:?}"
+        );
+        assert_eq!(who(&mut member).await, "ada");
+    }
+    assert!(world.records().await.is_empty());
+    let told = member.post([large, attempt(Step::Save)]).await;
+    assert_eq!((told.status, told.set_cookie()), (413, None));
+}
+
+pub(super) async fn t7_what_outlives_the_head_is_told_of_the_end(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let look = [attempt(Step::Reload)];
+    let steps = ["before", "after"].map(|name| Step::After(name.into(), look.to_vec()));
+    member.post(steps.to_vec()).await;
+    world.probe.gate("before").open();
+    assert_eq!(world.probe.outcome("before").await, "[null]");
+    world
+        .manager()
+        .revoke_owner(&owner("ada"), None)
+        .await
+        .unwrap();
+    world.probe.gate("after").open();
+    assert!(world.probe.outcome("after").await.contains("Gone"));
+}
+
+pub(super) async fn s1_a_read_that_slides_during_a_logout_brings_a_cookie_that_opens_nothing(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    world.advance(120);
+    let slow = member.start_get([get("seen"), wait("go")]);
+    world.reached("go").await;
+    member.post([Step::Logout]).await;
+    world.release("go", 1).await;
+    let response = slow.answer().await;
+    assert!(response.set_cookie().is_some());
+    member.keep(&response);
+    assert_eq!(who(&mut member).await, NOBODY);
+}
+
+pub(super) async fn i7_a_due_renewal_revives_nothing(harness: &dyn HttpHarness) {
+    let every = Duration::from_secs(600);
+    let world = World::with(harness, |config| config.renew_every(every)).await;
+    let mut member = world.member("ada").await;
+    world.advance(700);
+    let slow = member.start_get([get("seen"), wait("go")]);
+    world.reached("go").await;
+    world
+        .manager()
+        .revoke_owner(&owner("ada"), None)
+        .await
+        .unwrap();
+    world.advance(100);
+    world.release("go", 1).await;
+    let response = slow.answer().await;
+    assert_eq!(response.set_cookie(), None);
+    member.keep(&response);
+    assert_eq!(who(&mut member).await, NOBODY);
+    // One that lives is renewed without a word to the store.
+    let mut member = world.member("ada").await;
+    world.advance(700);
+    assert!(member.get([get("seen")]).await.set_cookie().is_some());
+    world.assert_calls(Counts { loads: 2, ..NONE });
+    assert_eq!(who(&mut member).await, "ada");
+}
+
+pub(super) async fn t4_a_time_out_whose_end_is_not_remembered_is_refused(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let steps = [401, 400].map(|days| attempt(Step::SetTimeout(days * DAY)));
+    let response = member.post(steps.to_vec()).await;
+    assert_eq!(response.outcome(0)["error"], "Invalid");
+    assert_eq!(response.outcome(1), NOBODY);
+    assert_eq!(who(&mut member).await, "ada");
+}
+
+pub(super) async fn f1_a_ping_asks_the_store_of_the_revocations(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    world.manager().ping().await.unwrap();
+    world.assert_calls(Counts { pings: 1, ..NONE });
+    world.spy.always(Operation::Ping, DOWN);
+    let error = world.manager().ping().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
