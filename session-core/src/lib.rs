@@ -45,6 +45,8 @@ mod data;
 mod attempt;
 mod commit;
 mod doubt;
+mod limit;
+mod long_lived;
 mod pending;
 mod plan;
 
@@ -70,12 +72,14 @@ mod sealed;
 mod sealing;
 
 // What an application makes.
+mod admin;
 mod config;
 mod manager;
 mod sweeper;
 
 mod clock;
 mod deadline;
+mod endings;
 mod error;
 mod queue;
 
@@ -93,6 +97,7 @@ pub use flash::Flash;
 pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
 pub use key::{IntoKey, Key};
 pub use keys::{KeyRing, TokenKeys};
+pub use limit::OnTooMany;
 pub use manager::{SessionInfo, SessionManager};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use operations::Draft;

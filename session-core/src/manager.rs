@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::deadline::Deadline;
+use crate::endings::Endings;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
 use crate::id::{SessionId, Token};
 use crate::queue::Queues;
@@ -32,6 +33,7 @@ struct Shared {
     config: Arc<SessionConfig>,
     sealed: Option<Arc<Sealed>>,
     queues: Arc<Queues>,
+    endings: Endings,
     sweeping: tokio::sync::Mutex<()>,
 }
 
@@ -70,6 +72,7 @@ impl SessionManager {
             config,
             sealed,
             queues: Arc::default(),
+            endings: Endings::default(),
             sweeping: tokio::sync::Mutex::new(()),
         }))
     }
@@ -309,6 +312,10 @@ impl SessionManager {
         &self.0.queues
     }
 
+    pub(crate) fn endings(&self) -> &Endings {
+        &self.0.endings
+    }
+
     pub(crate) async fn load(
         &self,
         operation: &'static str,
@@ -327,7 +334,7 @@ impl SessionManager {
         deadline: &Deadline,
     ) -> Result<Written, Error> {
         let answer = deadline.bound_in_part(self.0.store.delete(id, only)).await;
-        match settle(operation, answer) {
+        let written = match settle(operation, answer) {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 match self.load(operation, id, deadline).await {
                     Ok(None) => Ok(Written::Done),
@@ -335,10 +342,13 @@ impl SessionManager {
                 }
             }
             answer => answer,
-        }
+        };
+        // Also of an error: it may have happened, and who waits for the end looks by itself.
+        self.0.endings.tell(id);
+        written
     }
 
-    async fn owned_by(
+    pub(crate) async fn owned_by(
         &self,
         operation: &'static str,
         owner: &Owner,

@@ -60,6 +60,7 @@ use crate::data::Data;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
 use crate::expiry::Expiry;
 use crate::id::{SessionId, Signed, Token};
+use crate::limit::Limit;
 use crate::manager::SessionManager;
 use crate::record::{Generation, Owner, Record, Version};
 use crate::sealing::{NotSealed, SealingKeys, TAG_BYTES, sealed_len};
@@ -70,7 +71,7 @@ impl SessionManager {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`]: the configuration has no `secret_key`.
+    /// [`ErrorKind::Invalid`]: the configuration has no `secret_key`, or an `owner_sessions_max`.
     pub fn sealed(config: SessionConfig) -> Result<Self, Error> {
         let Some(ring) = &config.options.secret_key else {
             return Err(Error::new(
@@ -78,6 +79,7 @@ impl SessionManager {
                 "sealed sessions need a secret_key: set one, the same on every node",
             ));
         };
+        Limit::refuse_sealed(&config)?;
         let sealed = Arc::new(Sealed {
             keys: SealingKeys::new(ring, CONTEXT, KEY_NAME_CONTEXT, config.cookie.name()),
             name_bytes: config.cookie.name().len(),

@@ -71,6 +71,10 @@ pub enum Step {
     SetTimeout(u64),
     /// `keep_expiry`.
     KeepExpiry,
+    /// `touch`.
+    Touch,
+    /// `ended`, with a look every so many seconds.
+    Ended(u64),
     /// Adds a message.
     Flash(String),
     /// The texts of all messages.
@@ -211,6 +215,8 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
         Step::Remember(seconds) => session.remember(Duration::from_secs(seconds))?,
         Step::SetTimeout(seconds) => session.set_timeout(Duration::from_secs(seconds))?,
         Step::KeepExpiry => session.keep_expiry(),
+        Step::Touch => session.touch().await?,
+        Step::Ended(seconds) => session.ended(Duration::from_secs(seconds)).await?,
         Step::Flash(text) => session.flash("note", text)?,
         Step::TakeFlashes => {
             let flashes = session.take_flashes().await?;
