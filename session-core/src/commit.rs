@@ -33,8 +33,11 @@ impl Session {
         E: From<Error>,
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
+        self.before_login(operation, Scope::Data).await?;
         let work = |draft: &mut Draft| work(draft).map_err(Failed::Theirs);
-        saving(self, self.run(operation, Scope::Data, work)).await
+        let answer = saving(self, self.run(operation, Scope::Data, work)).await?;
+        self.after_login(operation).await?;
+        Ok(answer)
     }
 
     /// What the end of a request has to do; `None` when nothing is left to be stored.
@@ -46,7 +49,7 @@ impl Session {
         let (done, due) = (state.done(Scope::Everything), state.due(Scope::Everything));
         let plan = plan(state.life.standing, done, due);
         let plan = plan.map_err(|no| refused(CONCLUDING, no))?;
-        if plan.write == Write::Nothing && !plan.delete {
+        if plan.write == Write::Nothing && !plan.delete && !self.owes_limit(&state.life) {
             state.conclude(plan.cookie);
             return Ok(None);
         }
@@ -55,19 +58,19 @@ impl Session {
 
     /// Carries out everything that was asked for.
     pub(crate) async fn conclude(&self, plan: Plan) -> Result<(), Error> {
+        self.before_login(CONCLUDING, Scope::Everything).await?;
         if plan.delete {
             self.delete_ended(CONCLUDING).await?;
         }
         match plan.write {
-            Write::Touch => self.touch(CONCLUDING, plan.cookie).await,
-            Write::Nothing => {
-                self.state().conclude(plan.cookie);
-                Ok(())
-            }
+            Write::Touch => self.note_access(CONCLUDING, plan.cookie).await?,
+            Write::Nothing => self.state().conclude(plan.cookie),
             Write::Create | Write::Update => {
-                self.run(CONCLUDING, Scope::Everything, |_| Ok(())).await
+                self.run(CONCLUDING, Scope::Everything, |_| Ok::<_, Error>(()))
+                    .await?;
             }
         }
+        self.after_login(CONCLUDING).await
     }
 
     /// Reads the record again and puts the changes made so far on it.
@@ -179,6 +182,10 @@ impl Session {
                     drop(state);
                     ticket.leave_with(&record);
                     self.tell_committed(&outcome, &record);
+                    if attempt.done.renewed || attempt.done.logged_in {
+                        // Who was let in under the secret before is so no longer.
+                        manager.endings().tell(&outcome.token.id());
+                    }
                     return match missed {
                         true => Err(head_sent(operation).into()),
                         false => Ok(answer),
@@ -341,7 +348,7 @@ impl Session {
         }
     }
 
-    async fn touch(&self, operation: &'static str, cookie: CookieMove) -> Result<(), Error> {
+    async fn note_access(&self, operation: &'static str, cookie: CookieMove) -> Result<(), Error> {
         let manager = &self.0.manager;
         let (found, keep_expiry) = {
             let state = self.state();

@@ -29,6 +29,7 @@ use crate::http::{
     CookieAttributes, CookiePolicy, IpNet, IpPrefix, Lifetime, SameSite, Transport, TrustedProxies,
 };
 use crate::keys::{KeyRing, TokenKeys};
+use crate::limit::{Limit, OnTooMany};
 use crate::operations::Draft;
 
 /// What a manager does, decided once: made by [`SessionConfig::builder`].
@@ -155,6 +156,7 @@ pub struct SessionConfigBuilder {
     pub(crate) on_expired: OnExpired,
     pub(crate) expired_message: Arc<str>,
     pub(crate) initializer: Option<Initializer>,
+    pub(crate) owner_sessions: Option<Limit>,
     pub(crate) max_size: usize,
     pub(crate) store_timeout: Duration,
     pub(crate) on_load_outage: OnOutage,
@@ -187,6 +189,7 @@ impl Default for SessionConfigBuilder {
             on_expired: OnExpired::default(),
             expired_message: "your session has expired, please sign in again".into(),
             initializer: None,
+            owner_sessions: None,
             max_size: 1024 * 1024,
             store_timeout: Duration::from_secs(2),
             on_load_outage: OnOutage::default(),
@@ -484,6 +487,41 @@ impl SessionConfigBuilder {
         self
     }
 
+    /// How many live sessions an owner may have at once, and what a login does that is one too
+    /// many.
+    ///
+    /// Counted when a login is committed, so a lower limit reaches an owner at their next login.
+    /// A login within a session that is the owner's already begins none. Expired and undecodable
+    /// sessions do not count. Sessions that a client keeps itself cannot be counted:
+    /// `SessionManager::sealed` refuses the option.
+    ///
+    /// ```
+    /// use session_core::{OnTooMany, SessionConfig};
+    ///
+    /// let config = SessionConfig::builder()
+    ///     .owner_sessions_max(3, OnTooMany::EndOldest)
+    ///     .build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// # Default
+    ///
+    /// No limit.
+    ///
+    /// # Cost
+    ///
+    /// At a login, and only there: one look at the owner's index and one load for each of their
+    /// sessions, with [`OnTooMany::Refuse`] both twice.
+    ///
+    /// # Source
+    ///
+    /// NIST SP 800-53, AC-10 "Concurrent Session Control".
+    #[must_use]
+    pub fn owner_sessions_max(mut self, most: usize, then: OnTooMany) -> Self {
+        self.owner_sessions = Some(Limit { most, then });
+        self
+    }
+
     /// Fills each new session; its values do not count as stored until something else is.
     ///
     /// # Errors
@@ -565,14 +603,17 @@ impl SessionConfigBuilder {
     ///
     /// [`ErrorKind::Invalid`], with what to change: a cookie that browsers would drop, a
     /// time-out of zero, an absolute time-out below the idle one, a touch interval not below
-    /// the time-out, renewals more frequent than the grace, an unusable header name, a cap on creation that lets
-    /// nobody in.
+    /// the time-out, renewals more frequent than the grace, an unusable header name, a cap on
+    /// creation that lets nobody in, a limit of zero sessions.
     pub fn build(self) -> Result<SessionConfig, Error> {
         let cookie = CookiePolicy::new(self.cookie.clone())
             .map_err(|source| invalid(source.to_string()).caused_by(source))?;
         let transport = self.transport.checked()?;
         self.check_times()?;
         let creation_cap = self.checked_creation_cap()?;
+        if let Some(limit) = &self.owner_sessions {
+            limit.check()?;
+        }
         if transport.is_cookie() {
             for warning in cookie.warnings() {
                 tracing::warn!(target: "session", cookie = cookie.name(), "{warning}");

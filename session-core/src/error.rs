@@ -22,6 +22,8 @@ pub enum ErrorKind {
     /// The session ended, or its secret was replaced, while the request was running: nothing
     /// was stored. HTTP 409.
     Gone,
+    /// The login would give its owner more sessions than `owner_sessions_max`. HTTP 409.
+    TooManySessions,
     /// A new cookie would be needed, but the response head has left. HTTP 500.
     HeadSent,
     /// The session had expired and the configuration asks for 401.

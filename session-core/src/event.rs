@@ -53,8 +53,8 @@
 //! | `logged_out` | | info |
 //! | `destroyed` | | debug |
 //! | `expired` | | debug |
-//! | `revoked` | `id`, `owned`, `owner` | info |
-//! | `rejected` | `foreign`, `unknown`, `wrong_secret`, `superseded`, `wrong_address`, `creation_cap` | debug |
+//! | `revoked` | `id`, `owned`, `owner`, `all`, `limit` | info |
+//! | `rejected` | `foreign`, `unknown`, `wrong_secret`, `superseded`, `wrong_address`, `creation_cap`, `owner_limit` | debug |
 //! | `rejected` | `second_live`, `gone` | warn |
 //! | `rejected` | `corrupt` | error |
 
@@ -139,8 +139,14 @@ pub enum Revocation {
     Id,
     /// [`SessionManager::revoke_owned`], as one of its owner's.
     Owned,
-    /// [`SessionManager::revoke_owner`], with all of its owner's.
+    /// [`SessionManager::revoke_owner`], with all of its owner's. Of sealed sessions one event
+    /// without an id speaks for all.
     Owner,
+    /// [`SessionManager::revoke_all`], with all of the store.
+    All,
+    /// A login of its owner's, which then had more than `owner_sessions_max`; or its own login, of
+    /// several at once that were refused.
+    Limit,
 }
 
 /// Why something was refused.
@@ -163,6 +169,8 @@ pub enum Rejection {
     SecondLive,
     /// A session that would be one too many of its client's address.
     CreationCap,
+    /// A login that would be one too many of its owner's.
+    OwnerLimit,
     /// A save to a session that has ended or whose secret was replaced.
     Gone,
 }
@@ -192,6 +200,8 @@ impl EventKind {
             Self::Revoked(Revocation::Id) => "id",
             Self::Revoked(Revocation::Owned) => "owned",
             Self::Revoked(Revocation::Owner) => "owner",
+            Self::Revoked(Revocation::All) => "all",
+            Self::Revoked(Revocation::Limit) => "limit",
             Self::Rejected(why) => why.name(),
             _ => "",
         }
@@ -211,6 +221,7 @@ impl Rejection {
             Self::Corrupt => "corrupt",
             Self::SecondLive => "second_live",
             Self::CreationCap => "creation_cap",
+            Self::OwnerLimit => "owner_limit",
             Self::Gone => "gone",
         }
     }
@@ -296,6 +307,9 @@ fn trace(event: &Event, error: Option<&str>) {
         EventKind::Rejected(Rejection::CreationCap) => {
             trace!(debug, "too many new sessions from this address");
         }
+        EventKind::Rejected(Rejection::OwnerLimit) => {
+            trace!(debug, "the owner has as many sessions as are allowed");
+        }
         // A flood of wrong tokens must not become a flood of lines.
         EventKind::Rejected(_) => trace!(debug, "not let in"),
     }
@@ -371,6 +385,7 @@ impl Session {
         let rejection = match error.kind() {
             ErrorKind::Gone => Rejection::Gone,
             ErrorKind::TooMany => Rejection::CreationCap,
+            ErrorKind::TooManySessions => Rejection::OwnerLimit,
             _ => return false,
         };
         let (id, owner) = {

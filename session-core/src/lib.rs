@@ -48,6 +48,8 @@ mod serialize;
 mod attempt;
 mod commit;
 mod doubt;
+mod limit;
+mod long_lived;
 mod pending;
 mod plan;
 
@@ -82,6 +84,7 @@ mod sealed;
 mod sealing;
 
 // What an application makes.
+mod admin;
 mod config;
 mod manager;
 mod settings;
@@ -89,6 +92,7 @@ mod sweeper;
 
 mod clock;
 mod deadline;
+mod endings;
 mod error;
 mod queue;
 mod unread;
@@ -108,6 +112,7 @@ pub use flash::{Flash, FlashQueue};
 pub use id::{BadToken, Digest, IdText, Secret, SessionId, Signed, Token};
 pub use key::{IntoKey, Key};
 pub use keys::{KeyRing, TokenKeys};
+pub use limit::OnTooMany;
 pub use manager::{SessionInfo, SessionManager};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use operations::Draft;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::deadline::Deadline;
+use crate::endings::Endings;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
 use crate::event::{EventKind, Revocation};
 use crate::id::{SessionId, Token};
@@ -33,6 +34,7 @@ struct Shared {
     config: Arc<SessionConfig>,
     sealed: Option<Arc<Sealed>>,
     queues: Arc<Queues>,
+    endings: Endings,
     sweeping: tokio::sync::Mutex<()>,
 }
 
@@ -71,6 +73,7 @@ impl SessionManager {
             config,
             sealed,
             queues: Arc::default(),
+            endings: Endings::default(),
             sweeping: tokio::sync::Mutex::new(()),
         }))
     }
@@ -171,7 +174,9 @@ impl SessionManager {
     ) -> Result<bool, Error> {
         const OPERATION: &str = "revoking an owner's session";
         if let Some(sealed) = self.sealed_by() {
-            return sealed.revoke_owned(owner, id).await.map(|()| true);
+            sealed.revoke_owned(owner, id).await?;
+            self.tell(EventKind::Revoked(by), Some(*id), Some(owner), None);
+            return Ok(true);
         }
         let deadline = self.deadline();
         for _ in 0..REVOKE_TRIES_MAX {
@@ -217,7 +222,11 @@ impl SessionManager {
     ) -> Result<u64, Error> {
         const OPERATION: &str = "signing an owner out everywhere";
         if let Some(sealed) = self.sealed_by() {
-            return sealed.revoke_owner(owner, except).await.map(|()| 1);
+            sealed.revoke_owner(owner, except).await?;
+            // Which sessions these were is not known: one event speaks for all.
+            let kind = EventKind::Revoked(Revocation::Owner);
+            self.tell(kind, None, Some(owner), None);
+            return Ok(1);
         }
         let mut ended = 0;
         for _ in 0..REVOKE_TRIES_MAX {
@@ -330,6 +339,14 @@ impl SessionManager {
         &self.0.queues
     }
 
+    pub(crate) fn endings(&self) -> &Endings {
+        match self.sealed_by() {
+            // The manager of one exchange is not where others wait.
+            Some(sealed) => sealed.endings(),
+            None => &self.0.endings,
+        }
+    }
+
     pub(crate) async fn load(
         &self,
         operation: &'static str,
@@ -348,7 +365,7 @@ impl SessionManager {
         deadline: &Deadline,
     ) -> Result<Written, Error> {
         let answer = deadline.bound_in_part(self.0.store.delete(id, only)).await;
-        match settle(operation, answer) {
+        let written = match settle(operation, answer) {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 match self.load(operation, id, deadline).await {
                     Ok(None) => Ok(Written::Done),
@@ -356,10 +373,13 @@ impl SessionManager {
                 }
             }
             answer => answer,
-        }
+        };
+        // Also of an error: it may have happened, and who waits for the end looks by itself.
+        self.endings().tell(id);
+        written
     }
 
-    async fn owned_by(
+    pub(crate) async fn owned_by(
         &self,
         operation: &'static str,
         owner: &Owner,

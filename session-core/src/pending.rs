@@ -58,6 +58,7 @@ impl Session {
                 format!("{OPERATION} failed: its client keeps it, so no transaction can"),
             ));
         }
+        self.before_login(OPERATION, Scope::Data).await?;
         let deadline = &manager.deadline();
         let id = self.state().life.identity(OPERATION)?.id();
         let turn = manager.queues().enter(id, deadline).await;

@@ -269,7 +269,6 @@ impl Revocations {
             Ok(())
         })
         .await?;
-        tracing::info!(target: "session", session = %id, "revoked");
         Ok(())
     }
 

@@ -75,9 +75,11 @@ use crate::clock::{Timestamp, millis};
 use crate::config::SessionConfig;
 use crate::data::Data;
 use crate::deadline::Deadline;
+use crate::endings::Endings;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
 use crate::expiry::Expiry;
 use crate::id::{SessionId, Signed, Token};
+use crate::limit::Limit;
 use crate::manager::SessionManager;
 use crate::record::{Generation, Owner, Record, Version};
 use crate::revocations::{self, Revocations};
@@ -92,7 +94,7 @@ impl SessionManager {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`]: the configuration has no `secret_key`.
+    /// [`ErrorKind::Invalid`]: the configuration has no `secret_key`, or an `owner_sessions_max`.
     pub fn sealed(config: SessionConfig) -> Result<Self, Error> {
         Self::sealed_by_keys(config, None)
     }
@@ -108,12 +110,14 @@ impl SessionManager {
                 "sealed sessions need a secret_key: set one, the same on every node",
             ));
         };
+        Limit::refuse_sealed(&config)?;
         let nowhere = Nowhere {
             revocations: revocations.clone(),
         };
         let sealed = Arc::new(Sealed {
             keys: SealingKeys::new(ring, CONTEXT, KEY_NAME_CONTEXT, config.cookie.name()),
             name_bytes: config.cookie.name().len(),
+            endings: Endings::default(),
             revocations: revocations
                 .map(|store| Revocations::new(store, ring, Arc::clone(&config))),
         });
@@ -142,10 +146,16 @@ impl SessionManager {
 pub(crate) struct Sealed {
     keys: SealingKeys,
     name_bytes: usize,
+    /// Who waits for the end of a session, whichever exchange it came with.
+    endings: Endings,
     revocations: Option<Revocations>,
 }
 
 impl Sealed {
+    pub(crate) fn endings(&self) -> &Endings {
+        &self.endings
+    }
+
     /// The cookie's value for a session.
     pub(crate) fn seal(&self, token: &Token, record: &Record) -> Result<String, Error> {
         let text = self.keys.seal(BOUND, inside(token, record));
@@ -251,9 +261,11 @@ impl Sealed {
 
     pub(crate) async fn revoke_owned(&self, owner: &Owner, id: &SessionId) -> Result<(), Error> {
         match &self.revocations {
-            Some(revocations) => revocations.revoke_owned(owner, id).await,
-            None => Err(no_revocations("revoking an owner's session")),
+            Some(revocations) => revocations.revoke_owned(owner, id).await?,
+            None => return Err(no_revocations("revoking an owner's session")),
         }
+        self.endings.tell(id);
+        Ok(())
     }
 
     pub(crate) async fn revoke_owner(
@@ -262,9 +274,11 @@ impl Sealed {
         except: Option<&SessionId>,
     ) -> Result<(), Error> {
         match &self.revocations {
-            Some(revocations) => revocations.revoke_owner(owner, except).await,
-            None => Err(no_revocations("signing an owner out everywhere")),
+            Some(revocations) => revocations.revoke_owner(owner, except).await?,
+            None => return Err(no_revocations("signing an owner out everywhere")),
         }
+        self.endings.tell_all();
+        Ok(())
     }
 
     /// Refuses what would not fit into the cookie, before it counts as saved.

@@ -178,6 +178,9 @@ impl SessionConfigBuilder {
         creation_cap: CAP = "none",
             "how many sessions one client address may begin in a while",
             |builder, cap| builder.creation_cap = cap;
+        owner_sessions_max: LIMIT = "none",
+            "how many sessions an owner may have, and what the next login does",
+            |builder, limit| builder.owner_sessions = limit;
     };
 
     /// Sets the options among `pairs` whose key begins with `prefix`.

@@ -51,6 +51,7 @@ fn options(builder: &SessionConfigBuilder) -> Vec<(&'static str, String)> {
         save_on_server_error,
         clear_site_data,
         creation_cap,
+        owner_sessions "owner_sessions_max",
     } cookie: _, initializer: _, clock: _, on_event: _, = builder);
     [cookie, others].concat()
 }
@@ -92,6 +93,11 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("save_on_server_error", "yes", "true"),
     ("clear_site_data", "true", "true"),
     ("creation_cap", "20 / 1m", "Some((20, 60s))"),
+    (
+        "owner_sessions_max",
+        "5: End-Oldest",
+        "Some(Limit { most: 5, then: EndOldest })",
+    ),
 ];
 
 fn set(

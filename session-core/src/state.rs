@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Facts;
 use crate::id::Token;
+use crate::limit::SignedIn;
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{CookieMove, Done, Due, Standing};
@@ -49,6 +50,8 @@ pub(crate) struct Life {
     pub(crate) due: Due,
     pub(crate) renew: bool,
     pub(crate) login: Option<Login>,
+    /// A committed login that the limit of its owner's sessions has not seen.
+    pub(crate) signed_in: Option<SignedIn>,
     pub(crate) limits: Option<Limits>,
     /// Writes whose outcome is unknown (rule C5).
     pub(crate) doubts: Doubts,
@@ -267,6 +270,7 @@ impl Life {
             due: Due::default(),
             renew: false,
             login: None,
+            signed_in: None,
             limits: None,
             doubts: Doubts::default(),
             refusal_told: false,
@@ -321,8 +325,11 @@ impl Life {
     }
 
     fn committed(&mut self, record: Record, outcome: &Outcome) {
-        if outcome.scope == Scope::Everything {
-            self.login = None;
+        if outcome.scope == Scope::Everything
+            && let Some(login) = self.login.take()
+            && record.owner.as_ref() == Some(&login.owner)
+        {
+            self.signed_in = Some(SignedIn::over(self.base.as_ref(), login.owner));
         }
         let (data, own) = (record.data.clone(), record.own.clone());
         self.draft.committed(outcome.operations, data, own);

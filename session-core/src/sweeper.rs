@@ -124,7 +124,7 @@ async fn run(
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Four to six fifths of `every`.
-fn with_jitter(every: Duration) -> Duration {
+pub(crate) fn with_jitter(every: Duration) -> Duration {
     let fifth = every / 5;
     let spread = u64::try_from((fifth * 2).as_nanos()).unwrap_or(u64::MAX);
     let random = fresh_nonce().unwrap_or(0) % spread.max(1);

@@ -1,5 +1,7 @@
 //! Sessions that outlive the response head: streaming bodies and upgraded connections.
 
+use std::time::Duration;
+
 use actix_web::body::{BodyStream, MessageBody};
 use actix_web::test::init_service;
 use actix_web::web::{Bytes, Payload, get, resource, to};
@@ -8,6 +10,7 @@ use futures_util::{SinkExt, StreamExt, stream};
 use session_actix::{Error, Session, SessionLayer};
 use session_core::conformance::Counts;
 use session_core::conformance::http::{Probe, Step};
+use session_core::{SessionConfig, SessionManager};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -193,4 +196,96 @@ async fn t7_a_stream_over_a_connection_tells_what_others_store_meanwhile() {
         assert_eq!(connection.chunk().await, sum);
     }
     assert_eq!(connection.call(&cookie, &[n()]).await.body, "[4]");
+}
+
+/// Answers what it is sent on the upgraded connection until its session ends, and says so.
+fn guarded(session: Session, asked: Payload, every: Duration) -> HttpResponse {
+    let answers = stream::unfold(Some((session, asked)), move |state| async move {
+        let (session, mut asked) = state?;
+        tokio::select! {
+            ended = session.ended(every) => Some((ended.map(|()| "signed out\n".into()), None)),
+            next = asked.next() => {
+                next?.ok()?;
+                let touched = session.touch().await;
+                Some((touched.map(|()| Bytes::from("here\n")), Some((session, asked))))
+            }
+        }
+    });
+    HttpResponse::SwitchingProtocols()
+        .upgrade("websocket")
+        .streaming(Box::pin(answers.map(|answer| answer.map_err(Error::from))))
+}
+
+/// Two events: that it has begun, and that the session has ended.
+fn events(session: Session, every: Duration) -> HttpResponse {
+    let begun = stream::once(async { Ok(Bytes::from("data: begun\n\n")) });
+    let ended = stream::once(async move {
+        session.ended(every).await?;
+        Ok::<_, Error>(Bytes::from("data: signed out\n\n"))
+    });
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .streaming(Box::pin(begun.chain(ended)))
+}
+
+/// Who revokes, and how often the handler looks: never in time, where it must be told.
+fn revokers() -> [(SessionManager, SessionManager, Duration); 2] {
+    let (spy, manager) = world();
+    let config: SessionConfig = manager.config().clone();
+    let elsewhere = SessionManager::new(spy, config);
+    let (_, alone) = world();
+    [
+        (alone.clone(), alone, Duration::from_secs(86_400)),
+        (manager, elsewhere, Duration::ZERO),
+    ]
+}
+
+async fn revoke_the_only_one(manager: &SessionManager) {
+    let ids = manager.scan(Default::default(), 9).await.unwrap().ids;
+    assert!(manager.revoke(&ids[0]).await.unwrap());
+    assert_eq!(ids.len(), 1);
+}
+
+#[tokio::test]
+async fn t7_what_outlives_its_response_ends_with_its_session_revoked_here_or_elsewhere() {
+    for (manager, revoker, every) in revokers() {
+        let probe = Probe::new(manager);
+        let server = serve!(move || {
+            let layer = SessionLayer::new(probe.manager().clone());
+            let socket = move |session, asked| async move { guarded(session, asked, every) };
+            let socket = resource("/socket")
+                .wrap(layer.clone())
+                .route(get().to(socket));
+            let events = move |session| async move { events(session, every) };
+            let events = resource("/events").wrap(layer).route(get().to(events));
+            App::new()
+                .service(socket)
+                .service(events)
+                .configure(probe_app::routes(probe.clone()))
+        });
+        let mut other = server.connect().await;
+        let cookie = other.call("", &[seen()]).await.cookie();
+        let mut socket = server.connect().await;
+        let request = format!(
+            "GET /socket HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+             cookie: {cookie}\r\n\r\n"
+        );
+        socket.write(request).await;
+        assert_eq!(socket.head().await.status, 101);
+        for _ in 0..2 {
+            socket.write("hello\n").await;
+            assert_eq!(socket.line().await, "here");
+        }
+        let mut events = server.connect().await;
+        let request = format!("GET /events HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+        events.write(request).await;
+        assert_eq!(events.head().await.status, 200);
+        assert_eq!(events.chunk().await, "data: begun\n\n");
+        revoke_the_only_one(&revoker).await;
+        assert_eq!(socket.line().await, "signed out");
+        assert_eq!(socket.rest().await, b"");
+        assert_eq!(events.chunk().await, "data: signed out\n\n");
+        assert_eq!(events.chunk().await, "");
+        assert_eq!(other.call(&cookie, &[Step::Keys]).await.body, "[[]]");
+    }
 }

@@ -61,12 +61,15 @@
 //! expire in an hour, never, or a second ago. The last must still be there in a store whose
 //! backend expires records by itself, because it waits `clock_skew` longer (rule E3).
 
+pub mod admin;
 pub mod concurrency;
 pub mod create;
 pub mod delete;
+pub mod devices;
 mod gate;
 pub mod history;
 pub mod http;
+pub mod limits;
 pub mod load;
 pub mod owned_by;
 pub mod ping;

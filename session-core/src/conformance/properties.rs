@@ -4,7 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 
 use super::{
-    Harness, concurrency, create, delete, history, load, owned_by, ping, scan, sweep, touch, update,
+    Harness, admin, concurrency, create, delete, devices, history, limits, load, owned_by, ping,
+    scan, sweep, touch, update,
 };
 
 /// A property of stores, by name.
@@ -181,6 +182,17 @@ macro_rules! __conformance_properties {
             concurrency: a_dropped_update_has_happened_wholly_or_not_at_all;
             concurrency: a_dropped_touch_has_happened_wholly_or_not_at_all;
             concurrency: a_dropped_delete_has_happened_wholly_or_not_at_all;
+            devices: a_device_list_says_all_about_each_session;
+            devices: one_all_others_and_all_sessions_of_an_owner_are_ended;
+            limits: of_too_many_sessions_those_used_longest_ago_end;
+            limits: a_login_too_many_is_refused_and_changes_nothing;
+            limits: logins_at_once_leave_at_most_the_limit;
+            limits: logins_at_once_through_two_openings_leave_at_most_the_limit needs reopen;
+            admin: an_opened_session_is_changed_beside_its_client;
+            admin: every_session_is_ended;
+            admin: every_unreadable_session_is_ended needs plant;
+            admin: ending_every_session_beside_logins_comes_to_an_end;
+            admin: an_outage_never_ends_every_session needs break_backend;
             history: histories_have_an_order;
             history: histories_through_two_openings_have_an_order needs reopen;
             history: histories_over_a_bad_wire_have_an_order;

@@ -66,6 +66,10 @@ impl Error {
             ErrorKind::Gone => {
                 Reply::text(409, "the session has ended meanwhile, nothing was changed")
             }
+            ErrorKind::TooManySessions => Reply::text(
+                409,
+                "you are signed in in too many places: please sign out in one of them first",
+            ),
             ErrorKind::Csrf => Reply::text(
                 403,
                 "the request was refused: its CSRF token is missing or wrong",
@@ -102,6 +106,7 @@ mod tests {
             (ErrorKind::NewerFormat, 503),
             (ErrorKind::TooLarge, 413),
             (ErrorKind::Gone, 409),
+            (ErrorKind::TooManySessions, 409),
             (ErrorKind::Csrf, 403),
             (ErrorKind::TooMany, 429),
             (ErrorKind::HeadSent, 500),

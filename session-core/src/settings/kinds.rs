@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::{OnCorrupt, OnExpired, OnGone, OnOutage};
 use crate::http::{IpNet, IpPrefix, Lifetime, SameSite, Transport};
 use crate::keys::KeyRing;
+use crate::limit::{Limit, OnTooMany};
 
 /// A kind of value: what to write, and how it is read.
 pub(super) struct Kind<T> {
@@ -148,6 +149,22 @@ pub(super) const CAP: Kind<Option<(u32, Duration)>> =
             Ok((count, duration(per.trim())?))
         })
     });
+
+pub(super) const LIMIT: Kind<Option<Limit>> = Kind::new(
+    "a number and end-oldest or refuse, such as 5:end-oldest, or none",
+    |value| {
+        unless("none", value, |value| {
+            let (most, then) = value.split_once(':').ok_or(Unfit::Form)?;
+            let most = most.trim().parse().map_err(|_| Unfit::Form)?;
+            let words = [
+                ("end_oldest", OnTooMany::EndOldest),
+                ("refuse", OnTooMany::Refuse),
+            ];
+            let then = one_of(then.trim(), &words)?;
+            Ok(Limit { most, then })
+        })
+    },
+);
 
 pub(super) const NETS: Kind<Vec<IpNet>> = Kind::new(
     "addresses or blocks such as 10.0.0.0/8, separated by commas, or none",

@@ -34,7 +34,7 @@ mod event;
 mod model;
 mod order;
 mod promises;
-mod request;
+pub(super) mod request;
 mod stage;
 mod wire;
 mod witness;

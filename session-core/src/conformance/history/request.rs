@@ -9,20 +9,23 @@ use crate::manager::SessionManager;
 use crate::session::Session;
 
 /// A request whose handler is at work.
-pub(super) struct Request {
+pub(in crate::conformance) struct Request {
     exchange: Exchange,
-    pub(super) session: Session,
+    pub(in crate::conformance) session: Session,
 }
 
 impl Request {
-    pub(super) async fn begin(manager: &SessionManager, cookie: &str) -> Result<Self, Error> {
+    pub(in crate::conformance) async fn begin(
+        manager: &SessionManager,
+        cookie: &str,
+    ) -> Result<Self, Error> {
         let exchange = Exchange::begin(manager, "POST");
         let session = exchange.session(&Head(cookie)).await?;
         Ok(Self { exchange, session })
     }
 
     /// Answers 200; the cookie that the answer sets, or why another answer was given.
-    pub(super) async fn finish(self) -> Result<Option<String>, ErrorKind> {
+    pub(in crate::conformance) async fn finish(self) -> Result<Option<String>, ErrorKind> {
         let finished = match self.exchange.finish(200) {
             Finish::Done(finished) => finished,
             Finish::Pending(pending) => pending.complete().await,
@@ -40,7 +43,7 @@ impl Request {
 }
 
 /// The text of a cookie with this token.
-pub(super) fn cookie(token: &str) -> String {
+pub(in crate::conformance) fn cookie(token: &str) -> String {
     format!("__Host-sid={token}")
 }
 

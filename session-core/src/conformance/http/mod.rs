@@ -403,6 +403,43 @@ suite! {
         o2_a_damaged_record_is_ended_only_by_its_owner
         o2_what_cannot_be_ended_keeps_no_other_alive
     }
+    limits {
+        o3_without_a_limit_nothing_is_counted
+        o3_a_login_too_many_ends_the_session_used_longest_ago
+        o3_a_lower_limit_reaches_an_owner_at_the_next_login
+        o3_a_login_too_many_is_refused_and_changes_nothing
+        o3_a_login_in_the_owners_own_session_begins_none
+        o3_what_is_expired_damaged_or_anothers_does_not_count
+        o3_what_cannot_be_ended_is_told_and_tried_again
+        o3_what_cannot_be_ended_keeps_no_other_alive
+        o3_a_save_that_commits_a_login_is_counted
+        o3_a_login_that_lost_a_race_is_withdrawn
+        o3_a_login_that_cannot_be_counted_is_503
+        o3_logins_at_once_leave_at_most_the_limit
+    }
+    long_lived {
+        t7_an_end_in_this_process_is_told_at_once
+        t7_an_end_elsewhere_is_found_at_the_next_look
+        t7_an_expired_session_has_ended
+        t7_looking_extends_no_life
+        t7_a_look_that_fails_is_an_error
+        t7_a_handles_own_login_does_not_end_it
+        t7_a_logout_taken_back_ends_nothing
+        t7_what_has_not_begun_is_waited_for_until_the_head
+        t7_a_touch_keeps_the_session_of_an_open_socket_alive
+        t7_a_touch_brings_nothing_back
+    }
+    admin {
+        c1_an_administrator_and_the_client_lose_nothing_to_each_other
+        t4_an_administrators_handle_is_no_access
+        c3_an_administrators_handle_brings_nothing_back
+        t7_no_cookie_comes_of_an_administrators_handle
+        e2_what_is_absent_or_expired_is_not_opened
+        a1_a_session_that_is_bound_to_an_address_can_be_administered
+        o2_revoke_all_ends_every_session
+        o2_revoke_all_spares_what_begins_after_it_and_comes_to_an_end
+        o2_a_revoke_all_that_failed_says_so
+    }
     kinds {
         h3_each_kind_of_session_sets_its_own_cookie
         h4_what_two_kinds_say_of_caches_is_said_once

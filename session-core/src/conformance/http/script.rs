@@ -81,6 +81,10 @@ pub enum Step {
     SetTimeout(u64),
     /// `keep_expiry`.
     KeepExpiry,
+    /// `touch`.
+    Touch,
+    /// `ended`, with a look every so many seconds.
+    Ended(u64),
     /// Adds a message of the category `note`.
     Flash(String),
     /// Adds a message of this category.
@@ -241,6 +245,8 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
         Step::Remember(seconds) => session.remember(Duration::from_secs(seconds))?,
         Step::SetTimeout(seconds) => session.set_timeout(Duration::from_secs(seconds))?,
         Step::KeepExpiry => session.keep_expiry(),
+        Step::Touch => session.touch().await?,
+        Step::Ended(seconds) => session.ended(Duration::from_secs(seconds)).await?,
         Step::Flash(text) => session.flash("note", text)?,
         Step::FlashAs(category, text) => session.flash(category, text)?,
         Step::FlashOnce(text) => session.flash_once("note", text)?,

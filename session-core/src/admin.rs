@@ -1,0 +1,183 @@
+//! Sessions from outside of a request: an admin page's, a job's.
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind};
+use crate::event::{EventKind, Revocation};
+use crate::id::{Secret, SessionId, Token};
+use crate::manager::{SessionInfo, SessionManager};
+use crate::operations::Draft;
+use crate::plan::{Standing, is_expired};
+use crate::record::Record;
+use crate::session::{Session, Visitor};
+use crate::state::{Life, State};
+use crate::store::{Cursor, Only, Written};
+
+impl SessionManager {
+    /// A handle on the live session `id`, for code that runs outside of a request; `None` if there
+    /// is none, or it has expired.
+    ///
+    /// The handle reads, and writes with [`transact`](Session::transact),
+    /// [`save`](Session::save) and [`reload`](Session::reload) under the same rules as a
+    /// request's: nothing is lost to requests that run meanwhile, and nothing brings a session
+    /// back. It acts on the session as it was opened: after a `login` or `renew` of the client it
+    /// gets [`Gone`](ErrorKind::Gone); open it again. It does not count as use: the session
+    /// expires as if it had not been there, unless [`touch`](Session::touch) is called.
+    ///
+    /// No cookie comes of it, so what needs one ([`renew`](Session::renew),
+    /// [`login`](Session::login), [`logout`](Session::logout), [`destroy`](Session::destroy)) makes
+    /// the next save [`HeadSent`](ErrorKind::HeadSent). To end the session, call
+    /// [`revoke`](Self::revoke).
+    ///
+    /// ```
+    /// use session_core::{Error, SessionId, SessionManager};
+    ///
+    /// async fn grant(sessions: &SessionManager, id: &SessionId) -> Result<bool, Error> {
+    ///     let Some(session) = sessions.open(id).await? else {
+    ///         return Ok(false);
+    ///     };
+    ///     session.transact(|draft| draft.insert("plan", "gold")).await?;
+    ///     Ok(true)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]. [`ErrorKind::Corrupt`], [`ErrorKind::NewerFormat`]: there is a
+    /// record and it cannot be read. [`ErrorKind::Unsupported`]: the sessions are sealed in their
+    /// cookies.
+    pub async fn open(&self, id: &SessionId) -> Result<Option<Session>, Error> {
+        let Some(record) = self.live("opening a session", id).await? else {
+            return Ok(None);
+        };
+        let visitor = Visitor {
+            // Whoever administers a session need not come from where it is bound to.
+            address: record.address,
+            agent: record.agent.clone(),
+        };
+        let mut life = Life::new(0, Draft::new(record.data.clone(), record.own.clone()));
+        life.standing = Standing::Live;
+        // A secret that opens nothing, and that nobody can guess: a CSRF seed may follow from it.
+        life.token = Some(Token::new(*id, Secret::random()?));
+        life.base = Some(record);
+        let mut state = State::new(life, false);
+        state.head_sent = true;
+        state.keep_expiry = true;
+        Ok(Some(Session::new(self.clone(), visitor, state)))
+    }
+
+    /// What a device list shows of the live session `id`; `None` if there is none, or it has
+    /// expired.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub async fn find(&self, id: &SessionId) -> Result<Option<SessionInfo>, Error> {
+        let record = self.live("looking a session up", id).await?;
+        Ok(record.map(|record| SessionInfo::of(*id, &record)))
+    }
+
+    /// Ends every session of the store, whoever's it is; returns how many ended.
+    ///
+    /// For when a secret key or a backup has leaked, or the meaning of what is stored changes.
+    /// Every session that began before the call ends, undecodable records included. It scans the
+    /// store in batches and looks once more when it is through; sessions that begin meanwhile
+    /// may end or stay.
+    ///
+    /// The store holds nothing but sessions of this application, or they end too: give two
+    /// applications that share a backend a prefix, table or directory each.
+    ///
+    /// ```
+    /// # use session_core::{Error, SessionManager};
+    /// async fn sign_everybody_out(sessions: &SessionManager) -> Result<(), Error> {
+    ///     let ended = sessions.revoke_all().await?;
+    ///     println!("{ended} sessions ended");
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: some sessions may remain; call again. What cannot be ended keeps
+    /// no other alive, unless the store fails ten times.
+    /// [`ErrorKind::Contended`]: sessions from before the call kept turning up.
+    /// [`ErrorKind::Unsupported`]: the sessions are sealed in their cookies; take their key out of
+    /// the ring.
+    ///
+    /// # Cost
+    ///
+    /// One deletion a session, two scans, and a load of each session that begins meanwhile.
+    pub async fn revoke_all(&self) -> Result<u64, Error> {
+        const OPERATION: &str = "revoking every session";
+        // What a node whose clock is behind begins meanwhile must not look like something missed.
+        let before = self.now().before(self.config().options.clock_skew);
+        let (mut ended, mut failures) = (0, Vec::new());
+        for pass in 0..PASSES_MAX {
+            let mut found = false;
+            let mut cursor = Some(Cursor::start());
+            while let Some(at) = cursor {
+                let page = self.scan(at, BATCH).await?;
+                for id in page.ids {
+                    // The first time, all there is: a scan lists whatever is there throughout.
+                    let ends = pass == 0 || self.is_from_before(OPERATION, &id, before).await?;
+                    if !ends {
+                        continue;
+                    }
+                    let deadline = &self.deadline();
+                    match self.delete(OPERATION, &id, Only::Any, deadline).await {
+                        Ok(Written::Done) => {
+                            let kind = EventKind::Revoked(Revocation::All);
+                            self.tell(kind, Some(id), None, None);
+                            ended += 1;
+                            found = true;
+                        }
+                        Ok(_) => {}
+                        Err(error) => failures.push(error),
+                    }
+                    if failures.len() >= FAILURES_MAX {
+                        break;
+                    }
+                }
+                cursor = page.next.filter(|_| failures.len() < FAILURES_MAX);
+                tokio::task::yield_now().await;
+            }
+            if let Some(error) = failures.pop() {
+                return Err(error);
+            }
+            if !found {
+                return Ok(ended);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Contended,
+            format!("{OPERATION} failed: sessions from before kept turning up"),
+        ))
+    }
+
+    /// Whether what is under `id` began at or before `before`, or cannot be read.
+    async fn is_from_before(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        before: Timestamp,
+    ) -> Result<bool, Error> {
+        match self.load(operation, id, &self.deadline()).await {
+            Ok(record) => Ok(record.is_some_and(|record| record.created_at <= before)),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NewerFormat) => {
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn live(&self, operation: &'static str, id: &SessionId) -> Result<Option<Record>, Error> {
+        let record = self.load(operation, id, &self.deadline()).await?;
+        Ok(record.filter(|record| !is_expired(record, self.now(), self.config())))
+    }
+}
+
+/// Ids listed by one call to the store.
+const BATCH: usize = 1_000;
+/// How often the store is scanned before it counts as one that never empties.
+const PASSES_MAX: usize = 100;
+/// So many deletions may fail before the store counts as down.
+const FAILURES_MAX: usize = 10;
