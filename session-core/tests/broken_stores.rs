@@ -84,6 +84,10 @@ const IN_MEMORY: &[(Fault, &[&str])] = &[
         &[
             "a_deleted_record_is_gone",
             "an_administrator_deletes_any_record",
+            "one_all_others_and_all_sessions_of_an_owner_are_ended",
+            "of_too_many_sessions_those_used_longest_ago_end",
+            "logins_at_once_leave_at_most_the_limit",
+            "every_session_is_ended",
         ],
     ),
     (F::DeleteRemovesTwo, &["a_delete_leaves_the_neighbours"]),
@@ -269,7 +273,10 @@ const IN_A_BACKEND: &[(Fault, &[&str])] = &[
     ),
     (
         F::DeleteCannotRemoveUnreadable,
-        &["an_unreadable_record_can_be_deleted"],
+        &[
+            "an_unreadable_record_can_be_deleted",
+            "every_unreadable_session_is_ended",
+        ],
     ),
     (
         F::NewerFormatIsCorrupt,
@@ -298,6 +305,7 @@ const IN_A_BACKEND: &[(Fault, &[&str])] = &[
             "a_created_record_is_seen_by_a_second_opening",
             "the_owner_index_is_seen_by_a_second_opening",
             "of_creates_through_two_openings_exactly_one_wins",
+            "logins_at_once_through_two_openings_leave_at_most_the_limit",
         ],
     ),
     (

@@ -106,7 +106,7 @@ pub async fn every_unreadable_session_is_ended(harness: &dyn Harness) {
     let manager = manager(store.clone(), |config| config);
     let mut ids = Vec::new();
     for planted in Planted::ALL {
-        let id = stored(&*store, &samples::owned_record("ada")).await;
+        let id = samples::id();
         harness.plant(&id, planted).await;
         ids.push(id);
         ids.push(stored(&*store, &samples::record()).await);
