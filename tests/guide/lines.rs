@@ -15,7 +15,7 @@ use session_kit::sql::{SqlConfig, SqlPool, SqlStore};
 use session_kit::wrap::{Cached, Encrypted, Traced};
 use session_kit::{
     Clock, ErrorKind, Expiry, Flash, Key, KeyRing, ManualClock, MemoryLimits, MemoryStore,
-    OnCorrupt, OnExpired, OnOutage, Only, Owner, Record, Session, SessionConfig,
+    OnCorrupt, OnExpired, OnOutage, OnTooMany, Only, Owner, Record, Session, SessionConfig,
     SessionConfigBuilder, SessionId, SessionInfo, SessionManager, Store, StoreError,
     StoreErrorKind, Timestamp, Token, Touch, Version, connect,
 };
@@ -31,9 +31,16 @@ fn started() -> u64 {
 }
 
 /// Every option that a table names; those that exclude each other stand here side by side.
-fn options(key: &[u8]) -> Outcome<SessionConfigBuilder> {
+fn options(
+    key: &[u8],
+    config: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
+) -> Outcome<SessionConfigBuilder> {
+    show(SessionConfigBuilder::SETTINGS);
     let hands = ManualClock::at_unix_ms(0);
     Ok(SessionConfig::builder()
+        .settings("session.", config)?
+        .settings("APP_SESSION_", variables)?
         .initializer(|s| s.insert("n", 0))
         .initializer(|s| s.insert("began", started()))
         .cookie_name("__Host-shop")
@@ -74,11 +81,15 @@ fn options(key: &[u8]) -> Outcome<SessionConfigBuilder> {
         .save_on_server_error(true)
         .clear_site_data(true)
         .max_size(65_536)
+        .creation_cap(20, Duration::from_secs(60))
+        .owner_sessions_max(5, OnTooMany::EndOldest)
+        .on_event(|event| show(event.kind))
         .clock(Clock::manual(&hands)))
 }
 
-fn keys(key: &[u8], older: &[u8]) -> Outcome<KeyRing> {
+fn keys(key: &[u8], older: &[u8], text: &str) -> Outcome<KeyRing> {
     show(KeyRing::generate()?);
+    show(KeyRing::from_base64(text)?);
     Ok(KeyRing::new(key)?.and_older(older)?)
 }
 
@@ -101,6 +112,8 @@ fn values(session: &Session, cart: &Cart) -> Outcome {
     session.insert("lang", "de")?;
     session.insert("cart", cart.id)?;
     session.append("cart", "book")?;
+    session.insert_if_absent("n", 1)?;
+    session.insert_all(json!({"a": 1, "b": 2}))?;
     session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1)?;
     session.update("n", |n: Option<u64>| n.map_or(1, |n| n + 1))?;
     show(session.remove("n"));
@@ -109,25 +122,27 @@ fn values(session: &Session, cart: &Cart) -> Outcome {
     show(session.take::<u64>(session.keys()[0].as_str())?);
     show(session.contains_key("n"));
     show((session.keys(), session.len(), session.is_empty()));
-    for key in session.keys() {
-        show(session.raw(&key));
-    }
+    show(session.data()?);
+    show(session.data()?.entries().count());
     session.clear();
     Ok(())
 }
 
-async fn changes(session: &Session) -> Outcome {
+async fn changes(session: &Session, every: Duration) -> Outcome {
     show(session.is_modified());
     session.save().await?;
     session.reload().await?;
     session.revert();
     session.transact(|s| s.insert("n", 1)).await?;
     session.transact(|s| s.insert("seen", true)).await?;
+    session.touch().await?;
+    session.ended(every).await?;
     Ok(())
 }
 
 fn lives(session: &Session, now: Timestamp, until: Timestamp) -> Outcome {
-    show((session.id(), session.owner(), session.is_new()));
+    show((session.id(), session.owner()));
+    show((session.is_new(), session.why_new()));
     show((session.created_at(), session.accessed_at()));
     show(session.expires_at());
     show(session.expires_at().map(|end| end.since(now)));
@@ -147,7 +162,11 @@ async fn messages(session: &Session, flash: Flash) -> Outcome {
     session.flash("message", "saved")?;
     session.flash("notice", "saved")?;
     session.flash("error", "no such page")?;
+    session.flash_once("notice", "saved")?;
+    session.flash_queue("other").flash("notice", "saved")?;
     show(session.take_flashes().await?);
+    show(session.take_flashes_of(&["error"]).await?);
+    show(session.take_flashes_of(&["a", "b"]).await?);
     show(flash.category);
     show(flash.text);
     Ok(())
@@ -173,13 +192,21 @@ fn errors(error: &session_kit::Error) {
     ));
 }
 
-async fn managers(sessions: SessionManager, owner: Owner, except: SessionId) -> Outcome {
+async fn managers(
+    sessions: SessionManager,
+    owner: Owner,
+    id: SessionId,
+    except: SessionId,
+) -> Outcome {
+    show(sessions.open(&id).await?);
+    show(sessions.find(&id).await?);
     for device in sessions.sessions_of(&owner).await? {
         let SessionInfo { id, .. } = device;
         show(device.address);
         show(sessions.revoke(&id).await?);
     }
     show(sessions.revoke_owner(&owner, Some(&except)).await?);
+    show(sessions.revoke_all().await?);
     show(sessions.sweep().await?);
     sessions.start_sweeper(Duration::from_secs(60)).stop().await;
     sessions.ping().await?;
@@ -204,6 +231,11 @@ fn making_managers(store: Arc<dyn Store>, ring: KeyRing, hands: ManualClock) -> 
             .clock(Clock::manual(&hands))
             .build()?,
     ));
+    Ok(())
+}
+
+fn ending_sealed(config: SessionConfig, store: Arc<dyn Store>) -> Outcome {
+    show(SessionManager::sealed_with_revocations(config, store)?);
     Ok(())
 }
 
@@ -293,6 +325,14 @@ async fn lazily(lazy: &LazySession) -> Outcome {
     Ok(())
 }
 
+fn old_sessions() -> Outcome {
+    show(session_kit::import::web_py::DiskStore::open("sessions")?);
+    show(session_kit::import::beaker::FileStore::open(
+        "data/container_file",
+    )?);
+    Ok(())
+}
+
 fn own(config: SessionConfig) {
     show(SessionManager::new(MapStore::default(), config));
 }
@@ -313,7 +353,8 @@ impl Harness for Mine {
 mod under_axum {
     use axum::{Router, routing::get};
     use session_kit::SessionManager;
-    use session_kit::axum::{Error, Session, SessionLayer};
+    use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
+    use session_kit::http::CsrfGuard;
 
     async fn home(session: Session) -> Result<String, Error> {
         Ok(session.get("name")?.unwrap_or_default())
@@ -329,6 +370,22 @@ mod under_axum {
         Router::new()
             .nest("/shop", shop)
             .layer(SessionLayer::new(sessions))
+    }
+
+    /// Names the sessions of those who administer the shop.
+    struct Admin;
+
+    async fn orders(shop: Session, admin: Session<Admin>) -> Result<(), Error> {
+        admin.insert("seen", shop.len())?;
+        Ok(())
+    }
+
+    fn two_kinds(customers: SessionManager, manager: SessionManager) -> Router {
+        Router::new()
+            .route("/orders", get(orders))
+            .layer(CsrfLayer::new(CsrfGuard::default()))
+            .layer(SessionLayer::of::<Admin>(manager))
+            .layer(SessionLayer::new(customers))
     }
 }
 

@@ -3,12 +3,12 @@
 
 #[expect(dead_code, reason = "that it compiles is all it is for")]
 mod lines;
+mod named;
 #[path = "../../examples/custom-store/src/store.rs"]
 mod own_store;
 mod table;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::Path;
 
 use table::{Row, code, rows};
@@ -18,9 +18,6 @@ const ANCESTORS: &str = include_str!("../../docs/guide/ancestors.md");
 const DESIGN: &str = include_str!("../../DESIGN.md");
 const GUIDE: &str = include_str!("../../src/guide.rs");
 const LINES: &str = include_str!("lines.rs");
-
-/// Stands behind what is not there yet.
-const SOON: &str = "soon";
 
 fn both_pages() -> impl Iterator<Item = Row> {
     rows(MOVING).into_iter().chain(rows(ANCESTORS))
@@ -64,8 +61,7 @@ fn every_line_of_code_in_the_guide_compiles() {
     let mut missing = Vec::new();
     for row in both_pages() {
         let cell = row.cell("here").unwrap_or_default();
-        let now = code(cell).filter(|code| !code.ends_with("// soon"));
-        let absent = now.filter(|code| !stands_in(&lines, &folded(code)));
+        let absent = code(cell).filter(|code| !stands_in(&lines, &folded(code)));
         missing.extend(absent.map(|code| format!("line {}: {code}", row.line)));
     }
     assert!(
@@ -113,22 +109,37 @@ fn every_row_of_the_ancestors_is_there_once() {
 
 #[test]
 fn every_test_that_a_row_names_is_there() {
-    let mut functions = HashSet::new();
-    collect_functions(Path::new(env!("CARGO_MANIFEST_DIR")), &mut functions);
+    let tests = named::tests(Path::new(env!("CARGO_MANIFEST_DIR")));
     for row in rows(ANCESTORS) {
         let shown = row.cell("shown by").unwrap_or_default();
         let argued = shown.contains("][");
-        let soon = shown.split(", ").any(|part| part == SOON);
-        let mut named = code(shown).peekable();
+        let mut named = code(shown).filter(|name| !is_example(name)).peekable();
         assert!(
-            named.peek().is_some() || argued || soon,
+            named.peek().is_some() || argued,
             "line {}: nothing shows it",
             row.line
         );
         for name in named {
-            assert!(functions.contains(name), "line {}: no fn {name}", row.line);
+            assert!(tests.contains(name), "line {}: no test {name}", row.line);
         }
     }
+}
+
+#[test]
+fn every_example_that_a_row_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for row in both_pages() {
+        for cell in row.cells() {
+            for example in code(cell).filter(|code| is_example(code)) {
+                let manifest = root.join(example).join("Cargo.toml");
+                assert!(manifest.is_file(), "line {}: no {example}", row.line);
+            }
+        }
+    }
+}
+
+fn is_example(code: &str) -> bool {
+    code.starts_with("examples/")
 }
 
 #[test]
@@ -172,22 +183,4 @@ fn slug(heading: &str) -> String {
         _ => None,
     });
     kept.collect()
-}
-
-/// The name of each `fn` in the Rust files below `folder`.
-fn collect_functions(folder: &Path, names: &mut HashSet<String>) {
-    for entry in fs::read_dir(folder).expect("the folder can be listed") {
-        let path = entry.expect("the folder can be listed").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
-            collect_functions(&path, names);
-        } else if name.ends_with(".rs") {
-            let text = fs::read_to_string(&path).expect("the file can be read");
-            let after = text.split("fn ").skip(1);
-            names.extend(after.map(|rest| {
-                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-                rest[..end.unwrap_or(rest.len())].to_owned()
-            }));
-        }
-    }
 }
