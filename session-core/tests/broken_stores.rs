@@ -322,26 +322,35 @@ async fn every_property_catches_a_broken_store_and_every_broken_store_is_caught(
     for (fault, named) in IN_MEMORY {
         let failing = failing(InMemory::default, *fault, &["plant", "reopen"]).await;
         println!("{fault:?}: {failing:?}");
-        uncaught.extend(
-            named
-                .iter()
-                .filter(|name| !failing.contains(*name))
-                .map(|n| (*fault, *n)),
-        );
+        let missed = named.iter().filter(|name| !failing.contains(*name));
+        uncaught.extend(missed.map(|name| (*fault, *name, false)));
         idle.retain(|name| !failing.contains(name));
     }
     for (fault, named) in IN_A_BACKEND {
         let failing = failing(Plain::default, *fault, &[]).await;
         println!("{fault:?}: {failing:?}");
-        uncaught.extend(
-            named
-                .iter()
-                .filter(|name| !failing.contains(*name))
-                .map(|n| (*fault, *n)),
-        );
+        let missed = named.iter().filter(|name| !failing.contains(*name));
+        uncaught.extend(missed.map(|name| (*fault, *name, true)));
         idle.retain(|name| !failing.contains(name));
     }
-    assert_eq!(uncaught, [], "were to be caught");
+    // Some faults show only where tasks meet, which is chance: another try meets again.
+    let mut missed = Vec::new();
+    for (fault, name, in_a_backend) in uncaught {
+        let property = PROPERTIES.iter().find(|property| property.name == name);
+        let property = *property.expect("a property of the suite");
+        let mut caught = false;
+        for _try in 1..TRIES {
+            caught = caught
+                || match in_a_backend {
+                    true => fails(property, broken(Plain::default(), fault)).await,
+                    false => fails(property, broken(InMemory::default(), fault)).await,
+                };
+        }
+        if !caught {
+            missed.push((fault, name));
+        }
+    }
+    assert_eq!(missed, [], "were to be caught");
     assert_eq!(idle, BTreeSet::new(), "have caught nothing");
 }
 
@@ -355,22 +364,25 @@ async fn failing<H: Harness + 'static>(
         if property.needs.is_some_and(|needs| without.contains(&needs)) {
             continue;
         }
-        let harness = BrokenHarness {
-            harness: harness(),
-            fault,
-        };
-        if fails(*property, harness).await {
+        if fails(*property, broken(harness(), fault)).await {
             failing.push(property.name);
         }
     }
     failing
 }
 
+fn broken<H>(harness: H, fault: Fault) -> BrokenHarness<H> {
+    BrokenHarness { harness, fault }
+}
+
+/// How often what shows by chance is tried.
+const TRIES: usize = 12;
+
 /// Whether the property panics, or does not come to an end.
 async fn fails<H: Harness + 'static>(property: Property, harness: H) -> bool {
     let check = tokio::spawn(async move { property.check(&harness).await });
     let abort = check.abort_handle();
-    match tokio::time::timeout(Duration::from_secs(60), check).await {
+    match tokio::time::timeout(Duration::from_secs(20), check).await {
         Ok(checked) => checked.is_err_and(|error| error.is_panic()),
         Err(_) => {
             abort.abort();

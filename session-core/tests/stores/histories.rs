@@ -5,6 +5,7 @@ use std::sync::Arc;
 use session_core::conformance::history::Histories;
 use session_core::{MemoryStore, Store};
 
+use crate::TRIES;
 use crate::broken::{Broken, Fault as F, Fault};
 
 const BROKEN: &[Fault] = &[
@@ -25,9 +26,10 @@ const BROKEN: &[Fault] = &[
     F::UpdateWritesOnConflict,
 ];
 
-/// What the failure says, if there is one within as many histories as a store's suite makes.
+/// What the failure says, if there is one. How clients meet is chance: what one suite misses the
+/// next one catches.
 async fn failure(histories: Histories) -> Option<String> {
-    for _property in 0..3 {
+    for _property in 0..TRIES {
         if let Err(died) = tokio::spawn(histories.clone().check()).await {
             let panic = died.into_panic();
             let said = panic.downcast_ref::<String>().cloned();
@@ -57,15 +59,9 @@ async fn histories_catch_a_node_that_reads_what_once_was() {
     crate::silence_expected_panics();
     let fresh: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let lagging: Arc<dyn Store> = Arc::new(Broken::new(Arc::clone(&fresh), F::LoadLagsBehind));
-    let honest = Histories::new()
-        .node(Arc::clone(&fresh))
-        .node(Arc::clone(&lagging));
+    // That a node which is allowed to lag is not taken for a broken one is shown with real caches:
+    // this one lags also where a write looks again, which nobody allows.
+    let honest = Histories::new().node(fresh).node(lagging);
     let said = failure(honest).await.expect("a stale read has no order");
     assert!(said.contains("SESSION_HISTORY_SEED="), "{said}");
-    // A node that is allowed to lag is not taken for a broken one.
-    Histories::new()
-        .node(fresh)
-        .stale_node(lagging)
-        .check()
-        .await;
 }
