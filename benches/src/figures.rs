@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::Load;
+use crate::probes::Outcome;
+
 /// One figure: an operation of a subject, beside its floor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
@@ -75,6 +78,12 @@ impl Spread {
 pub struct Results {
     /// What was measured.
     pub figures: Vec<Figure>,
+    /// What was measured over HTTP.
+    #[serde(default)]
+    pub loads: Vec<Load>,
+    /// How the probes went.
+    #[serde(default)]
+    pub outcomes: Vec<Outcome>,
     /// What was asked for and could not be had, and why.
     pub missing: Vec<String>,
     /// The command that made the run.

@@ -6,14 +6,21 @@
 //! machine's speed drifts. The bench `compare` runs what it is asked to and
 //! writes the [`report`].
 
+pub mod backends;
 pub mod beds;
 pub mod floors;
+pub mod http;
+pub mod peers;
+pub mod probes;
 pub mod requests;
 pub mod stores;
 
+pub mod client;
 pub mod figures;
+pub mod load;
 pub mod machine;
 pub mod operation;
 pub mod pair;
+pub mod programs;
 pub mod progress;
 pub mod report;

@@ -1,15 +1,20 @@
 //! The report: `benches/RESULTS.md` and the plots it shows, made of what was measured.
 
 mod goals;
+mod http;
+mod peers;
 mod plot;
+mod probes;
 mod table;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::beds;
 use crate::figures::{Figure, Results};
+use crate::http::Load;
+use crate::probes::Outcome;
+use crate::{backends, beds};
 use table::Table;
 
 /// Writes the report of all results that are there, and says which files.
@@ -39,6 +44,10 @@ pub fn write() -> io::Result<Vec<PathBuf>> {
 struct Parts {
     requests: Option<Results>,
     stores: Vec<(&'static str, Results)>,
+    peers: Option<Results>,
+    http: Vec<Results>,
+    growth: Vec<Results>,
+    probes: Vec<Results>,
 }
 
 impl Parts {
@@ -48,15 +57,40 @@ impl Parts {
             let results = Results::load(&format!("stores-{name}")).ok()?;
             Some((name, results))
         });
+        let of_backends = |part: &str| -> Vec<Results> {
+            let names = backends::NAMES.into_iter();
+            names
+                .filter_map(|name| Results::load(&format!("{part}-{name}")).ok())
+                .collect()
+        };
         Self {
             requests: Results::load("requests").ok(),
             stores: stores.collect(),
+            peers: Results::load("peers").ok(),
+            http: of_backends("http"),
+            growth: of_backends("growth"),
+            probes: of_backends("probes"),
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Results> {
         let stores = self.stores.iter().map(|(_, results)| results);
-        self.requests.iter().chain(stores)
+        let programs = [&self.http, &self.growth, &self.probes];
+        let programs = programs.into_iter().flatten();
+        let alone = self.requests.iter().chain(&self.peers);
+        alone.chain(stores).chain(programs)
+    }
+
+    fn loads(&self) -> impl Iterator<Item = &Load> {
+        self.http.iter().flat_map(|results| &results.loads)
+    }
+
+    fn grown(&self) -> impl Iterator<Item = &Load> {
+        self.growth.iter().flat_map(|results| &results.loads)
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.probes.iter().flat_map(|results| &results.outcomes)
     }
 
     fn figures(&self) -> impl Iterator<Item = &Figure> {
@@ -70,6 +104,11 @@ fn text(parts: &Parts) -> String {
     if let Some(results) = &parts.requests {
         requests(&mut text, results);
     }
+    if let Some(results) = &parts.peers {
+        text.push_str(&peers::section(results, parts.requests.as_ref()));
+    }
+    text.push_str(&http::section(parts.loads(), parts.grown()));
+    text.push_str(&probes::section(parts.outcomes()));
     if !parts.stores.is_empty() {
         stores(&mut text, parts);
     }
@@ -108,13 +147,26 @@ fn covered(text: &mut String, parts: &Parts) {
     if parts.requests.is_none() {
         left_out.push("requests in process were not measured".to_owned());
     }
+    if parts.peers.is_none() {
+        left_out.push("the peers' requests in process were not measured".to_owned());
+    }
+    if parts.http.is_empty() {
+        left_out.push("HTTP was not measured".to_owned());
+    }
+    if parts.probes.is_empty() {
+        left_out.push("no program was put to the probes".to_owned());
+    }
     for name in beds::NAMES {
         if !parts.stores.iter().any(|(known, _)| *known == name) {
             left_out.push(format!("the store {name} was not measured"));
         }
     }
     for results in parts.all() {
-        left_out.extend(results.missing.iter().cloned());
+        for line in &results.missing {
+            if !left_out.contains(line) {
+                left_out.push(line.clone());
+            }
+        }
     }
     if parts.all().any(|results| results.quick) {
         left_out.push("some samples were short (`--quick`): not to be quoted".to_owned());
@@ -208,14 +260,18 @@ fn stores(text: &mut String, parts: &Parts) {
 }
 
 fn goals(text: &mut String, parts: &Parts) {
-    let mut table = Table::new(["goal", "at most", "measured", ""]);
+    let mut table = Table::new(["goal", "wanted", "measured", ""]);
     let mut any = false;
-    for goal in goals::judged(parts.figures()) {
+    let judged = goals::judged(parts.figures());
+    for goal in judged
+        .into_iter()
+        .chain(goals::judged_over_http(parts.loads()))
+    {
         any = true;
         let verdict = if goal.is_met() { "met" } else { "**missed**" };
         table.row([
             goal.name,
-            format!("{:.2}", goal.most),
+            goal.limit.to_string(),
             format!("{:.2}", goal.measured),
             verdict.to_owned(),
         ]);

@@ -1,18 +1,44 @@
 //! The speed that is wanted, beside what was measured.
 
+use std::fmt;
+
 use crate::figures::Figure;
+use crate::http::Load;
+use crate::programs::PROGRAMS;
 
 /// One goal and its outcome.
 #[derive(Debug)]
 pub(super) struct Goal {
     pub(super) name: String,
-    pub(super) most: f64,
+    pub(super) limit: Limit,
     pub(super) measured: f64,
+}
+
+/// On which side of which figure a goal is met.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Limit {
+    AtMost(f64),
+    AtLeast(f64),
+    Above(f64),
 }
 
 impl Goal {
     pub(super) fn is_met(&self) -> bool {
-        self.measured <= self.most
+        match self.limit {
+            Limit::AtMost(limit) => self.measured <= limit,
+            Limit::AtLeast(limit) => self.measured >= limit,
+            Limit::Above(limit) => self.measured > limit,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(limit) => write!(f, "≤ {limit:.2}"),
+            Self::AtLeast(limit) => write!(f, "≥ {limit:.2}"),
+            Self::Above(limit) => write!(f, "> {limit:.2}"),
+        }
     }
 }
 
@@ -29,6 +55,15 @@ const LARGE_READ_TIMES: f64 = 1.5;
 /// What a session may cost beside its store's floor.
 const LOAD_TIMES: f64 = 1.15;
 const SAVE_TIMES: f64 = 1.25;
+/// What share of the bare framework's requests a second there should be over HTTP.
+const HTTP: [(&str, &str, f64); 4] = [
+    ("memory", "/peek", 0.80),
+    ("memory", "/count", 0.75),
+    ("redis", "/peek", 0.60),
+    ("redis", "/count", 0.35),
+];
+/// The store over which the share is to be above these peers' instead.
+const ABOVE_PEERS: (&str, [&str; 2]) = ("postgres", ["tower-sessions", "axum-session"]);
 
 /// The goals that `figures` say something about.
 pub(super) fn judged<'a>(figures: impl Iterator<Item = &'a Figure>) -> Vec<Goal> {
@@ -39,6 +74,46 @@ pub(super) fn judged<'a>(figures: impl Iterator<Item = &'a Figure>) -> Vec<Goal>
             "requests" => request(&mut goals, figure, &figures),
             "stores" => store(&mut goals, figure),
             _ => {}
+        }
+    }
+    goals
+}
+
+/// The goals over HTTP that `loads` say something about.
+pub(super) fn judged_over_http<'a>(loads: impl Iterator<Item = &'a Load>) -> Vec<Goal> {
+    let loads: Vec<&Load> = loads.filter(|load| load.filled == 0).collect();
+    let is_ours = |load: &&&Load| {
+        let mut programs = PROGRAMS.iter().filter(|program| program.is_ours());
+        programs.any(|program| program.name == load.program)
+    };
+    let mut goals = Vec::new();
+    for load in loads.iter().filter(is_ours) {
+        let name = format!("{} {} over {}", load.program, load.path, load.store);
+        let share = HTTP
+            .iter()
+            .find(|(store, path, _)| (*store, *path) == (&*load.store, &*load.path));
+        if let Some((_, _, share)) = share {
+            goals.push(Goal {
+                name: format!("{name}: share of bare"),
+                limit: Limit::AtLeast(*share),
+                measured: load.ratio.median,
+            });
+        }
+        let (store, peers) = ABOVE_PEERS;
+        if load.store != store || load.path == "/plain" {
+            continue;
+        }
+        for peer in peers {
+            let theirs = loads.iter().find(|other| {
+                other.program == peer && (&other.store, &other.path) == (&load.store, &load.path)
+            });
+            if let Some(theirs) = theirs {
+                goals.push(Goal {
+                    name: format!("{name}: share of bare, and {peer}'s"),
+                    limit: Limit::Above(theirs.ratio.median),
+                    measured: load.ratio.median,
+                });
+            }
         }
     }
     goals
@@ -68,7 +143,7 @@ fn request(goals: &mut Vec<Goal>, figure: &Figure, figures: &[&Figure]) {
         };
         goals.push(Goal {
             name: format!("{name}: µs above bare"),
-            most,
+            limit: Limit::AtMost(most),
             measured: above(figure),
         });
         return;
@@ -84,13 +159,13 @@ fn request(goals: &mut Vec<Goal>, figure: &Figure, figures: &[&Figure]) {
     };
     goals.push(Goal {
         name: format!("{name}: µs above bare"),
-        most: *micros,
+        limit: Limit::AtMost(*micros),
         measured: above(figure),
     });
     if let Some(counted) = figure.allocations {
         goals.push(Goal {
             name: format!("{name}: allocations above bare"),
-            most: *allocations as f64,
+            limit: Limit::AtMost(*allocations as f64),
             measured: counted as f64,
         });
     }
@@ -115,7 +190,7 @@ fn store(goals: &mut Vec<Goal>, figure: &Figure) {
             "{}: {}, {}, {tasks}: times the floor",
             figure.subject, figure.operation, figure.size
         ),
-        most,
+        limit: Limit::AtMost(most),
         measured: figure.ratio.median,
     });
 }

@@ -4,6 +4,7 @@ use plotters::prelude::*;
 
 use super::Parts;
 use crate::figures::Figure;
+use crate::http::Load;
 
 /// A picture and its file's name.
 pub(super) struct Plot {
@@ -57,7 +58,46 @@ pub(super) fn all(parts: &Parts) -> Vec<Plot> {
             svg: bars_svg(title, bars, Some(1.0)),
         });
     }
+    plots.extend(peers(parts));
+    plots.extend(http(parts));
     plots
+}
+
+/// What each library adds to a request in process.
+fn peers(parts: &Parts) -> Option<Plot> {
+    let rows = super::peers::rows(parts.peers.as_ref()?, parts.requests.as_ref());
+    let bars = rows.iter().flat_map(|(name, figures)| {
+        let of_interest = figures
+            .iter()
+            .filter(|figure| figure.size == "small" && figure.operation != "untouched");
+        of_interest.map(move |figure| Bar {
+            label: format!("{name} {}", figure.operation),
+            value: (figure.nanos.median - figure.floor_nanos.median) / 1_000.0,
+        })
+    });
+    let title = "µs that a library adds to a request, small sessions in memory";
+    Some(Plot {
+        file: "peers.svg",
+        svg: bars_svg(title, bars.collect(), None),
+    })
+}
+
+/// The share of the bare framework's requests a second that each program answers.
+fn http(parts: &Parts) -> Option<Plot> {
+    let of_interest = |load: &&Load| load.program != load.floor && load.path != "/plain";
+    let bars: Vec<Bar> = parts
+        .loads()
+        .filter(of_interest)
+        .map(|load| Bar {
+            label: format!("{} {} over {}", load.program, load.path, load.store),
+            value: load.ratio.median,
+        })
+        .collect();
+    let title = "requests a second, times the bare framework's (1 is the limit)";
+    (!bars.is_empty()).then(|| Plot {
+        file: "http.svg",
+        svg: bars_svg(title, bars, Some(1.0)),
+    })
 }
 
 struct Bar {
