@@ -109,7 +109,7 @@ pub(super) fn judged_over_http<'a>(loads: impl Iterator<Item = &'a Load>) -> Vec
             });
             if let Some(theirs) = theirs {
                 goals.push(Goal {
-                    name: format!("{name}: share of bare, and {peer}'s"),
+                    name: format!("{name}: share of bare, beside {peer}'s"),
                     limit: Limit::Above(theirs.ratio.median),
                     measured: load.ratio.median,
                 });
