@@ -9,7 +9,7 @@ use session_axum::{Error, Session, SessionLayer};
 use session_core::SessionManager;
 use tower::{Service, ServiceExt};
 
-use crate::{Framework, Work};
+use super::{Framework, Work};
 
 /// axum 0.8.
 #[derive(Debug)]
@@ -64,13 +64,13 @@ async fn untouched() -> &'static str {
 }
 
 async fn read(session: Session) -> Result<&'static str, Error> {
-    Ok(crate::read(&session)?)
+    Ok(super::read(&session)?)
 }
 
 async fn write(session: Session) -> Result<&'static str, Error> {
-    Ok(crate::write(&session)?)
+    Ok(super::write(&session)?)
 }
 
 async fn fill(Path(size): Path<String>, session: Session) -> Result<&'static str, Error> {
-    Ok(crate::fill(&session, &size)?)
+    Ok(super::fill(&session, &size)?)
 }

@@ -14,7 +14,7 @@ use actix_web::web::{Path, get};
 use session_actix::{Error, Session, SessionLayer};
 use session_core::SessionManager;
 
-use crate::{Framework, Work};
+use super::{Framework, Work};
 
 /// actix-web 4.
 #[derive(Debug)]
@@ -92,13 +92,13 @@ async fn untouched() -> &'static str {
 }
 
 async fn read(session: Session) -> Result<&'static str, Error> {
-    Ok(crate::read(&session)?)
+    Ok(super::read(&session)?)
 }
 
 async fn write(session: Session) -> Result<&'static str, Error> {
-    Ok(crate::write(&session)?)
+    Ok(super::write(&session)?)
 }
 
 async fn fill(size: Path<String>, session: Session) -> Result<&'static str, Error> {
-    Ok(crate::fill(&session, &size)?)
+    Ok(super::fill(&session, &size)?)
 }
