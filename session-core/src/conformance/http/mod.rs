@@ -424,6 +424,7 @@ suite! {
         t7_looking_extends_no_life
         t7_a_look_that_fails_is_an_error
         t7_a_handles_own_login_does_not_end_it
+        t7_a_write_in_doubt_hides_no_end
         t7_a_logout_taken_back_ends_nothing
         t7_what_has_not_begun_is_waited_for_until_the_head
         t7_a_touch_keeps_the_session_of_an_open_socket_alive
