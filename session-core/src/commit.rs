@@ -33,11 +33,14 @@ impl Session {
         E: From<Error>,
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
-        self.before_login(operation, Scope::Data).await?;
         let work = |draft: &mut Draft| work(draft).map_err(Failed::Theirs);
-        let answer = saving(self, self.run(operation, Scope::Data, work)).await?;
-        self.after_login(operation).await?;
-        Ok(answer)
+        saving(self, async {
+            self.before_login(operation, Scope::Data).await?;
+            let answer = self.run(operation, Scope::Data, work).await?;
+            self.after_login(operation).await?;
+            Ok(answer)
+        })
+        .await
     }
 
     /// What the end of a request has to do; `None` when nothing is left to be stored.

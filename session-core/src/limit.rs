@@ -195,9 +195,11 @@ impl Session {
                 if others.len() >= limit.most {
                     let only = Only::Generation(generation);
                     let deadline = &manager.deadline();
-                    let _ended = manager.delete(operation, &own, only, deadline).await?;
-                    let kind = EventKind::Revoked(Revocation::Limit);
-                    manager.tell(kind, Some(own), Some(owner), None);
+                    let ended = manager.delete(operation, &own, only, deadline).await?;
+                    if ended == Written::Done {
+                        let kind = EventKind::Revoked(Revocation::Limit);
+                        manager.tell(kind, Some(own), Some(owner), None);
+                    }
                     self.withdraw(number, signed_in.before)?;
                     return Err(too_many(operation));
                 }
