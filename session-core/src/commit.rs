@@ -185,10 +185,6 @@ impl Session {
                     drop(state);
                     ticket.leave_with(&record);
                     self.tell_committed(&outcome, &record);
-                    if attempt.done.renewed || attempt.done.logged_in {
-                        // Who was let in under the secret before is so no longer.
-                        manager.endings().tell(&outcome.token.id());
-                    }
                     return match missed {
                         true => Err(head_sent(operation).into()),
                         false => Ok(answer),
