@@ -63,12 +63,12 @@ impl Imported {
         let Some(json) = self.data.raw(key) else {
             return Ok(None);
         };
-        serde_json::from_str(json).map(Some).map_err(|source| {
+        // The deserialiser's own error is not kept: it quotes the value.
+        serde_json::from_str(json).map(Some).map_err(|_| {
             Error::new(
                 ErrorKind::WrongType,
                 format!("the imported value under {key:?} is of another type"),
             )
-            .caused_by(source)
         })
     }
 

@@ -113,3 +113,17 @@ async fn c1_what_another_request_stores_meanwhile_stays() {
     assert_eq!(session.get::<bool>("late").unwrap(), Some(true));
     assert_eq!(session.len(), 11);
 }
+
+#[test]
+fn i1_a_value_of_another_type_is_told_without_the_value() {
+    let old = session_import::beaker::decode(br#"{"user": "hush-hush"}"#).unwrap();
+    let error = old.get::<u32>("user").unwrap_err();
+    assert_eq!(error.kind(), session_core::ErrorKind::WrongType);
+    let mut told = format!("{error:?} {error}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        told += &format!(" {error:?} {error}");
+        cause = error.source();
+    }
+    assert!(told.contains("user") && !told.contains("hush"), "{told}");
+}
