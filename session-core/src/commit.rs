@@ -59,6 +59,16 @@ impl Session {
         Ok(Some(plan))
     }
 
+    /// What is left to be done of what was committed, where everything else is discarded.
+    pub(crate) fn remainder(&self) -> Option<Plan> {
+        self.owes_limit(&self.state().life).then_some(Plan {
+            delete: false,
+            write: Write::Nothing,
+            cookie: CookieMove::Keep,
+            cookie_needed: false,
+        })
+    }
+
     /// Carries out everything that was asked for.
     pub(crate) async fn conclude(&self, plan: Plan) -> Result<(), Error> {
         self.before_login(CONCLUDING, Scope::Everything).await?;

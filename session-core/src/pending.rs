@@ -144,8 +144,10 @@ impl fmt::Debug for PendingSave {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Exchange, RequestHead};
-    use crate::{Created, MemoryStore, Owner, SessionConfig, SessionManager, Store, Written};
+    use crate::http::{Exchange, Finish, RequestHead};
+    use crate::{
+        Created, MemoryStore, OnTooMany, Owner, SessionConfig, SessionManager, Store, Written,
+    };
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::time::Instant;
@@ -222,6 +224,35 @@ mod tests {
             began,
             "told, and not found at the next look"
         );
+    }
+
+    #[tokio::test]
+    async fn o3_a_confirmed_login_is_counted_whatever_the_answer() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let config = SessionConfig::builder().owner_sessions_max(1, OnTooMany::EndOldest);
+        let manager = SessionManager::new(Arc::clone(&store), config.build().unwrap());
+        let sign_in = async |name| {
+            let exchange = Exchange::begin(&manager, "POST");
+            let session = exchange.session(&NoHead).await.unwrap();
+            session.login(Owner::new(name).unwrap());
+            let plan = session.conclusion().unwrap().unwrap();
+            session.conclude(plan).await.unwrap();
+            (exchange, session)
+        };
+        let before = sign_in("ada").await.1.id().unwrap();
+        let (exchange, session) = sign_in("bob").await;
+        session.login(Owner::new("ada").unwrap());
+        session.insert("b", 2).unwrap();
+        let pending = session.prepare_save().await.unwrap().unwrap();
+        let (id, expected) = (pending.id(), pending.expected().unwrap());
+        let update = store.update(&id, pending.record(), expected).await;
+        assert_eq!(update.unwrap(), Written::Done);
+        pending.confirm();
+        if let Finish::Pending(finish) = exchange.finish(500) {
+            finish.complete().await;
+        }
+        assert!(store.load(&before).await.unwrap().is_none());
+        assert!(store.load(&id).await.unwrap().is_some());
     }
 
     #[tokio::test]
