@@ -127,3 +127,21 @@ fn i1_a_value_of_another_type_is_told_without_the_value() {
     }
     assert!(told.contains("user") && !told.contains("hush"), "{told}");
 }
+
+/// Were each looked for among all others, as by `insert`, this would take minutes.
+#[tokio::test]
+async fn as_many_keys_as_fit_come_over() {
+    let (manager, many) = (manager(), 70_000);
+    let keys = (0..many).map(|n| format!("\"{n:05}\":{n}"));
+    let json = format!("{{{}}}", keys.collect::<Vec<_>>().join(","));
+    let old = session_import::beaker::decode(json.as_bytes()).unwrap();
+    let (exchange, session) = begin(&manager, None).await;
+    session.insert("00007", "kept?").unwrap();
+    old.into_session(&session).unwrap();
+    let cookie = finish(exchange).await;
+    let (_, session) = begin(&manager, cookie).await;
+    assert_eq!(session.data().unwrap().len(), many);
+    for n in [0, 7, many - 1] {
+        assert_eq!(session.get(format!("{n:05}").as_str()).unwrap(), Some(n));
+    }
+}
