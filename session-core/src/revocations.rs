@@ -59,6 +59,12 @@ impl SessionManager {
     /// wants to show devices keeps one of its own, by `session.id()`, and ends one with
     /// `revoke_owned`.
     ///
+    /// What the store forgets lives again: a cookie that was ended is let in, until its own end,
+    /// once the record that says so is lost to a restart (a [`MemoryStore`](crate::MemoryStore)
+    /// remembers nothing beyond its process), an eviction, a backup that was played back, or
+    /// [`revoke_all`](Self::revoke_all) of a manager whose sessions are in the same place. So
+    /// choose a store that keeps what it acknowledged for as long as a logout has to hold.
+    ///
     /// A session's own time-out is limited to 400 days; `set_timeout` refuses more. An owner's
     /// record holds at most 1,000 sessions that ended; of more, the older half is replaced by
     /// signing the owner out of whatever began before them.
