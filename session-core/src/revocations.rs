@@ -200,11 +200,23 @@ impl Revocations {
         if record.owner.is_some() && timeout_of(record).is_none() {
             return Err(too_long());
         }
+        let replaced = base.and_then(|base| Some((base, base.owner.as_ref()?)));
+        if let Some((base, _)) = replaced
+            && base.generation == record.generation
+        {
+            return self.check(operation, id, base, deadline).await;
+        }
+        let present = replaced.map(|(_, owner)| owner);
+        let another = record.owner.as_ref();
+        let another = another.filter(|owner| present != Some(*owner));
         let mut floor = None;
-        if let Some((base, owner)) = base.and_then(|base| Some((base, base.owner.as_ref()?))) {
-            if base.generation == record.generation {
-                return self.check(operation, id, base, deadline).await;
-            }
+        // First what can fail and changes nothing: the present cookie must not die for a login
+        // that does not happen.
+        if let Some(owner) = another {
+            let found = self.load(operation, owner, deadline).await?;
+            floor = Some(found.floor(id, record.generation));
+        }
+        if let Some((base, owner)) = replaced {
             let found = self
                 .change(operation, owner, deadline, |found, now, in_doubt| {
                     match found.verdict(id, base) {
@@ -219,17 +231,11 @@ impl Revocations {
                     }
                 })
                 .await?;
-            let same = record.owner.as_ref() == Some(owner);
-            floor = same.then(|| found.floor(id, record.generation));
+            if another.is_none() {
+                floor = Some(found.floor(id, record.generation));
+            }
         }
-        if let Some(owner) = &record.owner {
-            let floor = match floor {
-                Some(floor) => floor,
-                None => {
-                    let found = self.load(operation, owner, deadline).await?;
-                    found.floor(id, record.generation)
-                }
-            };
+        if let Some(floor) = floor.filter(|_| record.owner.is_some()) {
             // Signing in right after signing out everywhere must work, although that reaches a
             // little into the future.
             record.secret_at = record.secret_at.max(floor);
