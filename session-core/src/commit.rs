@@ -33,11 +33,14 @@ impl Session {
         E: From<Error>,
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
-        self.before_login(operation, Scope::Data).await?;
         let work = |draft: &mut Draft| work(draft).map_err(Failed::Theirs);
-        let answer = saving(self, self.run(operation, Scope::Data, work)).await?;
-        self.after_login(operation).await?;
-        Ok(answer)
+        saving(self, async {
+            self.before_login(operation, Scope::Data).await?;
+            let answer = self.run(operation, Scope::Data, work).await?;
+            self.after_login(operation).await?;
+            Ok(answer)
+        })
+        .await
     }
 
     /// What the end of a request has to do; `None` when nothing is left to be stored.
@@ -54,6 +57,16 @@ impl Session {
             return Ok(None);
         }
         Ok(Some(plan))
+    }
+
+    /// What is left to be done of what was committed, where everything else is discarded.
+    pub(crate) fn remainder(&self) -> Option<Plan> {
+        self.owes_limit(&self.state().life).then_some(Plan {
+            delete: false,
+            write: Write::Nothing,
+            cookie: CookieMove::Keep,
+            cookie_needed: false,
+        })
     }
 
     /// Carries out everything that was asked for.
@@ -182,10 +195,6 @@ impl Session {
                     drop(state);
                     ticket.leave_with(&record);
                     self.tell_committed(&outcome, &record);
-                    if attempt.done.renewed || attempt.done.logged_in {
-                        // Who was let in under the secret before is so no longer.
-                        manager.endings().tell(&outcome.token.id());
-                    }
                     return match missed {
                         true => Err(head_sent(operation).into()),
                         false => Ok(answer),

@@ -362,6 +362,10 @@ impl Session {
         if let Some(why) = renewed {
             tell(EventKind::Renewed(why));
         }
+        if logged_in || renewed == Some(Renewal::Asked) {
+            // Who was let in under the secret before is so no longer.
+            self.0.manager.endings().tell(&outcome.token.id());
+        }
     }
 
     /// Tells that the record of one of the handle's lives is deleted.

@@ -13,7 +13,7 @@ use crate::manager::SessionManager;
 use crate::plan::{CookieMove, is_expired};
 use crate::record::{Generation, Owner, Record};
 use crate::session::Session;
-use crate::state::{Life, Scope, initial};
+use crate::state::{Life, Scope, initial_or_none};
 use crate::store::{Only, Written};
 
 /// What a login does that is one too many for its owner; see
@@ -195,10 +195,12 @@ impl Session {
                 if others.len() >= limit.most {
                     let only = Only::Generation(generation);
                     let deadline = &manager.deadline();
-                    let _ended = manager.delete(operation, &own, only, deadline).await?;
-                    let kind = EventKind::Revoked(Revocation::Limit);
-                    manager.tell(kind, Some(own), Some(owner), None);
-                    self.withdraw(number, signed_in.before)?;
+                    let ended = manager.delete(operation, &own, only, deadline).await?;
+                    if ended == Written::Done {
+                        let kind = EventKind::Revoked(Revocation::Limit);
+                        manager.tell(kind, Some(own), Some(owner), None);
+                    }
+                    self.withdraw(number, signed_in.before);
                     return Err(too_many(operation));
                 }
             }
@@ -211,8 +213,8 @@ impl Session {
 
     /// The login's session was ended again: its values may be the owner's, so no visitor goes on
     /// with them.
-    fn withdraw(&self, number: u32, before: Before) -> Result<(), Error> {
-        let draft = initial(&self.0.manager)?;
+    fn withdraw(&self, number: u32, before: Before) {
+        let draft = initial_or_none(&self.0.manager);
         let mut state = self.state();
         if state.life.number == number {
             state.life = Life::new(number + 1, draft);
@@ -221,7 +223,6 @@ impl Session {
                 Before::Others | Before::Theirs => CookieMove::Remove,
             };
         }
-        Ok(())
     }
 }
 

@@ -43,7 +43,7 @@ use crate::commit::{head_sent, refused};
 use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token};
 use crate::manager::settle;
-use crate::plan::{CookieMove, Refusal, Standing, still_admits};
+use crate::plan::{CookieMove, Refusal, Standing, is_expired, still_admits};
 use crate::record::Record;
 use crate::session::Session;
 use crate::state::needs_touch;
@@ -140,7 +140,10 @@ impl Session {
                 && let Some(end) = record.expires_at()
             {
                 let left = end.since(manager.now());
-                pause = pause.min(left.max(Duration::from_millis(1)));
+                // What is shown may be older than what the handle knows, and over by itself.
+                if !left.is_zero() {
+                    pause = pause.min(left);
+                }
             }
             // Told or not, there is another look.
             let _ = tokio::time::timeout(pause, told).await;
@@ -244,15 +247,17 @@ impl Session {
         let Some(base) = &life.base else {
             return false;
         };
-        // A login or renewal of this very handle, which the handle has written and not yet noted,
-        // or noted and not yet been shown.
-        let own = life
-            .doubts
-            .iter()
-            .any(|doubt| doubt.version == record.version)
-            || record.version.counter() < base.version.counter();
-        let address = self.0.visitor.address;
-        own || still_admits(record, base, address, manager.now(), manager.config())
+        let (now, config) = (manager.now(), manager.config());
+        let mut doubts = life.doubts.iter();
+        // A login or renewal of this very handle changes what the handle was let in to: one that
+        // it has written and not yet noted, or noted and not yet been shown. Time ends both.
+        if doubts.any(|doubt| doubt.version == record.version) {
+            return !is_expired(record, now, config);
+        }
+        if record.version.counter() < base.version.counter() {
+            return !is_expired(base, now, config);
+        }
+        still_admits(record, base, self.0.visitor.address, now, config)
     }
 }
 

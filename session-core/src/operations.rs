@@ -223,9 +223,25 @@ impl Draft {
     }
 
     pub(crate) fn replace(&mut self, space: Space, key: &str, value: Option<String>) {
+        self.replace_among(self.changes(), space, key, value);
+    }
+
+    /// As `replace` for each value. The keys differ from one another, so each is looked for among
+    /// the operations of before alone: the work stays linear, however many there are.
+    pub(crate) fn replace_each(&mut self, space: Space, values: &Data) {
+        let (mut known, mut added) = (self.changes(), 0);
+        for (key, json) in values.entries() {
+            let before = self.changes();
+            self.replace_among(known, space, &key, Some(json.to_owned()));
+            added += usize::from(self.changes() > before);
+            // What was moot has left.
+            known = self.changes() - added;
+        }
+    }
+
+    fn replace_among(&mut self, known: usize, space: Space, key: &str, value: Option<String>) {
         let key = &*escaped(key);
-        let open = self
-            .operations()
+        let open = self.operations()[..known]
             .iter()
             .enumerate()
             .skip(self.committing)
@@ -410,13 +426,14 @@ impl Draft {
         *self = Self::new(user, own);
         self.committing = committing;
         for mut operation in operations {
-            let before = self.value_escaped(operation.space, &operation.key);
+            // Looked for only where it matters: it is a walk over the operations so far.
+            let before = || self.value_escaped(operation.space, &operation.key);
             operation.value = match &operation.act {
                 Act::Replace | Act::Clear => operation.value,
-                Act::Append(item) => Some(appended(&operation.key, before, item)?),
-                Act::AppendOnce(item) => Some(appended_once(&operation.key, before, item)?),
-                Act::Default(value) => Some(defaulted(before, value)),
-                Act::Update(closure) => Some(run(closure, before)?),
+                Act::Append(item) => Some(appended(&operation.key, before(), item)?),
+                Act::AppendOnce(item) => Some(appended_once(&operation.key, before(), item)?),
+                Act::Default(value) => Some(defaulted(before(), value)),
+                Act::Update(closure) => Some(run(closure, before())?),
             };
             self.operations_mut().push(operation);
         }

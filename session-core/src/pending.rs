@@ -144,9 +144,13 @@ impl fmt::Debug for PendingSave {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Exchange, RequestHead};
-    use crate::{Created, MemoryStore, SessionConfig, SessionManager, Store, Written};
+    use crate::http::{Exchange, Finish, RequestHead};
+    use crate::{
+        Created, MemoryStore, OnTooMany, Owner, SessionConfig, SessionManager, Store, Written,
+    };
     use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::time::Instant;
 
     struct NoHead;
 
@@ -191,6 +195,64 @@ mod tests {
         session.save().await.unwrap();
         let stored = store.load(&session.id().unwrap()).await.unwrap().unwrap();
         assert_eq!(stored.data.raw("list"), Some("[1]"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t7_a_confirmed_login_is_told_to_who_waits_for_the_session_to_end() {
+        let (store, session) = session().await;
+        session.insert("a", 1).unwrap();
+        session.login(Owner::new("ada").unwrap());
+        let plan = session.conclusion().unwrap().unwrap();
+        session.conclude(plan).await.unwrap();
+        let other = session.0.manager.open(&session.id().unwrap()).await;
+        let other = other.unwrap().unwrap();
+        let hour = Duration::from_secs(3_600);
+        let began = Instant::now();
+        let waiting = tokio::spawn(async move { other.ended(hour).await });
+        tokio::task::yield_now().await;
+        session.login(Owner::new("bob").unwrap());
+        session.insert("b", 2).unwrap();
+        let pending = session.prepare_save().await.unwrap().unwrap();
+        let expected = pending.expected().unwrap();
+        let id = pending.id();
+        let update = store.update(&id, pending.record(), expected).await;
+        assert_eq!(update.unwrap(), Written::Done);
+        pending.confirm();
+        waiting.await.unwrap().unwrap();
+        assert_eq!(
+            Instant::now(),
+            began,
+            "told, and not found at the next look"
+        );
+    }
+
+    #[tokio::test]
+    async fn o3_a_confirmed_login_is_counted_whatever_the_answer() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let config = SessionConfig::builder().owner_sessions_max(1, OnTooMany::EndOldest);
+        let manager = SessionManager::new(Arc::clone(&store), config.build().unwrap());
+        let sign_in = async |name| {
+            let exchange = Exchange::begin(&manager, "POST");
+            let session = exchange.session(&NoHead).await.unwrap();
+            session.login(Owner::new(name).unwrap());
+            let plan = session.conclusion().unwrap().unwrap();
+            session.conclude(plan).await.unwrap();
+            (exchange, session)
+        };
+        let before = sign_in("ada").await.1.id().unwrap();
+        let (exchange, session) = sign_in("bob").await;
+        session.login(Owner::new("ada").unwrap());
+        session.insert("b", 2).unwrap();
+        let pending = session.prepare_save().await.unwrap().unwrap();
+        let (id, expected) = (pending.id(), pending.expected().unwrap());
+        let update = store.update(&id, pending.record(), expected).await;
+        assert_eq!(update.unwrap(), Written::Done);
+        pending.confirm();
+        if let Finish::Pending(finish) = exchange.finish(500) {
+            finish.complete().await;
+        }
+        assert!(store.load(&before).await.unwrap().is_none());
+        assert!(store.load(&id).await.unwrap().is_some());
     }
 
     #[tokio::test]

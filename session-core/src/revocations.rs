@@ -59,6 +59,12 @@ impl SessionManager {
     /// wants to show devices keeps one of its own, by `session.id()`, and ends one with
     /// `revoke_owned`.
     ///
+    /// What the store forgets lives again: a cookie that was ended is let in, until its own end,
+    /// once the record that says so is lost to a restart (a [`MemoryStore`](crate::MemoryStore)
+    /// remembers nothing beyond its process), an eviction, a backup that was played back, or
+    /// [`revoke_all`](Self::revoke_all) of a manager whose sessions are in the same place. So
+    /// choose a store that keeps what it acknowledged for as long as a logout has to hold.
+    ///
     /// A session's own time-out is limited to 400 days; `set_timeout` refuses more. An owner's
     /// record holds at most 1,000 sessions that ended; of more, the older half is replaced by
     /// signing the owner out of whatever began before them.
@@ -194,11 +200,23 @@ impl Revocations {
         if record.owner.is_some() && timeout_of(record).is_none() {
             return Err(too_long());
         }
+        let replaced = base.and_then(|base| Some((base, base.owner.as_ref()?)));
+        if let Some((base, _)) = replaced
+            && base.generation == record.generation
+        {
+            return self.check(operation, id, base, deadline).await;
+        }
+        let present = replaced.map(|(_, owner)| owner);
+        let another = record.owner.as_ref();
+        let another = another.filter(|owner| present != Some(*owner));
         let mut floor = None;
-        if let Some((base, owner)) = base.and_then(|base| Some((base, base.owner.as_ref()?))) {
-            if base.generation == record.generation {
-                return self.check(operation, id, base, deadline).await;
-            }
+        // First what can fail and changes nothing: the present cookie must not die for a login
+        // that does not happen.
+        if let Some(owner) = another {
+            let found = self.load(operation, owner, deadline).await?;
+            floor = Some(found.floor(id, record.generation));
+        }
+        if let Some((base, owner)) = replaced {
             let found = self
                 .change(operation, owner, deadline, |found, now, in_doubt| {
                     match found.verdict(id, base) {
@@ -213,17 +231,11 @@ impl Revocations {
                     }
                 })
                 .await?;
-            let same = record.owner.as_ref() == Some(owner);
-            floor = same.then(|| found.floor(id, record.generation));
+            if another.is_none() {
+                floor = Some(found.floor(id, record.generation));
+            }
         }
-        if let Some(owner) = &record.owner {
-            let floor = match floor {
-                Some(floor) => floor,
-                None => {
-                    let found = self.load(operation, owner, deadline).await?;
-                    found.floor(id, record.generation)
-                }
-            };
+        if let Some(floor) = floor.filter(|_| record.owner.is_some()) {
             // Signing in right after signing out everywhere must work, although that reaches a
             // little into the future.
             record.secret_at = record.secret_at.max(floor);

@@ -38,7 +38,7 @@
 //! | A1: bound to the client's address | yes | yes | |
 //! | F1: outages | | yes: what may have ended is not let in, an end that was not written is an error | |
 //! | F3: limits of size | yes | yes | 4,096 bytes in place of `max_size`, if that is more |
-//! | F4: what is acknowledged survives | | as the store says | |
+//! | F4: what is acknowledged survives | | as the store says | an end that the store loses is undone |
 //! | H1 to H6 | yes | yes | |
 //! | O1: listing an owner's sessions | no | no | [`Unsupported`](crate::ErrorKind::Unsupported): nobody keeps a list |
 //! | O2: ending all of an owner's sessions, or one | no | yes | `revoke` alone is `Unsupported`: whose it is must be known |

@@ -155,11 +155,7 @@ impl State {
             self.why_new = WhyNew::Ended;
         }
         if matches!(self.life.standing, Standing::Live | Standing::New) {
-            let draft = initial(manager).unwrap_or_else(|error| {
-                tracing::warn!(target: "session", %error, "the initializer failed: the next session begins empty");
-                Draft::default()
-            });
-            let next = Life::new(self.life.number + 1, draft);
+            let next = Life::new(self.life.number + 1, initial_or_none(manager));
             self.ended.push(std::mem::replace(&mut self.life, next));
         }
     }
@@ -378,6 +374,14 @@ pub(crate) fn needs_touch(record: &Record, now: Timestamp, manager: &SessionMana
         .timeout()
         .map_or(usual, |timeout| timeout / 10);
     now.since(record.accessed_at) >= usual.min(tenth)
+}
+
+/// The data of a session that may follow on one that ended: its end must not fail for it.
+pub(crate) fn initial_or_none(manager: &SessionManager) -> Draft {
+    initial(manager).unwrap_or_else(|error| {
+        tracing::warn!(target: "session", %error, "the initializer failed: the next session begins empty");
+        Draft::default()
+    })
 }
 
 /// The data of a new session.

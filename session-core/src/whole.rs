@@ -62,7 +62,7 @@ impl Session {
     pub fn insert_all<T: Serialize>(&self, values: T) -> Result<(), Error> {
         // Serialising is the application's code: it runs before the lock is taken.
         let values = object(&values)?;
-        self.state().life.draft.insert_each(&values);
+        self.state().life.draft.replace_each(Space::User, &values);
         Ok(())
     }
 }
@@ -83,14 +83,8 @@ impl Draft {
     ///
     /// As for [`Session::insert_all`].
     pub fn insert_all<T: Serialize>(&mut self, values: T) -> Result<(), Error> {
-        self.insert_each(&object(&values)?);
+        self.replace_each(Space::User, &object(&values)?);
         Ok(())
-    }
-
-    fn insert_each(&mut self, values: &Data) {
-        for (key, json) in values.entries() {
-            self.replace(Space::User, &key, Some(json.to_owned()));
-        }
     }
 }
 
@@ -142,6 +136,35 @@ mod tests {
         }
         assert_eq!(draft.changes(), changes);
         assert_eq!(draft.data().unwrap(), data);
+    }
+
+    #[test]
+    fn c1_all_at_once_is_what_one_by_one_is() {
+        let values = BTreeMap::from([("a", 7), ("b", 8), ("c", 9), ("d", 10)]);
+        for committing in [false, true] {
+            let mut one = Draft::default();
+            one.insert("a", 1).unwrap();
+            if committing {
+                let _copy = one.begin_commit();
+            }
+            one.append("b", 2).unwrap();
+            one.append("b", 3).unwrap();
+            one.append("c", 4).unwrap();
+            one.append("c", 5).unwrap();
+            one.append("e", 6).unwrap();
+            let mut all = one.clone();
+            for (key, value) in &values {
+                one.insert(*key, value).unwrap();
+            }
+            all.insert_all(&values).unwrap();
+            // Also on other data, where the appends to a text would fail if they were still there.
+            let newer = Data::parse(r#"{"b":"text","c":"text","a":"text","f":1}"#).unwrap();
+            for draft in [&mut one, &mut all] {
+                draft.rebase(newer.clone(), Data::default()).unwrap();
+            }
+            assert_eq!(all.data().unwrap(), one.data().unwrap());
+            assert_eq!(all.changes(), one.changes());
+        }
     }
 
     #[test]

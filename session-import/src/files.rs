@@ -40,16 +40,23 @@ impl Layout {
         }
     }
 
-    fn path(self, dir: &Path, OldId(id): &OldId<'_>) -> PathBuf {
+    /// Where the session's file is or would be. The folders on the way are folders: a link in
+    /// place of one would lead elsewhere.
+    fn path(self, dir: &Path, OldId(id): &OldId<'_>) -> io::Result<PathBuf> {
+        let mut path = dir.to_owned();
         match self {
-            Self::WebPy => dir.join(id),
+            Self::WebPy => path.push(id),
             Self::Beaker => {
-                let mut path = dir.join(&id[..1]);
-                path.push(&id[..2]);
+                for folder in [&id[..1], &id[..2]] {
+                    path.push(folder);
+                    if !fs::symlink_metadata(&path)?.is_dir() {
+                        return Err(io::Error::other("it is not in a folder"));
+                    }
+                }
                 path.push(format!("{id}.cache"));
-                path
             }
         }
+        Ok(path)
     }
 
     fn id(self, name: &str) -> Option<&str> {
@@ -97,7 +104,11 @@ impl Files {
         let Some(id) = OldId::parse(id, self.layout.digits()) else {
             return Ok(None);
         };
-        match read(&self.layout.path(&self.dir, &id)) {
+        match self
+            .layout
+            .path(&self.dir, &id)
+            .and_then(|path| read(&path))
+        {
             Ok(file) if file.bytes.len() > BYTES_MAX * 2 => Err(ImportError::new(
                 ImportErrorKind::TooLarge,
                 "reading an old session failed: its file is too long",
@@ -113,7 +124,8 @@ impl Files {
         let Some(id) = OldId::parse(id, self.layout.digits()) else {
             return Ok(false);
         };
-        match fs::remove_file(self.layout.path(&self.dir, &id)) {
+        let path = self.layout.path(&self.dir, &id);
+        match path.and_then(fs::remove_file) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(unavailable("removing an old session", error)),

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use session_core::{Data, Error, ErrorKind, Session, Timestamp};
 
@@ -63,12 +64,12 @@ impl Imported {
         let Some(json) = self.data.raw(key) else {
             return Ok(None);
         };
-        serde_json::from_str(json).map(Some).map_err(|source| {
+        // The deserialiser's own error is not kept: it quotes the value.
+        serde_json::from_str(json).map(Some).map_err(|_| {
             Error::new(
                 ErrorKind::WrongType,
                 format!("the imported value under {key:?} is of another type"),
             )
-            .caused_by(source)
         })
     }
 
@@ -79,17 +80,7 @@ impl Imported {
     ///
     /// [`ErrorKind::WrongType`]: never for what this crate has read.
     pub fn into_session(self, session: &Session) -> Result<(), Error> {
-        for (key, json) in self.data.entries() {
-            let raw: &RawValue = serde_json::from_str(json).map_err(|source| {
-                Error::new(
-                    ErrorKind::WrongType,
-                    format!("the imported value under {key:?} is no JSON"),
-                )
-                .caused_by(source)
-            })?;
-            session.insert::<&RawValue>(&*key, raw)?;
-        }
-        Ok(())
+        session.insert_all(AsTheyAre(&self.data))
     }
 
     /// Takes the entries of a dictionary in a pickle. `own` sees each key and value first, notes
@@ -136,6 +127,20 @@ impl Imported {
     pub(crate) fn skip(&mut self, key: Option<&str>, reason: Reason) {
         let key = key.map(short);
         self.skipped.push(Skipped { key, reason });
+    }
+}
+
+/// The values as their JSON texts: `Data` itself reads them, and large integers become floats.
+struct AsTheyAre<'a>(&'a Data);
+
+impl Serialize for AsTheyAre<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, json) in self.0.entries() {
+            let raw: &RawValue = serde_json::from_str(json).map_err(S::Error::custom)?;
+            object.serialize_entry(&key, raw)?;
+        }
+        object.end()
     }
 }
 

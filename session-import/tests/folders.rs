@@ -127,6 +127,34 @@ fn what_is_no_regular_file_is_not_opened() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_a_folder_is_not_followed() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = elsewhere
+        .path()
+        .join("01")
+        .join(format!("{BEAKER_ID}.cache"));
+    fs::create_dir(elsewhere.path().join("01")).unwrap();
+    fs::write(&theirs, "another program's").unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), dir.path().join("0")).unwrap();
+    let store = FileStore::open(dir.path()).unwrap();
+    let unavailable = ImportErrorKind::Unavailable;
+    assert_eq!(store.read(BEAKER_ID).unwrap_err().kind(), unavailable);
+    assert_eq!(store.remove(BEAKER_ID).unwrap_err().kind(), unavailable);
+    assert!(theirs.exists());
+    // The folder itself may be wherever its owner has put it.
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+    assert!(
+        FileStore::open(&link)
+            .unwrap()
+            .read(BEAKER_ID)
+            .unwrap()
+            .is_none()
+    );
+}
+
 #[test]
 fn a_folder_that_is_not_there_is_said_to_be_so_at_once() {
     let dir = tempfile::tempdir().unwrap();

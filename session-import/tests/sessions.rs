@@ -113,3 +113,35 @@ async fn c1_what_another_request_stores_meanwhile_stays() {
     assert_eq!(session.get::<bool>("late").unwrap(), Some(true));
     assert_eq!(session.len(), 11);
 }
+
+#[test]
+fn i1_a_value_of_another_type_is_told_without_the_value() {
+    let old = session_import::beaker::decode(br#"{"user": "hush-hush"}"#).unwrap();
+    let error = old.get::<u32>("user").unwrap_err();
+    assert_eq!(error.kind(), session_core::ErrorKind::WrongType);
+    let mut told = format!("{error:?} {error}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        told += &format!(" {error:?} {error}");
+        cause = error.source();
+    }
+    assert!(told.contains("user") && !told.contains("hush"), "{told}");
+}
+
+/// Were each looked for among all others, as by `insert`, this would take minutes.
+#[tokio::test]
+async fn as_many_keys_as_fit_come_over() {
+    let (manager, many) = (manager(), 70_000);
+    let keys = (0..many).map(|n| format!("\"{n:05}\":{n}"));
+    let json = format!("{{{}}}", keys.collect::<Vec<_>>().join(","));
+    let old = session_import::beaker::decode(json.as_bytes()).unwrap();
+    let (exchange, session) = begin(&manager, None).await;
+    session.insert("00007", "kept?").unwrap();
+    old.into_session(&session).unwrap();
+    let cookie = finish(exchange).await;
+    let (_, session) = begin(&manager, cookie).await;
+    assert_eq!(session.data().unwrap().len(), many);
+    for n in [0, 7, many - 1] {
+        assert_eq!(session.get(format!("{n:05}").as_str()).unwrap(), Some(n));
+    }
+}

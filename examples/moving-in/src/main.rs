@@ -73,7 +73,7 @@ async fn move_in(
         // The login is committed with this answer, whatever the handler would have answered; the
         // browser comes back at once, method and body as before (RFC 9110 section 15.4.8).
         let target = parts.uri.path_and_query().map_or("/", |uri| uri.as_str());
-        Redirect::temporary(target).into_response()
+        Redirect::temporary(&on_this_site(target)).into_response()
     } else {
         next.run(Request::from_parts(parts, body)).await
     };
@@ -122,6 +122,12 @@ async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result
         session.login(Owner::new(user)?);
     }
     Ok(true)
+}
+
+/// The target as a place to be sent to. To a browser `//host` and `/\host` are other sites, and
+/// whoever makes up a link chooses how its path begins.
+fn on_this_site(target: &str) -> String {
+    format!("/{}", target.trim_start_matches(['/', '\\']))
 }
 
 fn old_cookie(headers: &HeaderMap) -> Option<String> {

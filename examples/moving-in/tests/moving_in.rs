@@ -31,6 +31,23 @@ fn a_user_of_web_py_stays_signed_in() {
 }
 
 #[test]
+fn who_moves_in_comes_back_to_this_site() {
+    let app = App::start();
+    for (target, location) in [
+        ("/a/b?c=//d", "/a/b?c=//d"),
+        ("//evil.example/a", "/evil.example/a"),
+        ("/\\evil.example", "/evil.example"),
+        ("/\\/evil.example", "/evil.example"),
+        ("http://evil.example//evil.example", "/evil.example"),
+    ] {
+        app.keep(SESSION, Duration::ZERO);
+        let moved = app.get_at(target, &old_cookie(ID));
+        assert_eq!(moved.status, 307, "{target}");
+        assert_eq!(moved.field("location"), Some(location), "{target}");
+    }
+}
+
+#[test]
 fn i2_a_second_presentation_of_the_old_cookie_gives_nothing() {
     let app = App::start();
     app.keep(SESSION, Duration::ZERO);
@@ -165,9 +182,13 @@ impl App {
     }
 
     fn get(&self, cookie: &str) -> Reply {
+        self.get_at("/", cookie)
+    }
+
+    fn get_at(&self, target: &str, cookie: &str) -> Reply {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let request = format!(
-            "GET / HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n",
+            "GET {target} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n",
             self.address
         );
         stream.write_all(request.as_bytes()).expect("it reads");

@@ -171,11 +171,14 @@ impl Exchange {
                 return Finish::Done(finished);
             }
         };
-        if status >= 500 && !config.options.save_on_server_error {
+        let discards = status >= 500 && !config.options.save_on_server_error;
+        let conclusion = if discards {
             session.revert();
-            return Finish::Done(self.head(session, Ok(())));
-        }
-        match session.conclusion() {
+            Ok(session.remainder())
+        } else {
+            session.conclusion()
+        };
+        match conclusion {
             Ok(None) => Finish::Done(self.head(session, Ok(()))),
             Err(error) => Finish::Done(self.head(session, Err(error))),
             Ok(Some(plan)) => Finish::Pending(PendingFinish {

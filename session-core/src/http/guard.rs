@@ -19,6 +19,9 @@ use crate::session::Session;
 ///
 /// - Methods that promise to change nothing (`GET`, `HEAD`, `OPTIONS`, `TRACE`) pass, and nothing of
 ///   the session is looked at. A WebSocket begins with a `GET`: its handler checks `Origin` itself.
+///   Over HTTP/2 it begins with a `CONNECT`, which can bring no token and is refused unless exempt.
+/// - The method is the one that the guard sees: a layer that takes it from elsewhere, such as
+///   `X-HTTP-Method-Override`, belongs outside of it.
 /// - Everything else must come from the application's own pages or from a trusted origin (rule X2):
 ///   `Sec-Fetch-Site` says so, or else `Origin` names the host that was asked. Who sends neither is
 ///   no browser that another site could misuse.

@@ -4,9 +4,11 @@ use serde_json::Value;
 
 use super::HttpHarness;
 use super::browser::Browser;
+use super::events::Told;
 use super::script::Step;
 use super::world::{NONE, World, add, attempt, get, insert, login, owner, wait};
 use crate::OnTooMany::{EndOldest, Refuse};
+use crate::config::SessionConfigBuilder;
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
 
@@ -220,6 +222,41 @@ pub(super) async fn o3_a_login_that_lost_a_race_is_withdrawn(harness: &dyn HttpH
         assert_eq!(signed_in(&mut quick).await, "ada");
         assert_eq!(world.records().await.len(), 1);
     }
+}
+
+pub(super) async fn o3_a_login_refused_to_a_save_is_told_once(harness: &dyn HttpHarness) {
+    for commit in [Step::Save, add("n")] {
+        let limited = |config: SessionConfigBuilder| config.owner_sessions_max(1, Refuse);
+        let (told, world) = Told::of(harness, limited).await;
+        let _bob = world.member("bob").await;
+        let mut browser = world.member("ada").await;
+        told.take();
+        let again = attempt(commit.clone());
+        let steps = [login("bob"), attempt(commit), again, Step::Revert];
+        assert_eq!(browser.post(steps).await.status, 200);
+        assert_eq!(told.names(), ["rejected owner_limit"]);
+    }
+}
+
+pub(super) async fn o3_a_withdrawal_that_others_came_before_is_not_told_as_its_own(
+    harness: &dyn HttpHarness,
+) {
+    let limited = |config: SessionConfigBuilder| config.owner_sessions_max(1, Refuse);
+    let (told, world) = Told::of(harness, limited).await;
+    let slow = world.visitor().await;
+    let (id, _) = world.record().await;
+    let store = world.spy.hold(Operation::Update);
+    let running = slow.start_post([login("ada")]);
+    store.reached_by(1).await;
+    assert_eq!(world.stranger().post([login("ada")]).await.status, 200);
+    let deleting = world.spy.hold(Operation::Delete);
+    store.open();
+    deleting.reached_by(1).await;
+    told.take();
+    assert!(world.manager().revoke(&id).await.unwrap());
+    deleting.open();
+    assert_eq!(running.answer().await.status, 409);
+    assert_eq!(told.names(), ["revoked id", "rejected owner_limit"]);
 }
 
 pub(super) async fn o3_a_login_that_cannot_be_counted_is_503(harness: &dyn HttpHarness) {

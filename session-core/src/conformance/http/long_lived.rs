@@ -163,6 +163,23 @@ pub(super) async fn t7_a_handles_own_login_does_not_end_it(harness: &dyn HttpHar
     }
 }
 
+pub(super) async fn t7_a_write_in_doubt_hides_no_end(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let steps = vec![insert("a", 2), attempt(Step::Save), wait("asked"), Step::Ended(60)];
+    visitor.get([Step::After("socket".into(), steps)]).await;
+    world.spy.once(Operation::Update, Fault::BreakAnswer);
+    world.spy.once(Operation::Load, DOWN);
+    world.release("socket", 1).await;
+    world.reached("asked").await;
+    world.advance(DAY);
+    world.release("asked", 1).await;
+    let outcome = timeout(Duration::from_secs(60), world.probe.outcome("socket")).await;
+    let outcome = outcome.expect("what is stored is the handle's own write, and it has expired");
+    assert!(outcome.starts_with(r#"[null,{"error":"Unavailable""#), "{outcome}");
+    assert!(outcome.ends_with(",null,null]"), "{outcome}");
+}
+
 pub(super) async fn t7_a_logout_taken_back_ends_nothing(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     let mut visitor = world.visitor().await;

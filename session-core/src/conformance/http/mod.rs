@@ -414,6 +414,8 @@ suite! {
         o3_what_cannot_be_ended_keeps_no_other_alive
         o3_a_save_that_commits_a_login_is_counted
         o3_a_login_that_lost_a_race_is_withdrawn
+        o3_a_login_refused_to_a_save_is_told_once
+        o3_a_withdrawal_that_others_came_before_is_not_told_as_its_own
         o3_a_login_that_cannot_be_counted_is_503
         o3_logins_at_once_leave_at_most_the_limit
     }
@@ -424,6 +426,7 @@ suite! {
         t7_looking_extends_no_life
         t7_a_look_that_fails_is_an_error
         t7_a_handles_own_login_does_not_end_it
+        t7_a_write_in_doubt_hides_no_end
         t7_a_logout_taken_back_ends_nothing
         t7_what_has_not_begun_is_waited_for_until_the_head
         t7_a_touch_keeps_the_session_of_an_open_socket_alive

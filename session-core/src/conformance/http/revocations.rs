@@ -311,6 +311,22 @@ pub(super) async fn f1_an_end_that_could_not_be_written_is_no_success(harness: &
     }
 }
 
+pub(super) async fn f1_a_login_that_fails_leaves_the_session_before(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let running = member.start_post([wait("go"), login("bob")]);
+    world.reached("go").await;
+    let first = world.spy.hold(Operation::Load);
+    world.release("go", 1).await;
+    first.reached_by(1).await;
+    world.spy.once(Operation::Load, DOWN);
+    first.open();
+    let response = running.answer().await;
+    assert_eq!(response.status, 503);
+    member.keep(&response);
+    assert_eq!(who(&mut member).await, "ada");
+}
+
 pub(super) async fn f1_signing_out_everywhere_that_failed_says_so(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     let ada = owner("ada");

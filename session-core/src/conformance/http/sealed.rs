@@ -170,6 +170,7 @@ suite! {
         f1_what_is_revoked_cannot_be_read
         f1_a_ping_asks_the_store_of_the_revocations
         f1_an_end_that_could_not_be_written_is_no_success
+        f1_a_login_that_fails_leaves_the_session_before
         f1_signing_out_everywhere_that_failed_says_so
         c5_an_end_whose_answer_is_lost_is_looked_up
         c5_an_end_that_arrives_late_is_merged_once
