@@ -289,6 +289,7 @@ fn records(record: Record, text: &str) -> Outcome {
 
 async fn lazily(lazy: &LazySession) -> Outcome {
     show(lazy.has_token());
+    show(lazy.is_loaded());
     show(lazy.load().await?);
     Ok(())
 }

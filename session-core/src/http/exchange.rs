@@ -288,6 +288,16 @@ impl LazySession {
         self.exchange.0.consulted.store(true, Ordering::SeqCst);
         self.opening.first.is_some()
     }
+
+    /// Whether the session has been loaded in this request, by whatever part of the application:
+    /// what then asks for it costs no store access.
+    ///
+    /// Asking loads nothing, and does not make the response depend on the session. A session that
+    /// could not be loaded has not been.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        matches!(self.exchange.0.opened.get(), Some(Ok(_)))
+    }
 }
 
 impl Opening {
