@@ -155,6 +155,7 @@ async fn messages(session: &Session, flash: Flash) -> Outcome {
 
 fn forms(session: &Session, token: String) -> Outcome {
     show(session.csrf_token()?);
+    show(session.expose_token()?);
     show(format!(
         "<input type=hidden name=csrf_token value={}>",
         session.csrf_token()?

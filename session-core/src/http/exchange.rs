@@ -195,6 +195,9 @@ impl Exchange {
             .is_err_and(|error| session.tell_refused(error));
         let mut state = session.state();
         state.head_sent = true;
+        if state.exposed {
+            finished.expose();
+        }
         match outcome {
             Ok(()) if state.logged_out && config.options.clear_site_data => {
                 finished.clear_site_data();

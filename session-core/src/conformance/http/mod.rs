@@ -388,6 +388,8 @@ suite! {
         h5_one_transport_reads_no_other
         h5_a_401_takes_the_header_token_away
         h5_a_transport_of_the_applications_own_carries_the_token
+        h5_a_token_that_a_handler_hands_out_comes_back_in_the_query
+        h5_a_token_that_opens_nothing_is_not_handed_out
     }
     owners {
         o1_sessions_of_lists_the_live_ones_latest_first

@@ -142,6 +142,7 @@ suite! {
         h4_the_handlers_own_cookies_stay
         h1_a_neighbours_bad_bytes_hide_nothing
         h5_a_bearer_token_comes_in_authorization
+        h5_a_token_that_a_handler_hands_out_comes_back_in_the_query
         x1_each_response_shows_another_token_and_all_are_good
         x1_a_wrong_token_is_403
         x1_login_replaces_the_seed
