@@ -487,7 +487,7 @@ async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
     }
     app.begin(Some("ada")).await;
     app.begin(Some("ada")).await;
-    assert_eq!(manager.revoke_all().await.unwrap(), 2, "and a planted one");
+    assert_eq!(manager.revoke_all().await.unwrap(), 3, "two are visitors");
     app.begin(Some("ada")).await;
     app.manager = SessionManager::new(app.spy.clone(), strict.unwrap().build().unwrap());
     let refused = app.ask(&[], HOME, async |session| {
