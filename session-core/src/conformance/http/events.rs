@@ -313,6 +313,7 @@ pub(super) async fn o2_revoke_all_is_told_of_each_session(harness: &dyn HttpHarn
         assert_eq!((&event.owner, event.address), (&None, None));
     }
     let mut told_of: Vec<_> = events.iter().filter_map(|event| event.session).collect();
-    (ids.sort(), told_of.sort());
+    ids.sort();
+    told_of.sort();
     assert_eq!(told_of, ids);
 }
