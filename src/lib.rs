@@ -58,8 +58,8 @@
 //! | `tls` | TLS to the servers of the stores that are on | rustls with ring | no |
 //! | `encrypt` | `session_kit::wrap::Encrypted`: what is stored is sealed | chacha20poly1305 | no |
 //! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |
-//! | `metrics` | counters and histograms of `session_kit::wrap::Traced` | metrics | no |
-//! | `sealed` | `SessionManager::sealed`: sessions kept by their clients, sealed in the cookie | chacha20poly1305 | no |
+//! | `metrics` | counters of events, counters and histograms of `session_kit::wrap::Traced` | metrics | no |
+//! | `sealed` | `SessionManager::sealed`, `sealed_with_revocations`: sessions kept by their clients, sealed in the cookie | chacha20poly1305 | no |
 //! | `import` | `session_kit::import`: sessions of web.py and Beaker, their pickles read without calling anything | miniz_oxide, hmac, sha1 | no |
 //! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
 //!

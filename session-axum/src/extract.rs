@@ -105,6 +105,13 @@ impl<K> LazySession<K> {
     pub fn has_token(&self) -> bool {
         self.lazy.has_token()
     }
+
+    /// Whether the session has been loaded in this request, by whatever part of the application;
+    /// asking loads nothing.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.lazy.is_loaded()
+    }
 }
 
 impl<K> Clone for LazySession<K> {

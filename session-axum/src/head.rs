@@ -30,6 +30,13 @@ impl RequestHead for Head<'_> {
     fn authority(&self) -> Option<&str> {
         Some(self.0.uri.authority()?.as_str())
     }
+
+    fn target(&self) -> &str {
+        self.0
+            .uri
+            .path_and_query()
+            .map_or("", |target| target.as_str())
+    }
 }
 
 /// A response's header fields.

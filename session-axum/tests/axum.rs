@@ -474,7 +474,15 @@ async fn one_request_has_one_session_however_often_it_is_asked_for() {
         assert!(two.unwrap().contains_key("middleware"));
         Ok(())
     }
-    async fn middleware(session: Session, request: Request, next: Next) -> Result<Response, Error> {
+    async fn middleware(
+        lazy: LazySession,
+        asked: Option<LazySession>,
+        request: Request,
+        next: Next,
+    ) -> Result<Response, Error> {
+        assert!(!lazy.is_loaded());
+        let session = lazy.load().await?;
+        assert!(asked.unwrap().is_loaded(), "by whomever");
         session.insert("middleware", 1)?;
         let response = next.run(request).await;
         session.insert("after", 1)?;

@@ -493,7 +493,7 @@ impl SessionConfigBuilder {
     /// Counted when a login is committed, so a lower limit reaches an owner at their next login.
     /// A login within a session that is the owner's already begins none. Expired and undecodable
     /// sessions do not count. Sessions that a client keeps itself cannot be counted:
-    /// `SessionManager::sealed` refuses the option.
+    /// `SessionManager::sealed` and `sealed_with_revocations` refuse the option.
     ///
     /// ```
     /// use session_core::{OnTooMany, SessionConfig};

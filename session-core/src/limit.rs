@@ -342,4 +342,21 @@ mod tests {
         assert!(refused.to_string().contains("owner_sessions_max"));
         assert!(SessionManager::sealed(config.build().unwrap()).is_ok());
     }
+
+    #[cfg(feature = "sealed")]
+    #[test]
+    fn o3_nor_have_sealed_sessions_whose_end_is_remembered() {
+        let keys = crate::keys::KeyRing::generate().unwrap();
+        let config = SessionConfig::builder().secret_key(keys);
+        let sealed = |config: crate::SessionConfigBuilder| {
+            let store = crate::memory::MemoryStore::new();
+            SessionManager::sealed_with_revocations(config.build().unwrap(), store)
+        };
+        for then in [OnTooMany::EndOldest, OnTooMany::Refuse] {
+            let refused = sealed(config.clone().owner_sessions_max(3, then)).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Invalid);
+            assert!(refused.to_string().contains("owner_sessions_max"));
+        }
+        assert!(sealed(config).is_ok());
+    }
 }

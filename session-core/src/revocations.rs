@@ -78,7 +78,8 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`]: the configuration has no `secret_key`, a `timeout` over 400 days,
-    /// or `ignore_expiry`: what is revoked could never be forgotten.
+    /// `ignore_expiry`, since what is revoked could never be forgotten, or `owner_sessions_max`,
+    /// since nobody keeps a list.
     ///
     /// ```
     /// use session_core::{KeyRing, MemoryStore, Owner, SessionConfig, SessionManager};

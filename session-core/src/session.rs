@@ -315,6 +315,47 @@ impl Session {
         state.life.token.as_ref().filter(|_| live).map(Token::id)
     }
 
+    /// The text that lets the client in next time, for a client that gets it in a response's body:
+    /// see [`TokenTransport::write`](crate::http::TokenTransport::write).
+    ///
+    /// `None` as long as nothing is stored (call [`save`](Self::save) first), and where this text
+    /// would open nothing, or no longer: after a [`login`](Self::login) or [`renew`](Self::renew),
+    /// whose new secret comes with the request's end, under a secret that was replaced, and on a
+    /// handle of [`SessionManager::open`]. Of a session sealed in its cookie it is the session as it
+    /// is stored now; what is stored later is not in it.
+    ///
+    /// Whoever has it is the user: keep it out of logs, addresses and pages that scripts of others
+    /// run in. The response is marked `no-store`, so call it before the handler has answered. Where
+    /// a cookie carries the token, this undoes what `HttpOnly` is for.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// async fn register(session: Session) -> Result<Option<String>, Error> {
+    ///     session.insert("device", 7)?;
+    ///     session.save().await?;
+    ///     session.expose_token()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`]: it is sealed, and larger than a cookie may be.
+    pub fn expose_token(&self) -> Result<Option<String>, Error> {
+        let mut state = self.state();
+        let life = &state.life;
+        // With revocations a changed time-out renews a sealed session, too.
+        let renews = life.renew || life.login.is_some() || (state.sealed && life.limits.is_some());
+        if life.standing != Standing::Live || renews {
+            return Ok(None);
+        }
+        let Some((token, base)) = life.token_in_force() else {
+            return Ok(None);
+        };
+        let text = self.0.manager.expose(token, base)?;
+        state.exposed = true;
+        Ok(Some(text))
+    }
+
     /// The application's user, as of now: a `login` of this request counts.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {

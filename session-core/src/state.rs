@@ -32,6 +32,8 @@ pub(crate) struct State {
     /// The request carried a token that opened nothing.
     pub(crate) presented_nothing: bool,
     pub(crate) head_sent: bool,
+    /// A handler took the token's text, perhaps into the response's body.
+    pub(crate) exposed: bool,
     /// The client keeps the session itself.
     pub(crate) sealed: bool,
     /// Why there is no live session, as long as there is none.
@@ -143,6 +145,7 @@ impl State {
             cookie: CookieMove::Keep,
             presented_nothing,
             head_sent: false,
+            exposed: false,
             sealed: false,
             why_new: WhyNew::NoToken,
         }

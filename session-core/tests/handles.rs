@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use session_core::conformance::{Counts, Fault, Operation, SpyStore};
 use session_core::http::{Exchange, Finish, Finished, RequestHead, ResponseHead};
-use session_core::{ErrorKind, MemoryStore, Session, SessionConfig, SessionManager, Store};
+use session_core::{
+    ErrorKind, MemoryStore, Session, SessionConfig, SessionManager, Store, StoreErrorKind,
+};
 
 /// A request with a cookie, or without.
 struct Head(Option<String>);
@@ -218,4 +221,31 @@ async fn h4_asking_whether_there_is_a_token_makes_the_answer_vary() {
         let vary = field(finished, "vary");
         assert_eq!(vary.as_deref(), asks.then_some("Cookie"));
     }
+}
+
+#[tokio::test]
+async fn t2_whether_the_session_was_loaded_can_be_asked_and_loads_nothing() {
+    let spy = SpyStore::new(MemoryStore::new());
+    let manager = SessionManager::new(spy.clone(), SessionConfig::builder().build().unwrap());
+    let head = Head(Some(begun(&manager).await));
+    spy.reset();
+    let exchange = Exchange::begin(&manager, "GET");
+    let (one, two) = (exchange.lazy(&head), exchange.lazy(&head));
+    assert!(!one.is_loaded() && !two.is_loaded());
+    assert_eq!(spy.counts(), Counts::default());
+    one.load().await.unwrap();
+    assert!(one.is_loaded() && two.is_loaded() && exchange.lazy(&head).is_loaded());
+
+    let untouched = Exchange::begin(&manager, "GET");
+    assert!(!untouched.lazy(&head).is_loaded(), "it is another request");
+    let Finish::Done(finished) = untouched.finish(200) else {
+        panic!("nothing is to be stored");
+    };
+    assert_eq!(field(finished, "vary"), None);
+
+    let exchange = Exchange::begin(&manager, "GET");
+    let lazy = exchange.lazy(&head);
+    spy.once(Operation::Load, Fault::Refuse(StoreErrorKind::Unavailable));
+    lazy.load().await.unwrap_err();
+    assert!(!lazy.is_loaded(), "it could not be");
 }

@@ -16,8 +16,8 @@ use session_core::conformance::{Fault, Operation, SpyStore};
 use session_core::http::{Exchange, Finish, IpPrefix, RequestHead, ResponseHead};
 use session_core::wrap::Traced;
 use session_core::{
-    Clock, Error, ErrorKind, KeyRing, ManualClock, MemoryStore, Owner, Session, SessionConfig,
-    SessionConfigBuilder, SessionManager, StoreErrorKind, Token,
+    Clock, Error, ErrorKind, KeyRing, ManualClock, MemoryStore, OnTooMany, Owner, Session,
+    SessionConfig, SessionConfigBuilder, SessionManager, StoreErrorKind, Token,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -341,7 +341,7 @@ impl App {
 const HOME: &str = "192.0.2.1";
 
 /// Every event there is, as the hook is told it.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 22] = [
     "created",
     "destroyed",
     "expired",
@@ -351,6 +351,7 @@ const KINDS: [&str; 19] = [
     "rejected creation_cap",
     "rejected foreign",
     "rejected gone",
+    "rejected owner_limit",
     "rejected second_live",
     "rejected superseded",
     "rejected unknown",
@@ -358,7 +359,9 @@ const KINDS: [&str; 19] = [
     "rejected wrong_secret",
     "renewed asked",
     "renewed timed",
+    "revoked all",
     "revoked id",
+    "revoked limit",
     "revoked owned",
     "revoked owner",
 ];
@@ -366,20 +369,23 @@ const KINDS: [&str; 19] = [
 #[tokio::test]
 async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
     let hour = Duration::from_secs(3_600);
-    let app = App::new(
+    let mut strict = None;
+    let mut app = App::new(
         |config| {
+            strict = Some(config.clone().owner_sessions_max(1, OnTooMany::Refuse));
             config
                 .ignore_change_ip(false)
                 .ip_prefix(IpPrefix::new(32, 64).unwrap())
                 .renew_every(hour)
                 .max_size(1_000)
                 .creation_cap(20, hour)
+                .owner_sessions_max(1, OnTooMany::EndOldest)
         },
         SessionManager::new,
     );
     let _listening = tracing::subscriber::set_default(app.heard.clone());
     let _measuring = metrics::set_default_local_recorder(&app.heard);
-    let (ada, manager) = (Owner::new("ada").unwrap(), &app.manager);
+    let (ada, manager) = (Owner::new("ada").unwrap(), app.manager.clone());
     let id = |cookie: &str| cookie.split('.').next().unwrap().parse().unwrap();
 
     // A life: begun, signed in, renewed, used, ended.
@@ -479,6 +485,18 @@ async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
             .await;
         assert_eq!(ended, None);
     }
+    app.begin(Some("ada")).await;
+    app.begin(Some("ada")).await;
+    assert_eq!(manager.revoke_all().await.unwrap(), 3, "two are visitors");
+    app.begin(Some("ada")).await;
+    app.manager = SessionManager::new(app.spy.clone(), strict.unwrap().build().unwrap());
+    let refused = app.ask(&[], HOME, async |session| {
+        session.insert("name", VALUES[0])?;
+        session.login(ada.clone());
+        Ok(())
+    });
+    assert_eq!(refused.await, None);
+    app.manager = manager.clone();
     let expired = app.begin(None).await;
     app.hands.advance(24 * hour);
     app.look(&expired).await;

@@ -174,6 +174,7 @@ async fn messages(session: &Session, flash: Flash) -> Outcome {
 
 fn forms(session: &Session, token: String) -> Outcome {
     show(session.csrf_token()?);
+    show(session.expose_token()?);
     show(format!(
         "<input type=hidden name=csrf_token value={}>",
         session.csrf_token()?
@@ -321,6 +322,7 @@ fn records(record: Record, text: &str) -> Outcome {
 
 async fn lazily(lazy: &LazySession) -> Outcome {
     show(lazy.has_token());
+    show(lazy.is_loaded());
     show(lazy.load().await?);
     Ok(())
 }

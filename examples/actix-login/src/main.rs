@@ -26,7 +26,7 @@ use actix_web::web::{Data, Form, get, post};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde::Deserialize;
 use session_kit::actix::{Error, Session, SessionLayer};
-use session_kit::{Owner, SessionConfig, SessionManager, connect};
+use session_kit::{OnTooMany, Owner, SessionConfig, SessionManager, connect};
 
 async fn home(session: Session) -> String {
     match session.owner() {
@@ -146,6 +146,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
 
     let config = SessionConfig::builder()
         .timeout(Duration::from_secs(30 * 60))
+        // A sixth device signs the one out that was used longest ago.
+        .owner_sessions_max(5, OnTooMany::EndOldest)
         // For a laptop without HTTPS; leave both lines out everywhere else.
         .secure(false)
         .cookie_name("sid")

@@ -29,7 +29,7 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use serde::Deserialize;
 use session_kit::axum::{Error, Session, SessionLayer};
-use session_kit::{Owner, SessionConfig, SessionManager, connect};
+use session_kit::{OnTooMany, Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
 
 async fn home(session: Session) -> String {
@@ -148,6 +148,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
 
     let config = SessionConfig::builder()
         .timeout(Duration::from_secs(30 * 60))
+        // A sixth device signs the one out that was used longest ago.
+        .owner_sessions_max(5, OnTooMany::EndOldest)
         // For a laptop without HTTPS; leave both lines out everywhere else.
         .secure(false)
         .cookie_name("sid")

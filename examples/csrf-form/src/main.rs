@@ -2,8 +2,9 @@
 //!
 //! The page carries a token of the session: in a hidden field of its form, and in a `meta` tag
 //! for its script, which sends it as the header `x-csrf-token`. Another site can make the browser
-//! send a form but cannot read the token, so a request without it is refused with 403. The
-//! token's text is another in each response, and all of them stay good until the next login.
+//! send a form but cannot read the token. The `CsrfLayer` refuses with 403, before any handler,
+//! what comes without it, and what the browser says is from another site. The token's text is
+//! another in each response, and all of them stay good until the next login.
 //!
 //! `SameSite=Lax`, the cookie's default, keeps the session out of most such requests already;
 //! not out of those of a sibling domain, nor in old browsers.
@@ -14,19 +15,20 @@
 //! token=$(curl -s -c jar -b jar $at/ | grep -o 'content="[^"]*"' | cut -d'"' -f2)
 //! curl -i -b jar -d address=eve@example.com $at/address                          # 403
 //! curl -i -b jar -d address=ada@example.com -d csrf_token=$token $at/address     # 303
+//! curl -i -b jar -H "origin: https://evil.example" -d csrf_token=$token $at/address   # 403
 //! curl -b jar -X POST -H "x-csrf-token: $token" $at/likes                        # 1
 //! ```
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 
-use axum::http::HeaderMap;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
-use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
+use session_kit::http::CsrfGuard;
 use session_kit::{MemoryStore, SessionConfig, SessionManager};
 use tokio::net::TcpListener;
 
@@ -52,24 +54,16 @@ async fn page(session: Session) -> Result<Markup, Error> {
 #[derive(Deserialize)]
 struct Address {
     address: String,
-    /// Empty where it is missing, which is refused like a wrong one.
-    #[serde(default)]
-    csrf_token: String,
 }
 
-/// What the form posts.
+/// What the form posts; its token was taken out by the layer.
 async fn change_address(session: Session, Form(form): Form<Address>) -> Result<Redirect, Error> {
-    session.verify_csrf(&form.csrf_token)?;
     session.insert("address", form.address)?;
     Ok(Redirect::to("/"))
 }
 
 /// What the script posts.
-async fn like(session: Session, headers: HeaderMap) -> Result<String, Error> {
-    let token = headers
-        .get("x-csrf-token")
-        .and_then(|value| value.to_str().ok());
-    session.verify_csrf(token.unwrap_or_default())?;
+async fn like(session: Session) -> Result<String, Error> {
     let likes = session
         .transact(|s| {
             let likes = s.get::<u64>("likes")?.unwrap_or(0) + 1;
@@ -92,6 +86,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .route("/", get(page))
         .route("/address", post(change_address))
         .route("/likes", post(like))
+        .layer(CsrfLayer::new(CsrfGuard::default()))
+        // Added later, so further out: the guard asks for its sessions.
         .layer(SessionLayer::new(sessions));
 
     let address = std::env::args().nth(1);

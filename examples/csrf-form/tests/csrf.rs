@@ -82,3 +82,20 @@ fn x1_a_token_is_worth_nothing_without_the_cookie() {
     let [token, _] = tokens(&mut visitor);
     assert_eq!(change_address(&mut program.visitor(), &token), 403);
 }
+
+#[test]
+fn x2_another_sites_page_is_refused_even_with_the_token() {
+    let (program, mut visitor) = start();
+    let [_, token] = tokens(&mut visitor);
+    let own = format!("http://{}", program.address());
+    let origins = [
+        ("https://evil.example", 403),
+        ("null", 403),
+        (own.as_str(), 200),
+    ];
+    for (origin, status) in origins {
+        let headers = [("Origin", origin), ("X-CSRF-Token", token.as_str())];
+        let reply = visitor.send("POST", "/likes", &headers, "");
+        assert_eq!(reply.status, status, "{origin}");
+    }
+}

@@ -1,12 +1,11 @@
 //! A real web.py session moves in, once, and its user stays signed in.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
+
+use session_test_program::{Program, Reply};
 
 const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -21,10 +20,10 @@ fn a_user_of_web_py_stays_signed_in() {
     app.keep(SESSION, Duration::ZERO);
     let moved = app.get(&old_cookie(ID));
     assert_eq!(moved.status, 307);
-    assert_eq!(moved.field("location"), Some("/"));
-    assert!(moved.removes_the_old_cookie());
+    assert_eq!(moved.header("location"), Some("/"));
+    assert!(removes_the_old_cookie(&moved));
     assert!(!app.old_file().exists());
-    let ours = moved.cookie().expect("a cookie of ours");
+    let ours = our_cookie(&moved);
     assert!(!ours.contains(ID) && !ours.contains(&ID[..32]));
     assert_eq!(app.get(&ours).body, "hello ada, visit 4\n");
     assert_eq!(app.get(&ours).body, "hello ada, visit 5\n");
@@ -43,7 +42,7 @@ fn who_moves_in_comes_back_to_this_site() {
         app.keep(SESSION, Duration::ZERO);
         let moved = app.get_at(target, &old_cookie(ID));
         assert_eq!(moved.status, 307, "{target}");
-        assert_eq!(moved.field("location"), Some(location), "{target}");
+        assert_eq!(moved.header("location"), Some(location), "{target}");
     }
 }
 
@@ -51,7 +50,7 @@ fn who_moves_in_comes_back_to_this_site() {
 fn i2_a_second_presentation_of_the_old_cookie_gives_nothing() {
     let app = App::start();
     app.keep(SESSION, Duration::ZERO);
-    let first = app.get(&old_cookie(ID)).cookie().expect("a cookie of ours");
+    let first = our_cookie(&app.get(&old_cookie(ID)));
     let second = app.get(&old_cookie(ID));
     assert_eq!(second.body, "hello stranger, visit 1\n");
     // Nor does the id, of old or ours, under our cookie's name.
@@ -82,10 +81,10 @@ fn of_many_requests_with_the_old_cookie_one_moves_in() {
         assert_eq!(moved.len(), 1);
         for other in others {
             assert_eq!(other.body, "hello stranger, visit 1\n");
-            let theirs = other.cookie().expect("a session of their own");
+            let theirs = our_cookie(&other);
             assert_eq!(app.get(&theirs).body, "hello stranger, visit 2\n");
         }
-        let ours = moved[0].cookie().expect("a cookie of ours");
+        let ours = our_cookie(&moved[0]);
         assert_eq!(app.get(&ours).body, "hello ada, visit 4\n");
     }
 }
@@ -96,13 +95,13 @@ fn an_old_session_whose_time_is_up_signs_nobody_in() {
     app.keep(SESSION, Duration::from_secs(25 * 60 * 60));
     let reply = app.get(&old_cookie(ID));
     assert_eq!(reply.body, "hello stranger, visit 1\n");
-    assert!(reply.removes_the_old_cookie());
+    assert!(removes_the_old_cookie(&reply));
 }
 
 #[test]
 fn a_session_of_ours_is_not_replaced_by_an_old_one() {
     let app = App::start();
-    let ours = app.get("").cookie().expect("a cookie of ours");
+    let ours = our_cookie(&app.get(""));
     app.keep(SESSION, Duration::ZERO);
     let reply = app.get(&format!("{}; {ours}", old_cookie(ID)));
     assert_eq!(reply.body, "hello stranger, visit 2\n");
@@ -126,17 +125,16 @@ fn who_has_no_old_cookie_is_not_told_of_one() {
     let app = App::start();
     let reply = app.get("");
     assert_eq!(reply.body, "hello stranger, visit 1\n");
-    assert!(!reply.removes_the_old_cookie());
+    assert!(!removes_the_old_cookie(&reply));
 }
 
 fn old_cookie(id: &str) -> String {
     format!("webpy_session_id={id}")
 }
 
-/// The running example, over a folder of web.py's; killed when dropped.
+/// The running example, over a folder of web.py's.
 struct App {
-    process: Child,
-    address: String,
+    program: Program,
     old_sessions: tempfile::TempDir,
 }
 
@@ -148,21 +146,11 @@ impl App {
     /// With the store that `url` names, perhaps below the folder that it is given.
     fn start_with(url: impl FnOnce(&Path) -> Option<String>) -> Self {
         let old_sessions = tempfile::tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_moving-in"))
-            .arg("127.0.0.1:0")
-            .arg(old_sessions.path())
-            .args(url(old_sessions.path()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
-        let mut line = String::new();
-        let stdout = process.stdout.as_mut().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("text");
-        let address = line.trim_end().rsplit('/').next().unwrap_or_default();
+        let dir = old_sessions.path().to_str().expect("text");
+        let url = url(old_sessions.path());
+        let args: Vec<&str> = [dir].into_iter().chain(url.as_deref()).collect();
         Self {
-            address: address.to_owned(),
-            process,
+            program: Program::start(env!("CARGO_BIN_EXE_moving-in"), &args),
             old_sessions,
         }
     }
@@ -181,63 +169,31 @@ impl App {
         file.set_modified(SystemTime::now() - ago).unwrap();
     }
 
-    fn get(&self, cookie: &str) -> Reply {
-        self.get_at("/", cookie)
+    fn get(&self, cookies: &str) -> Reply {
+        self.get_at("/", cookies)
     }
 
-    fn get_at(&self, target: &str, cookie: &str) -> Reply {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n",
-            self.address
-        );
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("it answers");
-        let (head, body) = reply.split_once("\r\n\r\n").expect("a response");
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Reply {
-            status: status.expect("a status"),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+    fn get_at(&self, target: &str, cookies: &str) -> Reply {
+        let mut visitor = self.program.visitor();
+        visitor.cookie = cookies.to_owned();
+        visitor.get(target)
     }
 }
 
-impl Drop for App {
-    fn drop(&mut self) {
-        // A failure means that it has ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn cookies_set_by(reply: &Reply) -> impl Iterator<Item = &str> {
+    let fields = reply.head.lines().filter_map(|line| line.split_once(": "));
+    fields.filter_map(|(name, value)| (name == "set-cookie").then_some(value))
 }
 
-struct Reply {
-    status: u16,
-    head: String,
-    body: String,
+/// The cookie of ours that it sets, as `name=value`.
+#[track_caller]
+fn our_cookie(reply: &Reply) -> String {
+    let ours = cookies_set_by(reply).find(|cookie| cookie.starts_with("sid="));
+    let pair = ours.and_then(|cookie| cookie.split(';').next());
+    pair.expect("a cookie of ours").to_owned()
 }
 
-impl Reply {
-    fn fields(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
-        fields.filter_map(move |(field, value)| (field == name).then_some(value))
-    }
-
-    fn field(&self, name: &'static str) -> Option<&str> {
-        self.fields(name).next()
-    }
-
-    /// Our cookie that it sets, as `name=value`.
-    fn cookie(&self) -> Option<String> {
-        let mut cookies = self.fields("set-cookie");
-        let ours = cookies.find(|cookie| cookie.starts_with("sid="))?;
-        ours.split(';').next().map(str::to_owned)
-    }
-
-    fn removes_the_old_cookie(&self) -> bool {
-        let mut cookies = self.fields("set-cookie");
-        cookies
-            .any(|cookie| cookie.starts_with("webpy_session_id=; ") && cookie.contains("Max-Age=0"))
-    }
+fn removes_the_old_cookie(reply: &Reply) -> bool {
+    cookies_set_by(reply)
+        .any(|cookie| cookie.starts_with("webpy_session_id=; ") && cookie.contains("Max-Age=0"))
 }

@@ -1,12 +1,12 @@
 //! A WebSocket and a stream of events that use a session and end with it.
 //!
 //! Both outlive their request, and keep its `Session`: `transact` stores at once, `reload`
-//! fetches what others have stored. A signed-out user must not go on talking, so both look every
-//! second whether the session is still there: after a logout on whatever device, a revocation by
-//! whatever process, the socket is closed and the stream ends.
+//! fetches what others have stored. A signed-out user must not go on talking, so the socket waits
+//! for `ended`, which resolves at once when this process ends the session and within a second when
+//! another one does; the stream reloads every second and ends when there is nothing to load.
 //!
-//! Looking is no access: an open socket alone does not keep a session from running out, what is
-//! said on it does.
+//! Neither looking nor reloading is an access: an open socket alone does not keep a session from
+//! running out. What is said on it does, by `touch`.
 //!
 //! ```sh
 //! cargo run -p websocket      # and open http://127.0.0.1:8080 in two tabs
@@ -39,7 +39,7 @@ use tokio::time::interval;
 /// How many messages have been sent in this session, on all of its sockets.
 const COUNT: Key<u64> = Key::new("count");
 
-/// How soon a socket notices that its session has ended; each look costs one load.
+/// How soon a socket notices that another process has ended its session; a look costs one load.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// `GET /socket`
@@ -55,7 +55,7 @@ async fn open_socket(session: Session, headers: HeaderMap, upgrade: WebSocketUpg
 
 async fn serve_socket(mut socket: WebSocket, session: Session) {
     let outcome = tokio::select! {
-        ended = ended(&session) => ended,
+        ended = session.ended(EVERY) => ended.map_err(Error::from),
         left = talk(&mut socket, &session) => left,
     };
     let (code, reason) = match outcome {
@@ -74,6 +74,8 @@ async fn serve_socket(mut socket: WebSocket, session: Session) {
 /// Counts messages until the client leaves.
 async fn talk(socket: &mut WebSocket, session: &Session) -> Result<(), Error> {
     while let Some(Ok(message)) = socket.recv().await {
+        // Whatever it is, the user is there: the session must not expire under an open socket.
+        session.touch().await?;
         let Message::Text(text) = message else {
             continue;
         };
@@ -93,19 +95,6 @@ async fn talk(socket: &mut WebSocket, session: &Session) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Resolves when the session has ended: signed out, revoked, expired, or under a new secret.
-async fn ended(session: &Session) -> Result<(), Error> {
-    let mut looks = interval(EVERY);
-    loop {
-        looks.tick().await;
-        match session.reload().await {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Gone => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// Whether a browser asks for one of this site's own pages, or no browser asks.

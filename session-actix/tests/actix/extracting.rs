@@ -35,7 +35,10 @@ async fn one_request_has_one_session_however_often_it_is_asked_for() {
         mut request: ServiceRequest,
         next: Next<impl MessageBody>,
     ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+        let lazy = request.extract::<LazySession>().await?;
+        assert!(!lazy.is_loaded());
         let session = request.extract::<Session>().await?;
+        assert!(lazy.is_loaded(), "by whomever");
         session.insert("middleware", 1).map_err(Error::from)?;
         let response = next.call(request).await?;
         let same = <Session as actix_web::FromRequest>::extract(response.request()).await?;

@@ -198,6 +198,9 @@ impl Exchange {
             .is_err_and(|error| session.tell_refused(error));
         let mut state = session.state();
         state.head_sent = true;
+        if state.exposed {
+            finished.expose();
+        }
         match outcome {
             Ok(()) if state.logged_out && config.options.clear_site_data => {
                 finished.clear_site_data();
@@ -290,6 +293,16 @@ impl LazySession {
     pub fn has_token(&self) -> bool {
         self.exchange.0.consulted.store(true, Ordering::SeqCst);
         self.opening.first.is_some()
+    }
+
+    /// Whether the session has been loaded in this request, by whatever part of the application:
+    /// what then asks for it costs no store access.
+    ///
+    /// Asking loads nothing, and does not make the response depend on the session. A session that
+    /// could not be loaded has not been.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        matches!(self.exchange.0.opened.get(), Some(Ok(_)))
     }
 }
 

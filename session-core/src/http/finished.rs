@@ -29,6 +29,8 @@ pub struct Finished {
     vary: Option<Cow<'static, str>>,
     token: Option<(String, String)>,
     sets: bool,
+    /// The body may hold the token.
+    exposed: bool,
     clear_site_data: bool,
     /// Of the layers inside of this one's.
     inner: Option<Box<Self>>,
@@ -68,6 +70,10 @@ impl Finished {
     pub(crate) fn set(&mut self, config: &SessionConfig, token: &str, life: Option<Duration>) {
         self.token = config.transport.write(&config.cookie, token, life);
         self.sets = true;
+    }
+
+    pub(crate) fn expose(&mut self) {
+        self.exposed = true;
     }
 
     pub(crate) fn remove(&mut self, config: &SessionConfig) {
@@ -122,10 +128,10 @@ impl Finished {
         }
         if let Some((name, value)) = &self.token {
             head.append(name, Cow::Owned(value.clone()));
-            // A shared cache must not hand one visitor's session to another (RFC 9111).
-            if !lists(head, "cache-control", "no-store") {
-                head.replace("cache-control", Cow::Borrowed("no-store"));
-            }
+        }
+        // A shared cache must not hand one visitor's session to another (RFC 9111).
+        if (self.token.is_some() || self.exposed) && !lists(head, "cache-control", "no-store") {
+            head.replace("cache-control", Cow::Borrowed("no-store"));
         }
         // The cookie of a session begun since, or of another kind, must not be cleared with the
         // rest.

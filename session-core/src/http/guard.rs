@@ -405,7 +405,8 @@ const TOO_LARGE: Refusal = (413, "the request's body is too large");
 const BROKEN: Refusal = (400, "the body broke off");
 
 fn refuse(method: &str, (status, why): Refusal) -> Reply {
-    tracing::warn!(target: "session", method, status, why, "a request was refused before its handler");
+    // Anybody can be refused at will: a flood of requests must not become a flood of lines.
+    tracing::debug!(target: "session", method, status, why, "a request was refused before its handler");
     Reply {
         no_store: true,
         ..Reply::text(status, why)

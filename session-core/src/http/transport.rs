@@ -20,6 +20,12 @@ pub trait RequestHead {
     fn authority(&self) -> Option<&str> {
         None
     }
+
+    /// The request's path and query as they were received, as `/page?key=value` and percent-encoded;
+    /// empty where they are not known. For a [`TokenTransport`] of the application's own.
+    fn target(&self) -> &str {
+        ""
+    }
 }
 
 /// How tokens travel between client and server.
@@ -38,12 +44,50 @@ pub enum Transport {
 }
 
 /// A transport of the application's own.
+///
+/// A token in an address is written to logs, kept in histories and passed on to other sites as the
+/// referrer. Where a client can send nothing else (an `EventSource`, a calendar that subscribes),
+/// keep its sessions short, and ask for little under them:
+///
+/// ```
+/// use session_core::http::{RequestHead, TokenTransport};
+///
+/// /// `?ticket=TOKEN`; a token has no character that would be percent-encoded.
+/// #[derive(Debug)]
+/// struct Ticket;
+///
+/// impl TokenTransport for Ticket {
+///     fn read<'a>(&self, head: &'a dyn RequestHead, found: &mut dyn FnMut(&'a [u8])) {
+///         let (_, query) = head.target().split_once('?').unwrap_or_default();
+///         let values = query.split('&').filter_map(|pair| pair.strip_prefix("ticket="));
+///         values.for_each(|token| found(token.as_bytes()));
+///     }
+///
+///     /// The handler hands it out, as `session.expose_token()`.
+///     fn write(&self, _token: &str) -> Option<(String, String)> {
+///         None
+///     }
+///
+///     fn remove(&self) -> Option<(String, String)> {
+///         None
+///     }
+///
+///     /// A cache tells addresses apart by itself.
+///     fn vary(&self) -> Option<String> {
+///         None
+///     }
+/// }
+/// ```
 pub trait TokenTransport: fmt::Debug + Send + Sync {
     /// Hands `found` each candidate token of a request, best first.
     fn read<'a>(&self, head: &'a dyn RequestHead, found: &mut dyn FnMut(&'a [u8]));
 
-    /// The header line that gives the client its `token`; `None` if it travels in the body, or
-    /// the application takes it from `Session::token`.
+    /// The header line that gives the client its `token`; `None` if none does, and the client gets
+    /// it from a handler, which takes it from
+    /// [`Session::expose_token`](crate::Session::expose_token).
+    ///
+    /// A `login`, a `renew` and a timed renewal give the client another token after the handler has
+    /// answered, which only a header can bring.
     fn write(&self, token: &str) -> Option<(String, String)>;
 
     /// The header line that takes the token away.

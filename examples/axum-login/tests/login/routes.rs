@@ -159,3 +159,14 @@ fn o2_signing_out_everywhere_ends_all_of_them() {
     assert!(!is_signed_in(&mut thief));
     assert!(is_signed_in(&mut grace));
 }
+
+#[test]
+fn o3_a_sixth_device_signs_one_of_the_others_out() {
+    let program = start();
+    let mut ada = [(); 6].map(|()| signed_in(&program, ADA));
+    let mut still = ada.each_mut().map(is_signed_in);
+    // Which one is not said: on a fast machine all were used in the same millisecond.
+    still.sort_unstable();
+    assert_eq!(still, [false, true, true, true, true, true]);
+    assert!(is_signed_in(&mut ada[5]), "the latest is never the one");
+}

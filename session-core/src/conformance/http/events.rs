@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::HttpHarness;
 use super::script::Step;
 use super::world::{World, attempt, insert, login, owner, wait};
+use crate::OnTooMany::{EndOldest, Refuse};
 use crate::clock::Clock;
 use crate::config::SessionConfigBuilder;
 use crate::conformance::{Fault, Operation};
@@ -238,4 +239,81 @@ pub(super) async fn o2_revocations_are_told_apart(harness: &dyn HttpHarness) {
     }
     assert_eq!(events[0].owner, None, "whose it was is not looked up");
     assert_eq!(events[1].owner, Some(ada));
+}
+
+pub(super) async fn o3_what_a_login_too_many_ends_is_told(harness: &dyn HttpHarness) {
+    let choose = |config: SessionConfigBuilder| config.owner_sessions_max(1, EndOldest);
+    let (told, world) = Told::of(harness, choose).await;
+    world.member("ada").await;
+    let (first, _) = world.record().await;
+    told.take();
+    let mut second = world.stranger();
+    assert_eq!(second.post([login("ada")]).await.status, 200);
+    let events = told.take();
+    let names: Vec<_> = events.iter().map(|event| event.kind.name()).collect();
+    assert_eq!(names, ["created", "logged_in", "revoked"]);
+    let revoked = &events[2];
+    assert_eq!((revoked.kind.why(), revoked.session), ("limit", Some(first)));
+    assert_eq!((&revoked.owner, revoked.address), (&Some(owner("ada")), None));
+    second.post([login("ada")]).await;
+    assert_eq!(told.names(), ["logged_in"], "there was nothing to end");
+}
+
+pub(super) async fn o3_a_login_too_many_that_is_refused_is_told_once(harness: &dyn HttpHarness) {
+    let choose = |config: SessionConfigBuilder| config.owner_sessions_max(1, Refuse);
+    let (told, world) = Told::of(harness, choose).await;
+    world.member("ada").await;
+    told.take();
+    let mut other = world.stranger();
+    assert_eq!(other.post([login("ada")]).await.status, 409);
+    let events = told.take();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!((events[0].kind.name(), events[0].kind.why()), ("rejected", "owner_limit"));
+    assert_eq!((events[0].session, events[0].address), (None, other.peer));
+
+    // A login over another owner commits at a save.
+    let mut bob = world.member("bob").await;
+    told.take();
+    let save = [attempt(Step::Save), attempt(Step::Save)];
+    let steps = [vec![login("ada"), insert("hers", 1)], save.to_vec()].concat();
+    assert_eq!(bob.post(steps).await.status, 409);
+    assert_eq!(told.names(), ["rejected owner_limit"], "once for all of its saves");
+}
+
+pub(super) async fn o3_a_login_that_is_withdrawn_is_told_as_it_was(harness: &dyn HttpHarness) {
+    let choose = |config: SessionConfigBuilder| config.owner_sessions_max(1, Refuse);
+    let (told, world) = Told::of(harness, choose).await;
+    let slow = world.visitor().await;
+    let (id, _) = world.record().await;
+    let store = world.spy.hold(Operation::Update);
+    let running = slow.start_post([login("ada")]);
+    store.reached_by(1).await;
+    assert_eq!(world.stranger().post([login("ada")]).await.status, 200);
+    told.take();
+    store.open();
+    assert_eq!(running.answer().await.status, 409);
+    let events = told.take();
+    let name = |event: &Event| format!("{} {}", event.kind.name(), event.kind.why());
+    let names: Vec<_> = events.iter().map(name).collect();
+    assert_eq!(names, ["logged_in ", "revoked limit", "rejected owner_limit"]);
+    assert_eq!((events[0].session, events[1].session), (Some(id), Some(id)));
+    assert_eq!(events[1].owner, Some(owner("ada")));
+}
+
+pub(super) async fn o2_revoke_all_is_told_of_each_session(harness: &dyn HttpHarness) {
+    let (told, world) = Told::of(harness, plain).await;
+    world.member("ada").await;
+    world.visitor().await;
+    let mut ids: Vec<_> = world.records().await.into_iter().map(|(id, _)| id).collect();
+    told.take();
+    assert_eq!(world.manager().revoke_all().await.unwrap(), 2);
+    let events = told.take();
+    for event in &events {
+        assert_eq!((event.kind.name(), event.kind.why()), ("revoked", "all"));
+        assert_eq!((&event.owner, event.address), (&None, None));
+    }
+    let mut told_of: Vec<_> = events.iter().filter_map(|event| event.session).collect();
+    ids.sort();
+    told_of.sort();
+    assert_eq!(told_of, ids);
 }

@@ -16,7 +16,7 @@ const DOWN: Fault = Fault::Refuse(StoreErrorKind::Unavailable);
 const DAY: u64 = 24 * 60 * 60;
 
 /// Leaves a handler behind that does these steps, and lets it begin.
-async fn leave(world: &World<'_>, browser: &mut Browser, name: &str, steps: Vec<Step>) {
+pub(super) async fn leave(world: &World<'_>, browser: &mut Browser, name: &str, steps: Vec<Step>) {
     let response = browser.get([Step::After(name.to_owned(), steps)]).await;
     assert_eq!(response.status, 200);
     world.spy.reset();
@@ -24,7 +24,7 @@ async fn leave(world: &World<'_>, browser: &mut Browser, name: &str, steps: Vec<
 }
 
 /// Waits until the store was asked for so many loads.
-async fn looked(world: &World<'_>, times: u64) {
+pub(super) async fn looked(world: &World<'_>, times: u64) {
     while world.spy.counts().loads < times {
         tokio::task::yield_now().await;
     }
@@ -35,7 +35,7 @@ async fn looked(world: &World<'_>, times: u64) {
 }
 
 /// Tokio's clock stands still as long as anything can be done.
-async fn at_once(world: &World<'_>, name: &str, began: Instant) {
+pub(super) async fn at_once(world: &World<'_>, name: &str, began: Instant) {
     assert_eq!(world.probe.outcome(name).await, "[null]", "{name}");
     assert_eq!(Instant::now(), began, "{name}: told, and not found at the next look");
 }

@@ -339,6 +339,10 @@ suite! {
         c5_a_delete_whose_answer_was_lost_is_told_once
         i7_a_timed_renewal_is_told_apart
         o2_revocations_are_told_apart
+        o2_revoke_all_is_told_of_each_session
+        o3_what_a_login_too_many_ends_is_told
+        o3_a_login_too_many_that_is_refused_is_told_once
+        o3_a_login_that_is_withdrawn_is_told_as_it_was
     }
     rejections {
         t1_who_sends_no_token_is_new
@@ -388,6 +392,8 @@ suite! {
         h5_one_transport_reads_no_other
         h5_a_401_takes_the_header_token_away
         h5_a_transport_of_the_applications_own_carries_the_token
+        h5_a_token_that_a_handler_hands_out_comes_back_in_the_query
+        h5_a_token_that_opens_nothing_is_not_handed_out
     }
     owners {
         o1_sessions_of_lists_the_live_ones_latest_first

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout};
+
 use super::HttpHarness;
 use super::browser::Browser;
+use super::events::Told;
+use super::long_lived::{at_once, leave, looked};
 use super::script::Step;
 use super::world::{NONE, World, add, attempt, get, insert, login, owner, wait};
 use crate::clock::{Clock, ManualClock};
@@ -652,4 +656,95 @@ pub(super) async fn f1_a_ping_asks_the_store_of_the_revocations(harness: &dyn Ht
     world.spy.always(Operation::Ping, DOWN);
     let error = world.manager().ping().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+pub(super) async fn t7_an_end_of_a_sealed_session_in_this_process_is_told_at_once(
+    harness: &dyn HttpHarness,
+) {
+    let requests = [
+        Step::Logout,
+        Step::Destroy,
+        Step::Renew,
+        login("ada"),
+        login("bob"),
+    ];
+    let named: Vec<_> = requests.iter().map(|step| format!("{step:?}")).collect();
+    let ways = ["revoke_owned", "revoke_owner"].into_iter();
+    for way in ways.chain(named.iter().map(|name| &**name)) {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let id = id_of(&mut member).await;
+        leave(&world, &mut member, way, vec![Step::Ended(3_600)]).await;
+        looked(&world, 1).await;
+        let (began, manager, ada) = (Instant::now(), world.manager(), owner("ada"));
+        match way {
+            "revoke_owned" => assert!(manager.revoke_owned(&ada, &id).await.unwrap()),
+            "revoke_owner" => assert_eq!(manager.revoke_owner(&ada, None).await.unwrap(), 1),
+            request => {
+                let at = named.iter().position(|name| name == request).unwrap();
+                let response = member.post([requests[at].clone()]).await;
+                assert_eq!(response.status, 200, "{request}");
+            }
+        }
+        at_once(&world, way, began).await;
+    }
+}
+
+pub(super) async fn t7_an_end_of_a_sealed_session_elsewhere_is_found_at_the_next_look(
+    harness: &dyn HttpHarness,
+) {
+    for change in [None, Some(Step::Logout), Some(Step::Renew)] {
+        let world = World::new(harness).await;
+        let node = world.node(|config| config).await;
+        let mut member = world.member("ada").await;
+        let mut other = world.member("ada").await;
+        let spared = id_of(&mut other).await;
+        leave(&world, &mut member, "ends", vec![Step::Ended(5)]).await;
+        leave(&world, &mut other, "stays", vec![Step::Ended(5)]).await;
+        looked(&world, 1).await;
+        let began = Instant::now();
+        match &change {
+            None => {
+                let (ada, manager) = (owner("ada"), node.manager());
+                manager.revoke_owner(&ada, Some(&spared)).await.unwrap();
+            }
+            Some(change) => {
+                let mut there = member.at(node.app.clone());
+                assert_eq!(there.post([change.clone()]).await.status, 200);
+            }
+        }
+        let ends = timeout(Duration::from_secs(60), world.probe.outcome("ends"));
+        assert_eq!(ends.await.as_deref(), Ok("[null]"), "{change:?}");
+        let waited = began.elapsed();
+        let (soonest, latest) = (Duration::from_secs(4), Duration::from_secs(6));
+        assert!(waited >= soonest && waited <= latest, "{waited:?}");
+        let stays = timeout(Duration::from_secs(60), world.probe.outcome("stays"));
+        assert!(stays.await.is_err(), "{change:?}");
+    }
+}
+
+pub(super) async fn o2_ends_of_sealed_sessions_are_told(harness: &dyn HttpHarness) {
+    let (told, world) = Told::of(harness, |config| config).await;
+    let (ada, manager) = (owner("ada"), world.manager());
+    let mut members = [world.member("ada").await, world.member("ada").await];
+    let id = id_of(&mut members[0]).await;
+    told.take();
+    manager.revoke_owned(&ada, &id).await.unwrap();
+    manager.revoke_owner(&ada, None).await.unwrap();
+    let events = told.take();
+    let whys: Vec<_> = events.iter().map(|event| event.kind.why()).collect();
+    assert_eq!(whys, ["owned", "owner"], "one for all of an owner's");
+    assert_eq!((events[0].session, events[1].session), (Some(id), None));
+    for event in events {
+        assert_eq!(event.kind.name(), "revoked");
+        assert_eq!((event.owner, event.address), (Some(ada.clone()), None));
+    }
+    // Their cookies are those of sessions that are not there.
+    for member in &mut members {
+        assert_eq!(who(member).await, NOBODY);
+        assert_eq!(told.names(), ["rejected unknown"]);
+    }
+    world.spy.always(Operation::Load, DOWN);
+    manager.revoke_owner(&ada, None).await.unwrap_err();
+    assert!(told.take().is_empty(), "what may not have happened");
 }

@@ -103,6 +103,8 @@ pub enum Step {
     CsrfToken,
     /// Checks a CSRF token.
     VerifyCsrf(String),
+    /// The token's text, or `null`.
+    ExposeToken,
     /// Waits at the probe's gate of this name.
     Wait(String),
     /// The step's outcome, or its error: `{"error": kind, "message": text}`.
@@ -259,6 +261,7 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
         Step::InQueue(name, step) => return on_queue(session.flash_queue(&name), *step).await,
         Step::CsrfToken => return Ok(json!(session.csrf_token()?)),
         Step::VerifyCsrf(token) => session.verify_csrf(&token)?,
+        Step::ExposeToken => return Ok(json!(session.expose_token()?)),
         other => return Err(out_of_place(&other, "a session")),
     }
     Ok(Value::Null)

@@ -142,6 +142,7 @@ suite! {
         h4_the_handlers_own_cookies_stay
         h1_a_neighbours_bad_bytes_hide_nothing
         h5_a_bearer_token_comes_in_authorization
+        h5_a_token_that_a_handler_hands_out_comes_back_in_the_query
         x1_each_response_shows_another_token_and_all_are_good
         x1_a_wrong_token_is_403
         x1_login_replaces_the_seed
@@ -183,6 +184,9 @@ suite! {
         f2_a_damaged_record_lets_nobody_in_until_all_are_signed_out
         f3_a_session_too_large_for_its_cookie_kills_nothing
         t7_what_outlives_the_head_is_told_of_the_end
+        t7_an_end_of_a_sealed_session_in_this_process_is_told_at_once
+        t7_an_end_of_a_sealed_session_elsewhere_is_found_at_the_next_look
+        o2_ends_of_sealed_sessions_are_told
         s1_a_read_that_slides_during_a_logout_brings_a_cookie_that_opens_nothing
         i7_a_due_renewal_revives_nothing
         t4_a_time_out_whose_end_is_not_remembered_is_refused

@@ -5,7 +5,7 @@ use super::browser::Browser;
 use super::message::Response;
 use super::script::Step;
 use super::world::{COOKIE, NONE, World, get, insert, login};
-use crate::config::OnExpired;
+use crate::config::{OnExpired, SessionConfigBuilder};
 use crate::conformance::Counts;
 use crate::http::{RequestHead, TokenTransport, Transport};
 use crate::id::Token;
@@ -167,4 +167,79 @@ pub(super) async fn h5_a_transport_of_the_applications_own_carries_the_token(
     let response = holder.post([Step::Logout]).await;
     assert_eq!(response.header("x-ticket"), Some("void"));
     assert!(world.records().await.is_empty());
+}
+
+/// `?ticket=TOKEN`, which a handler hands out.
+#[derive(Debug)]
+struct Query;
+
+impl TokenTransport for Query {
+    fn read<'a>(&self, head: &'a dyn RequestHead, found: &mut dyn FnMut(&'a [u8])) {
+        let (_, query) = head.target().split_once('?').unwrap_or_default();
+        let values = query.split('&').filter_map(|pair| pair.strip_prefix("ticket="));
+        values.for_each(|token| found(token.as_bytes()));
+    }
+
+    fn write(&self, _: &str) -> Option<(String, String)> {
+        None
+    }
+
+    fn remove(&self) -> Option<(String, String)> {
+        None
+    }
+
+    fn vary(&self) -> Option<String> {
+        None
+    }
+}
+
+fn by_query(config: SessionConfigBuilder) -> SessionConfigBuilder {
+    config.transport(Transport::Custom(Arc::new(Query)))
+}
+
+pub(super) async fn h5_a_token_that_a_handler_hands_out_comes_back_in_the_query(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::with(harness, by_query).await;
+    let mut client = world.stranger();
+    let steps = [insert("a", 1), Step::ExposeToken, Step::Save, Step::ExposeToken];
+    let response = client.post(steps).await;
+    assert_eq!(response.outcome(1), Value::Null, "nothing is stored yet");
+    let token = response.outcome(3).as_str().expect("a token").to_owned();
+    assert_no_cookies(&response);
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+
+    let target = format!("/eager?before=1&ticket={token}&after=%20");
+    let response = client.call("GET", &target, [get("a")]).await;
+    assert_eq!(response.outcome(0), 1);
+    assert_eq!(response.header("cache-control"), None, "it was not asked for");
+    let response = client.call("GET", &target, [Step::ExposeToken]).await;
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    let again = response.outcome(0).as_str().expect("a token").to_owned();
+    let again = format!("/eager?ticket={again}");
+    assert_eq!(client.call("GET", &again, [get("a")]).await.outcome(0), 1);
+    for target in ["/eager", "/eager?", "/eager?ticket=", "/eager?ticket"] {
+        assert_eq!(client.call("GET", target, [get("a")]).await.outcome(0), Value::Null);
+    }
+    let misnamed = format!("/eager?Ticket={token}");
+    assert_eq!(client.call("GET", &misnamed, [get("a")]).await.outcome(0), Value::Null);
+}
+
+pub(super) async fn h5_a_token_that_opens_nothing_is_not_handed_out(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let shown = visitor.get([Step::ExposeToken]).await.outcome(0);
+    assert_eq!(shown, visitor.token());
+    for end in [Step::Renew, login("ada"), Step::Logout, Step::Destroy] {
+        let steps = [end.clone(), Step::ExposeToken, Step::Revert, Step::Status(500)];
+        let response = visitor.post(steps).await;
+        assert_eq!(response.outcome(1), Value::Null, "{end:?}");
+    }
+    let old = visitor.clone();
+    visitor.post([Step::Renew]).await;
+    assert_eq!(old.clone().get([Step::ExposeToken]).await.outcome(0), Value::Null);
+    let opened = world.manager().open(&world.record().await.0).await.unwrap();
+    let opened = opened.expect("it is live");
+    assert_eq!(opened.expose_token().unwrap(), None, "nobody presented it");
+    assert_eq!(world.stranger().get([Step::ExposeToken]).await.outcome(0), Value::Null);
 }
