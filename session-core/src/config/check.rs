@@ -1,0 +1,101 @@
+//! Whether the options go together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{SessionConfig, SessionConfigBuilder};
+use crate::creation_cap::{self, CreationCap};
+use crate::error::{Error, ErrorKind};
+use crate::http::CookiePolicy;
+
+impl SessionConfigBuilder {
+    /// Checks all options together.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`], with what to change: a cookie that browsers would drop, a
+    /// time-out of zero, an absolute time-out below the idle one, a touch interval not below
+    /// the time-out, renewals more frequent than the grace, an unusable header name, a cap on
+    /// creation that lets nobody in, a limit of zero sessions.
+    pub fn build(self) -> Result<SessionConfig, Error> {
+        let cookie = CookiePolicy::new(self.cookie.clone())
+            .map_err(|source| invalid(source.to_string()).caused_by(source))?;
+        let transport = self.transport.checked()?;
+        self.check_times()?;
+        let creation_cap = self.checked_creation_cap()?;
+        if let Some(limit) = &self.owner_sessions {
+            limit.check()?;
+        }
+        if transport.is_cookie() {
+            for warning in cookie.warnings() {
+                tracing::warn!(target: "session", cookie = cookie.name(), "{warning}");
+            }
+        }
+        Ok(SessionConfig {
+            token_keys: self
+                .secret_key
+                .as_ref()
+                .map(|ring| ring.token_keys(cookie.name())),
+            cookie,
+            transport,
+            creation_cap,
+            options: self,
+        })
+    }
+
+    fn checked_creation_cap(&self) -> Result<Option<Arc<CreationCap>>, Error> {
+        let Some((count, per)) = self.creation_cap else {
+            return Ok(None);
+        };
+        if count == 0 {
+            return Err(invalid("creation_cap is zero: no session could begin"));
+        }
+        if !(Duration::from_millis(1)..=creation_cap::PER_MAX).contains(&per) {
+            return Err(invalid(
+                "creation_cap counts over a millisecond at least and 30 days at most",
+            ));
+        }
+        Ok(Some(Arc::new(CreationCap::new(count, per))))
+    }
+
+    fn check_times(&self) -> Result<(), Error> {
+        let least = Duration::from_millis(1);
+        if self.timeout < least {
+            return Err(invalid("timeout is zero: no session would live to be read"));
+        }
+        if self.store_timeout < least {
+            return Err(invalid("store_timeout is zero: no store could answer"));
+        }
+        if self.absolute_timeout.is_some_and(|age| age < self.timeout) {
+            return Err(invalid(
+                "absolute_timeout is shorter than timeout, which then never applies: shorten timeout",
+            ));
+        }
+        if self
+            .touch_interval
+            .is_some_and(|every| every >= self.timeout)
+        {
+            return Err(invalid(
+                "touch_interval is not below timeout: a session in use would expire",
+            ));
+        }
+        if self
+            .renew_every
+            .is_some_and(|every| every < self.grace.max(least))
+        {
+            return Err(invalid(
+                "renew_every is below grace: a superseded secret would outlive the next one",
+            ));
+        }
+        if self.ignore_expiry && self.absolute_timeout.is_some() {
+            return Err(invalid(
+                "ignore_expiry turns off the absolute_timeout that is set: choose one",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Invalid, message)
+}
