@@ -217,7 +217,7 @@ impl Visit for Line {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "session" && *metadata.level() <= Level::WARN
+        metadata.target() == "session" && *metadata.level() <= Level::DEBUG
     }
 
     fn event(&self, event: &Event<'_>) {
