@@ -63,7 +63,7 @@ async fn a_killed_primary_is_followed_to_its_replica() {
     let old = sentinel.primary_now();
     sentinel.primary().kill();
     comes_back(&store).await;
-    assert_ne!(sentinel.primary_now(), old);
+    failed_over(&sentinel, old).await;
     for (id, record) in created {
         assert_eq!(store.load(&id).await.unwrap(), Some(record));
     }
