@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use session_core::{MemoryStore, Store};
+use session_core::{MemoryLimits, MemoryStore, Store};
 use session_fs::FsStore;
 use session_redis::RedisStore;
 use session_shelf::ShelfStore;
@@ -67,7 +67,15 @@ impl Bed {
     pub async fn open(name: &str, folder: &Path) -> Opened {
         let own = TempDir::new_in(folder)?;
         match name {
-            "memory" => Ok(Self::new(MemoryStore::new(), MapFloor::new(), own)),
+            "memory" => {
+                // A sample of creates makes more than a server would ever keep.
+                let limits = MemoryLimits {
+                    sessions: usize::MAX,
+                    bytes: usize::MAX,
+                };
+                let store = MemoryStore::bounded(limits);
+                Ok(Self::new(store, MapFloor::new(), own))
+            }
             "fs" => {
                 let store = FsStore::open(own.path().join("store"))?;
                 let floor = own.path().join("floor");
