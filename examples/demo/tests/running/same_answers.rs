@@ -107,12 +107,7 @@ impl Visitor {
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let before = self.client.token();
-        let sending = self
-            .client
-            .try_send(sent.method, &sent.path, &headers, &body);
-        let reply = sending
-            .await
-            .unwrap_or_else(|error| panic!("{sent:?}: {error}"));
+        let reply = self.answer(sent, &headers, &body).await;
         if let Some(token) = before.filter(|token| self.client.token().as_ref() != Some(token)) {
             self.former.push(token);
         }
@@ -126,6 +121,23 @@ impl Visitor {
             self.handles = handles.collect();
         }
         reply
+    }
+
+    /// The answer to a request, which is sent again where none could be read: a server that refuses
+    /// a long body unread may close the connection while it is being written, and the answer is lost
+    /// with it (RFC 9112, section 9.6). What it refuses so has changed nothing.
+    async fn answer(&self, sent: &Sent, headers: &[(&str, &str)], body: &str) -> Reply {
+        let tries = if sent.body.len() > 100_000 { 20 } else { 1 };
+        let mut failure = String::new();
+        for _ in 0..tries {
+            let sending = self.client.try_send(sent.method, &sent.path, headers, body);
+            match sending.await {
+                Ok(reply) => return reply,
+                Err(error) => failure = format!("{error:?}"),
+            }
+        }
+        let sent: String = format!("{sent:?}").chars().take(300).collect();
+        panic!("{sent}…: {failure}")
     }
 
     /// A text with this visitor's own things in it.
