@@ -51,7 +51,10 @@ macro_rules! ask {
             })?;
             let $connection = lease.connection();
             let error = match $ask.await {
-                Ok(answer) => break Ok((answer, lost > 0)),
+                Ok(answer) => {
+                    lease.is_at_rest();
+                    break Ok((answer, lost > 0));
+                }
                 Err(error) => error,
             };
             let fate = fate(connections.database(), &error);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
 
+use crate::at_hand::{AtHand, Taken, Turn};
 use crate::connection::Ask;
 use crate::dialect::Database;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -60,6 +61,9 @@ pub(crate) enum Access {
 pub(crate) trait Lease: Send {
     fn connection(&mut self) -> &mut dyn Ask;
 
+    /// What was asked of the connection has been answered, and it holds nothing more.
+    fn is_at_rest(&mut self);
+
     /// Whether the connection is closed instead of given back.
     fn close_on_drop(&mut self, close: bool);
 }
@@ -67,11 +71,28 @@ pub(crate) trait Lease: Send {
 /// SQLite has one writer at a time: a queue for one connection is fairer than its busy loop.
 pub(crate) struct Pools<DB: sqlx::Database> {
     pub(crate) database: Database,
-    pub(crate) readers: sqlx::Pool<DB>,
-    pub(crate) writers: sqlx::Pool<DB>,
+    pub(crate) readers: Source<DB>,
+    pub(crate) writers: Source<DB>,
     /// `None`: the pool is the application's, and so is the choice when it tests connections.
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) suspicion: Option<Arc<Suspicion>>,
+}
+
+/// A pool, as it is to be used.
+pub(crate) enum Source<DB: sqlx::Database> {
+    /// It is the store's alone: no other waits for what is at hand.
+    Own(Arc<AtHand<DB>>),
+    /// The application takes from it too.
+    Shared(sqlx::Pool<DB>),
+}
+
+impl<DB: sqlx::Database> Clone for Source<DB> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Own(at_hand) => Self::Own(Arc::clone(at_hand)),
+            Self::Shared(pool) => Self::Shared(pool.clone()),
+        }
+    }
 }
 
 #[async_trait]
@@ -84,13 +105,23 @@ where
     }
 
     async fn lease(&self, access: Access) -> Result<Box<dyn Lease>, sqlx::Error> {
-        let pool = match access {
+        let source = match access {
             Access::Read => &self.readers,
             Access::Write => &self.writers,
         };
-        let connection = Some(pool.acquire().await?);
-        let close = false;
-        Ok(Box::new(Leased::<DB> { connection, close }))
+        let (taken, turn) = match source {
+            Source::Own(at_hand) => {
+                let (taken, turn) = at_hand.take().await?;
+                (taken, Some(turn))
+            }
+            Source::Shared(pool) => (Taken::from(pool.acquire().await?), None),
+        };
+        Ok(Box::new(Leased::<DB> {
+            taken: Some(taken),
+            turn,
+            at_rest: false,
+            close: false,
+        }))
     }
 
     fn broke(&self) {
@@ -103,7 +134,10 @@ where
 
 struct Leased<DB: sqlx::Database> {
     /// `None` only while it is dropped.
-    connection: Option<PoolConnection<DB>>,
+    taken: Option<Taken<DB>>,
+    /// `None`: the pool is shared with the application.
+    turn: Option<Turn<DB>>,
+    at_rest: bool,
     close: bool,
 }
 
@@ -112,8 +146,14 @@ where
     DB::Connection: Ask,
 {
     fn connection(&mut self) -> &mut dyn Ask {
-        let connection = self.connection.as_mut();
-        &mut **connection.expect("a connection is taken out only when its lease ends")
+        self.at_rest = false;
+        let taken = self.taken.as_mut();
+        let taken = taken.expect("a connection is taken out only when its lease ends");
+        &mut *taken.connection
+    }
+
+    fn is_at_rest(&mut self) {
+        self.at_rest = true;
     }
 
     fn close_on_drop(&mut self, close: bool) {
@@ -121,23 +161,38 @@ where
     }
 }
 
+impl<DB: sqlx::Database> Drop for Leased<DB> {
+    fn drop(&mut self) {
+        let Some(taken) = self.taken.take() else {
+            return;
+        };
+        match self.turn.take() {
+            _ if self.close => drop(taken.connection.detach()),
+            Some(turn) if self.at_rest => turn.put(taken),
+            turn => give_back(taken.connection, turn),
+        }
+    }
+}
+
+/// Gives a connection back to its pool.
+///
 /// The pool asks each connection that comes back whether it still answers; that also reads what
 /// a dropped question has left in it. It would wait for ever on a server that went away without
 /// a word, so this waits only [`ANSWER_MAX`].
-impl<DB: sqlx::Database> Drop for Leased<DB> {
-    fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
-            return;
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) if !self.close => {
-                let back = connection.return_to_pool();
-                runtime.spawn(async move { tokio::time::timeout(ANSWER_MAX, back).await });
-            }
-            // Without a runtime nobody can wait for an answer.
-            _ => drop(connection.detach()),
-        }
-    }
+pub(crate) fn give_back<DB: sqlx::Database>(
+    mut connection: PoolConnection<DB>,
+    turn: Option<Turn<DB>>,
+) {
+    // Without a runtime nobody can wait for an answer.
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        drop(connection.detach());
+        return;
+    };
+    let back = connection.return_to_pool();
+    runtime.spawn(async move {
+        let _ = tokio::time::timeout(ANSWER_MAX, back).await;
+        drop(turn);
+    });
 }
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -149,8 +204,8 @@ macro_rules! from_pool {
             fn from(pool: $pool) -> Self {
                 Self::new(Pools {
                     database: $database,
-                    readers: pool.clone(),
-                    writers: pool,
+                    readers: Source::Shared(pool.clone()),
+                    writers: Source::Shared(pool),
                     #[cfg(any(feature = "postgres", feature = "mysql"))]
                     suspicion: None,
                 })

@@ -7,9 +7,10 @@ use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 
 use super::{failed, pool_options};
+use crate::at_hand::AtHand;
 use crate::config::SqlConfig;
 use crate::dialect::Database;
-use crate::pool::{Pools, SqlPool};
+use crate::pool::{Pools, Source, SqlPool};
 use crate::suspicion::Suspicion;
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
@@ -24,10 +25,12 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
         .connect_with(options.disable_statement_logging())
         .await
         .map_err(failed)?;
+    let at_hand = AtHand::new(pool).suspecting(Arc::clone(&suspicion));
+    let source = Source::Own(Arc::new(at_hand));
     Ok(SqlPool::new(Pools {
         database: Database::MySql,
-        readers: pool.clone(),
-        writers: pool,
+        readers: source.clone(),
+        writers: source,
         suspicion: Some(suspicion),
     }))
 }

@@ -1,6 +1,7 @@
 //! SQLite: one writer and several readers of one file, with a write-ahead log.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_core::{Error, ErrorKind};
@@ -8,9 +9,10 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::{failed, invalid};
+use crate::at_hand::AtHand;
 use crate::config::{Durability, SqlConfig};
 use crate::dialect::Database;
-use crate::pool::{Pools, SqlPool};
+use crate::pool::{Pools, Source, SqlPool};
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
@@ -53,8 +55,8 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
     let readers = pool(config.connections).connect_lazy_with(options);
     Ok(SqlPool::new(Pools {
         database: Database::Sqlite,
-        readers,
-        writers,
+        readers: Source::Own(Arc::new(AtHand::new(readers))),
+        writers: Source::Own(Arc::new(AtHand::new(writers))),
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         suspicion: None,
     }))
