@@ -6,6 +6,7 @@
 //! operations are put on the newer data (rule C1). A lost answer is resolved by looking for our
 //! own version's nonce (rule C5), never by writing again.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use crate::attempt::Attempt;
@@ -34,13 +35,13 @@ impl Session {
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
         let work = |draft: &mut Draft| work(draft).map_err(Failed::Theirs);
-        saving(self, async {
+        let committing = pin!(async {
             self.before_login(operation, Scope::Data).await?;
             let answer = self.run(operation, Scope::Data, work).await?;
             self.after_login(operation).await?;
             Ok(answer)
-        })
-        .await
+        });
+        saving(self, committing).await
     }
 
     /// What the end of a request has to do; `None` when nothing is left to be stored.
@@ -73,10 +74,10 @@ impl Session {
     pub(crate) async fn conclude(&self, plan: Plan) -> Result<(), Error> {
         self.before_login(CONCLUDING, Scope::Everything).await?;
         if plan.delete {
-            self.delete_ended(CONCLUDING).await?;
+            Box::pin(self.delete_ended(CONCLUDING)).await?;
         }
         match plan.write {
-            Write::Touch => self.note_access(CONCLUDING, plan.cookie).await?,
+            Write::Touch => Box::pin(self.note_access(CONCLUDING, plan.cookie)).await?,
             Write::Nothing => self.state().conclude(plan.cookie),
             Write::Create | Write::Update => {
                 self.run(CONCLUDING, Scope::Everything, |_| Ok::<_, Error>(()))

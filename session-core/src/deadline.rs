@@ -44,22 +44,25 @@ impl Deadline {
     }
 
     /// Runs `operation` until it ends or the deadline passes.
-    pub(crate) async fn bound<F>(&self, operation: Pin<Box<F>>) -> Result<F::Output, Elapsed>
+    pub(crate) fn bound<F>(
+        &self,
+        operation: Pin<Box<F>>,
+    ) -> impl Future<Output = Result<F::Output, Elapsed>>
     where
         F: Future + ?Sized,
     {
-        self.run(operation, |_| Duration::ZERO).await
+        self.run(operation, |_| Duration::ZERO)
     }
 
     /// As [`bound`](Self::bound), but leaves a quarter of the time for what follows.
-    pub(crate) async fn bound_in_part<F>(
+    pub(crate) fn bound_in_part<F>(
         &self,
         operation: Pin<Box<F>>,
-    ) -> Result<F::Output, Elapsed>
+    ) -> impl Future<Output = Result<F::Output, Elapsed>>
     where
         F: Future + ?Sized,
     {
-        self.run(operation, |left| left / 4).await
+        self.run(operation, |left| left / 4)
     }
 
     /// A first poll that answers at once, as an in-memory store's does, costs no timer.

@@ -1,8 +1,10 @@
 //! The spans around opening and storing a session; see [`event`](crate::event) for their fields.
 //!
-//! Where no subscriber is interested they are a check of a flag.
+//! Where no subscriber is interested they are a check of a flag. The work is handed over by pointer:
+//! each layer of futures that takes another by value is twice as large, and is copied as often.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use tracing::field::{Empty, debug, display};
 use tracing::{Instrument, Span};
@@ -24,7 +26,7 @@ impl<E> From<Error> for Failed<E> {
 
 /// Watches a session being opened.
 pub(crate) async fn loading(
-    work: impl Future<Output = Result<Session, Error>>,
+    work: Pin<&mut impl Future<Output = Result<Session, Error>>>,
 ) -> Result<Session, Error> {
     let span = tracing::debug_span!(target: "session", "session.load", session = Empty, outcome = Empty, error = Empty);
     let opened = work.instrument(span.clone()).await;
@@ -46,7 +48,7 @@ pub(crate) async fn loading(
 /// Watches a session being stored, and tells of a save that is refused.
 pub(crate) async fn saving<T, E: From<Error>>(
     session: &Session,
-    work: impl Future<Output = Result<T, Failed<E>>>,
+    work: Pin<&mut impl Future<Output = Result<T, Failed<E>>>>,
 ) -> Result<T, E> {
     let span = tracing::debug_span!(target: "session", "session.save", session = Empty, outcome = Empty, error = Empty);
     let saved = work.instrument(span.clone()).await;

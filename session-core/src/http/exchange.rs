@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -69,7 +70,6 @@ struct Opening {
     address: Option<IpAddr>,
 }
 
-#[derive(Clone)]
 struct Candidate {
     token: Token,
     signed: Signed,
@@ -133,7 +133,10 @@ impl Exchange {
     ) -> Result<Session, Error> {
         let open = || async {
             let mut untold = Untold::default();
-            let opened = loading(opening.open(&self.0.manager, agent, &mut untold)).await;
+            let opened = {
+                let work = pin!(opening.open(&self.0.manager, agent, &mut untold));
+                loading(work).await
+            };
             untold.tell(&self.0.manager);
             opened.map_err(|error| Failure {
                 kind: error.kind(),
@@ -263,7 +266,7 @@ impl PendingFinish {
     /// Stores the changes and says what the response must carry.
     pub async fn complete(self) -> Finished {
         let (session, plan) = (&self.session, self.plan);
-        let conclude = async { session.conclude(plan).await.map_err(Failed::Ours) };
+        let conclude = pin!(async { session.conclude(plan).await.map_err(Failed::Ours) });
         let outcome = saving(session, conclude).await;
         self.exchange.head(&self.session, outcome)
     }
@@ -365,7 +368,7 @@ impl Opening {
     ) -> Result<Session, Error> {
         const OPERATION: &str = "loading the session";
         let config = manager.config();
-        let mut live: Option<(Candidate, Record, Due)> = None;
+        let mut live: Option<(&Candidate, Record, Due)> = None;
         let mut dead: Option<Dead> = None;
         let mut standing = Standing::New;
         let mut meet = |kind, id, record: Option<&Record>, error: Option<&Error>| {
@@ -433,7 +436,7 @@ impl Opening {
                 }
                 Admission::Live { by_previous } => {
                     let due = due(candidate, &record, by_previous, now, manager);
-                    live = Some((candidate.clone(), record, due));
+                    live = Some((candidate, record, due));
                 }
             }
         }
@@ -452,7 +455,7 @@ impl Opening {
             life.standing = Standing::Live;
             life.draft = Draft::new(record.data.clone(), record.own.clone());
             life.base = Some(record);
-            life.token = Some(candidate.token);
+            life.token = Some(candidate.token.clone());
             life.due = due;
         } else if standing == Standing::New {
             let expired = dead.is_some_and(|why| why != Dead::Corrupt);
