@@ -150,12 +150,7 @@ impl Secret {
     /// 256 uniformly random bits cannot be guessed, so a slow hash would add cost and no safety.
     #[must_use]
     pub fn digest(&self, id: &SessionId) -> Digest {
-        let mut input = [0; SessionId::BYTES + Self::BYTES];
-        input[..SessionId::BYTES].copy_from_slice(&id.0);
-        input[SessionId::BYTES..].copy_from_slice(&self.0);
-        let digest = Digest(*blake3::hash(&input).as_bytes());
-        input.zeroize();
-        digest
+        Token::new(*id, self.clone()).digest()
     }
 }
 
@@ -232,10 +227,10 @@ impl FromStr for Digest {
 /// assert_eq!(format!("{:?}", token), format!("Token({}..)", token.id()));
 /// # Ok::<(), session_core::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Token {
-    id: SessionId,
-    secret: Secret,
+    /// Id and secret side by side, as MAC and digest take them: each copy would have to be wiped.
+    bytes: [u8; Self::BYTES],
 }
 
 /// Which key of the ring signed a token.
@@ -248,6 +243,7 @@ pub enum Signed {
 }
 
 impl Token {
+    const BYTES: usize = SessionId::BYTES + Secret::BYTES;
     /// Length of an unsigned token's text.
     pub const TEXT_LEN: usize = SessionId::TEXT_LEN + 1 + 43;
     /// Length of a signed token's text.
@@ -259,45 +255,48 @@ impl Token {
     ///
     /// [`ErrorKind::Unavailable`]: the operating system gave no random bytes.
     pub fn random() -> Result<Self, Error> {
-        let mut bytes = [0; SessionId::BYTES + Secret::BYTES];
-        fill_random(&mut bytes)?;
-        let token = Self::from_parts_bytes(&bytes);
-        bytes.zeroize();
+        let mut token = Self::unset();
+        fill_random(&mut token.bytes)?;
         Ok(token)
     }
 
     /// The token of this id and secret.
     #[must_use]
     pub fn new(id: SessionId, secret: Secret) -> Self {
-        Self { id, secret }
+        let mut token = Self::unset();
+        token.bytes[..SessionId::BYTES].copy_from_slice(&id.0);
+        token.bytes[SessionId::BYTES..].copy_from_slice(&secret.0);
+        token
     }
 
     /// The id.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.id
+        let (id, _) = self
+            .bytes
+            .split_first_chunk()
+            .expect("it is longer than an id");
+        SessionId(*id)
     }
 
     /// What the record keeps of the secret.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.secret.digest(&self.id)
+        Digest(*blake3::hash(&self.bytes).as_bytes())
     }
 
     /// The text to send, signed by the first of `keys`: the only way a secret leaves.
     #[must_use]
     pub fn expose(&self, keys: Option<&TokenKeys>) -> String {
         let mut text = String::with_capacity(Self::SIGNED_TEXT_LEN);
-        BASE64URL.encode_append(&self.id.0, &mut text);
+        let (id, secret) = self.bytes.split_at(SessionId::BYTES);
+        BASE64URL.encode_append(id, &mut text);
         text.push('.');
-        BASE64URL.encode_append(&self.secret.0, &mut text);
+        BASE64URL.encode_append(secret, &mut text);
         if let Some(keys) = keys {
-            let mut input = self.mac_input();
-            let mac = keys.sign(&input);
-            input.zeroize();
             text.push('.');
             text.push(MAC_TAG);
-            BASE64URL.encode_append(&mac, &mut text);
+            BASE64URL.encode_append(&keys.sign(&self.bytes), &mut text);
         }
         text
     }
@@ -325,10 +324,10 @@ impl Token {
         if plain.len() != Self::TEXT_LEN || plain[SessionId::TEXT_LEN] != b'.' {
             return Err(BadToken);
         }
-        let token = Self {
-            id: SessionId(decode_exact(&plain[..SessionId::TEXT_LEN])?),
-            secret: Secret(decode_exact(&plain[SessionId::TEXT_LEN + 1..])?),
-        };
+        let mut token = Self::unset();
+        let (id, secret) = token.bytes.split_at_mut(SessionId::BYTES);
+        decode_into(&plain[..SessionId::TEXT_LEN], id)?;
+        decode_into(&plain[SessionId::TEXT_LEN + 1..], secret)?;
         let Some((keys, mac)) = mac else {
             return Ok((token, Signed::Current));
         };
@@ -336,30 +335,25 @@ impl Token {
             [b'.', tag, encoded @ ..] if *tag == MAC_TAG as u8 => encoded,
             _ => return Err(BadToken),
         };
-        let mut input = token.mac_input();
-        let signed = keys.verify(&input, &decode_exact(encoded)?);
-        input.zeroize();
+        let signed = keys.verify(&token.bytes, &decode_exact(encoded)?);
         Ok((token, signed.ok_or(BadToken)?))
     }
 
     /// A key of its own that only who holds the token can compute.
     pub(crate) fn derive_key(&self, context: &str) -> [u8; 32] {
-        let mut input = self.mac_input();
-        let key = blake3::derive_key(context, &input);
-        input.zeroize();
-        key
+        blake3::derive_key(context, &self.bytes)
     }
 
     /// Id and secret, to be sealed.
     #[cfg(feature = "sealed")]
-    pub(crate) fn expose_bytes(&self) -> zeroize::Zeroizing<[u8; 48]> {
-        zeroize::Zeroizing::new(self.mac_input())
+    pub(crate) fn expose_bytes(&self) -> zeroize::Zeroizing<[u8; Self::BYTES]> {
+        zeroize::Zeroizing::new(self.bytes)
     }
 
     /// The token of such bytes.
     #[cfg(feature = "sealed")]
-    pub(crate) fn from_exposed_bytes(bytes: &[u8; 48]) -> Self {
-        Self::from_parts_bytes(bytes)
+    pub(crate) fn from_exposed_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        Self { bytes: *bytes }
     }
 
     /// A token as long as any, with which nobody is let in.
@@ -368,29 +362,16 @@ impl Token {
         Self::new(id, Secret([0; Secret::BYTES]))
     }
 
-    fn mac_input(&self) -> [u8; SessionId::BYTES + Secret::BYTES] {
-        let mut bytes = [0; SessionId::BYTES + Secret::BYTES];
-        bytes[..SessionId::BYTES].copy_from_slice(&self.id.0);
-        bytes[SessionId::BYTES..].copy_from_slice(&self.secret.0);
-        bytes
-    }
-
-    fn from_parts_bytes(bytes: &[u8; SessionId::BYTES + Secret::BYTES]) -> Self {
-        let (mut id, mut secret) = ([0; SessionId::BYTES], [0; Secret::BYTES]);
-        id.copy_from_slice(&bytes[..SessionId::BYTES]);
-        secret.copy_from_slice(&bytes[SessionId::BYTES..]);
-        let token = Self {
-            id: SessionId(id),
-            secret: Secret(secret),
-        };
-        secret.zeroize();
-        token
+    /// To be filled: it leaves this file only whole.
+    fn unset() -> Self {
+        let bytes = [0; Self::BYTES];
+        Self { bytes }
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({}..)", self.id)
+        write!(f, "Token({}..)", self.id())
     }
 }
 
@@ -464,12 +445,17 @@ impl Hasher for IdHasher {
 
 /// Decodes base64url without padding into exactly `N` bytes; trailing bits must be zero.
 fn decode_exact<const N: usize>(text: &[u8]) -> Result<[u8; N], BadToken> {
-    if text.len() != BASE64URL.encode_len(N) {
+    let mut bytes = [0; N];
+    decode_into(text, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn decode_into(text: &[u8], bytes: &mut [u8]) -> Result<(), BadToken> {
+    if text.len() != BASE64URL.encode_len(bytes.len()) {
         return Err(BadToken);
     }
-    let mut bytes = [0; N];
-    match BASE64URL.decode_mut(text, &mut bytes) {
-        Ok(len) if len == N => Ok(bytes),
+    match BASE64URL.decode_mut(text, bytes) {
+        Ok(len) if len == bytes.len() => Ok(()),
         _ => Err(BadToken),
     }
 }
