@@ -25,6 +25,7 @@
 //! ```
 
 use std::fmt::{self, Write as _};
+use std::io::BufRead as _;
 use std::iter::FusedIterator;
 
 /// The values of every cookie called exactly `name` in one `Cookie` header line, in order.
@@ -82,18 +83,16 @@ impl<'h> Iterator for Values<'h> {
         // One pass: a byte is in a name, or in a value, never searched for both.
         while let Some(at) = self.rest.iter().position(|&b| b == b'=' || b == b';') {
             let (before, after) = (&self.rest[..at], &self.rest[at + 1..]);
-            if self.rest[at] == b';' {
-                self.rest = after;
+            let ends = self.rest[at] == b';';
+            self.rest = after;
+            if ends {
                 continue;
             }
-            let end = after.iter().position(|&b| b == b';');
-            let (value, rest) = match end {
-                Some(end) => (&after[..end], &after[end + 1..]),
-                None => (after, [].as_slice()),
-            };
-            self.rest = rest;
+            // Values are long: the standard library looks at many of their bytes at once.
+            let passed = self.rest.skip_until(b';').unwrap_or(after.len());
             if trim(before) == self.name {
-                return Some(trim(value));
+                let value = &after[..passed];
+                return Some(trim(value.strip_suffix(b";").unwrap_or(value)));
             }
         }
         self.rest = &[];

@@ -121,8 +121,7 @@ impl Finished {
 
     fn apply_own(&self, head: &mut dyn ResponseHead) {
         if let Some(name) = &self.vary
-            && !lists(head, "vary", name)
-            && !lists(head, "vary", "*")
+            && !lists(head, "vary", &[name, "*"])
         {
             head.append("vary", name.clone());
         }
@@ -130,7 +129,7 @@ impl Finished {
             head.append(name, Cow::Owned(value.clone()));
         }
         // A shared cache must not hand one visitor's session to another (RFC 9111).
-        if (self.token.is_some() || self.exposed) && !lists(head, "cache-control", "no-store") {
+        if (self.token.is_some() || self.exposed) && !lists(head, "cache-control", &["no-store"]) {
             head.replace("cache-control", Cow::Borrowed("no-store"));
         }
         // The cookie of a session begun since, or of another kind, must not be cleared with the
@@ -138,7 +137,7 @@ impl Finished {
         if self.clear_site_data {
             let what = if self.sets_any() { STORAGE } else { ALL };
             head.replace("clear-site-data", Cow::Borrowed(what));
-        } else if self.sets && lists(head, "clear-site-data", "\"cookies\"") {
+        } else if self.sets && lists(head, "clear-site-data", &["\"cookies\""]) {
             head.replace("clear-site-data", Cow::Borrowed(STORAGE));
         }
     }
@@ -151,12 +150,13 @@ impl Finished {
 const STORAGE: &str = "\"storage\"";
 const ALL: &str = "\"cookies\", \"storage\"";
 
-/// Whether a comma-separated field lists `item`, in any case.
-fn lists(head: &dyn ResponseHead, field: &str, item: &str) -> bool {
+/// Whether a comma-separated field lists any of `items`, in any case.
+fn lists(head: &dyn ResponseHead, field: &str, items: &[&str]) -> bool {
     let mut found = false;
     head.each_header(field, &mut |line| {
-        let mut items = line.split(|byte| *byte == b',');
-        found |= items.any(|one| one.trim_ascii().eq_ignore_ascii_case(item.as_bytes()));
+        let is = |one: &[u8], item: &&str| one.trim_ascii().eq_ignore_ascii_case(item.as_bytes());
+        let mut listed = line.split(|byte| *byte == b',');
+        found |= listed.any(|one| items.iter().any(|item| is(one, item)));
     });
     found
 }
