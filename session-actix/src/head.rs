@@ -61,11 +61,19 @@ impl ResponseHead for Fields<'_> {
 }
 
 /// The names core asks for are known, so that none is parsed for each request.
-const KNOWN: [HeaderName; 5] = [COOKIE, USER_AGENT, VARY, SET_COOKIE, CACHE_CONTROL];
+fn known(name: &str) -> Option<HeaderName> {
+    Some(match name {
+        "cookie" => COOKIE,
+        "user-agent" => USER_AGENT,
+        "vary" => VARY,
+        "set-cookie" => SET_COOKIE,
+        "cache-control" => CACHE_CONTROL,
+        _ => return None,
+    })
+}
 
 fn each<'a>(headers: &'a HeaderMap, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
-    let known = KNOWN.iter().find(|known| known.as_str() == name);
-    let values = match known {
+    let values = match known(name) {
         Some(known) => headers.get_all(known),
         None => headers.get_all(name),
     };
@@ -77,8 +85,7 @@ fn each<'a>(headers: &'a HeaderMap, name: &str, visit: &mut dyn FnMut(&'a [u8]))
 /// A field core has made; its names and values are checked there when the configuration is
 /// built, so only a custom transport's can be refused.
 fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValue)> {
-    let known = KNOWN.into_iter().find(|known| known.as_str() == name);
-    let name = match known {
+    let name = match known(name) {
         Some(known) => known,
         None => HeaderName::from_bytes(name.as_bytes()).ok()?,
     };
