@@ -8,9 +8,10 @@ use crate::manager::{SessionInfo, SessionManager};
 use crate::operations::Draft;
 use crate::plan::{Standing, is_expired};
 use crate::record::Record;
-use crate::session::{Session, Visitor};
+use crate::session::Session;
 use crate::state::{Life, State};
 use crate::store::{Cursor, Only, Written};
+use crate::visitor::{Agent, Visitor};
 
 impl SessionManager {
     /// A handle on the live session `id`, for code that runs outside of a request; `None` if there
@@ -52,7 +53,10 @@ impl SessionManager {
         let visitor = Visitor {
             // Whoever administers a session need not come from where it is bound to.
             address: record.address,
-            agent: record.agent.clone(),
+            agent: record
+                .agent
+                .as_ref()
+                .map(|agent| Agent::sent(agent.as_bytes())),
         };
         let mut life = Life::new(0, Draft::new(record.data.clone(), record.own.clone()));
         life.standing = Standing::Live;

@@ -9,8 +9,8 @@ use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
-use crate::session::Visitor;
 use crate::state::{Limits, Outcome, Scope};
+use crate::visitor::Visitor;
 
 /// All that one write attempt is decided by.
 pub(crate) struct Attempt {
@@ -141,7 +141,7 @@ impl Attempt {
                 ));
             }
             record.address = visitor.address;
-            record.agent.clone_from(&visitor.agent);
+            record.agent = visitor.agent.as_ref().map(Into::into);
         }
         if let Some(limits) = self.limits {
             record.own_timeout = Some(limits.timeout);

@@ -38,6 +38,7 @@ mod merged;
 mod operations;
 mod session;
 mod state;
+mod visitor;
 mod whole;
 mod why_new;
 

@@ -20,8 +20,7 @@
 //! ```
 
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
+use crate::http::exchange::Opened;
 use crate::id::{SessionId, Token};
 use crate::key::IntoKey;
 use crate::manager::SessionManager;
@@ -36,27 +36,24 @@ use crate::operations::{self, Draft};
 use crate::plan::{Done, Standing};
 use crate::record::{Owner, Record};
 use crate::state::{Limits, Scope, State};
+use crate::visitor::Visitor;
 use crate::why_new::WhyNew;
 
 /// The session of one request; clones share it.
 #[derive(Clone)]
-pub struct Session(pub(crate) Arc<Inner>);
+pub struct Session(pub(crate) Opened);
 
+/// What the clones of a handle share.
 pub(crate) struct Inner {
     pub(crate) manager: SessionManager,
     pub(crate) visitor: Visitor,
-    state: Mutex<State>,
-}
-
-/// Who asks: what does not change while the request lives.
-pub(crate) struct Visitor {
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) agent: Option<Arc<str>>,
+    pub(crate) state: Mutex<State>,
 }
 
 impl Session {
+    /// A session of no request.
     pub(crate) fn new(manager: SessionManager, visitor: Visitor, state: State) -> Self {
-        Self(Arc::new(Inner {
+        Self(Opened::by_itself(Inner {
             manager,
             visitor,
             state: Mutex::new(state),

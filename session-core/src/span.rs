@@ -10,6 +10,7 @@ use tracing::field::{Empty, debug, display};
 use tracing::{Instrument, Span};
 
 use crate::error::Error;
+use crate::http::Exchange;
 use crate::session::Session;
 
 /// How a commit fails: by an error of ours, or by the application's own out of its closure.
@@ -26,14 +27,16 @@ impl<E> From<Error> for Failed<E> {
 
 /// Watches a session being opened.
 pub(crate) async fn loading(
-    work: Pin<&mut impl Future<Output = Result<Session, Error>>>,
-) -> Result<Session, Error> {
+    exchange: &Exchange,
+    work: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Result<(), Error> {
     let span = tracing::debug_span!(target: "session", "session.load", session = Empty, outcome = Empty, error = Empty);
     let opened = work.instrument(span.clone()).await;
     if !span.is_disabled() {
         match &opened {
-            Ok(session) => {
-                note_id(&span, session);
+            Ok(()) => {
+                let session = exchange.handle();
+                note_id(&span, &session);
                 span.record(
                     "outcome",
                     session.why_new().map_or("live", |why| why.name()),

@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::OnceCell;
 
@@ -25,9 +26,10 @@ use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Admission, CookieMove, Dead, Due, Plan, Standing, admit};
 use crate::record::Record;
-use crate::session::{Session, Visitor};
+use crate::session::{self, Session};
 use crate::span::{Failed, loading, saving};
 use crate::state::{Life, State, initial, needs_touch};
+use crate::visitor::{Agent, Visitor};
 use crate::why_new::WhyNew;
 
 /// One request's session business; clones share it.
@@ -38,12 +40,19 @@ struct Inner {
     manager: SessionManager,
     /// The method promises to change nothing (RFC 9110 section 9.2.1).
     safe_method: bool,
-    opened: OnceCell<Result<Session, Failure>>,
+    /// Whether the session is opened.
+    opened: OnceCell<Result<(), Failure>>,
+    /// The session, from the end of opening it: here it takes no allocation of its own.
+    session: OnceLock<session::Inner>,
     /// A handler asked whether there is a token, which the answer may depend on.
     consulted: AtomicBool,
     /// The response head has left, or is about to.
     finished: AtomicBool,
 }
+
+/// An exchange whose session is opened: what a [`Session`] is made of.
+#[derive(Clone)]
+pub(crate) struct Opened(Exchange);
 
 /// A failed opening, remembered: whatever the handler answers, the client gets this (rule T5).
 struct Failure {
@@ -58,7 +67,7 @@ struct Failure {
 pub struct LazySession {
     exchange: Exchange,
     opening: Arc<Opening>,
-    agent: Option<Arc<str>>,
+    agent: Option<Agent>,
 }
 
 /// What a request's head says about its session.
@@ -88,6 +97,7 @@ impl Exchange {
             manager: manager.clone(),
             safe_method: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE"),
             opened: OnceCell::new(),
+            session: OnceLock::new(),
             consulted: AtomicBool::new(false),
             finished: AtomicBool::new(false),
         }))
@@ -107,10 +117,10 @@ impl Exchange {
     /// [`ErrorKind::Expired`], as configured. The error is remembered and becomes the response.
     pub async fn session(&self, head: &impl RequestHead) -> Result<Session, Error> {
         match self.0.opened.get() {
-            Some(opened) => remembered(opened),
+            Some(opened) => self.remembered(opened),
             None => {
                 let opening = Opening::read(head, &self.0.manager);
-                self.open(&opening, |known| agent_of(head, known)).await
+                self.open(&opening, || agent_of(head).map(Agent::sent)).await
             }
         }
     }
@@ -120,22 +130,21 @@ impl Exchange {
         LazySession {
             exchange: self.clone(),
             opening: Arc::new(Opening::read(head, &self.0.manager)),
-            agent: agent_of(head, None),
+            agent: agent_of(head).map(Agent::sent),
         }
     }
 
-    /// Opens the session; `agent` gives the client's user agent, or the known one if it is
-    /// the same.
+    /// Opens the session; `agent` gives the client's user agent.
     async fn open(
         &self,
         opening: &Opening,
-        agent: impl Fn(Option<&Arc<str>>) -> Option<Arc<str>>,
+        agent: impl Fn() -> Option<Agent>,
     ) -> Result<Session, Error> {
         let open = || async {
             let mut untold = Untold::default();
             let opened = {
-                let work = pin!(opening.open(&self.0.manager, agent, &mut untold));
-                loading(work).await
+                let work = pin!(opening.open(self, agent, &mut untold));
+                loading(self, work).await
             };
             untold.tell(&self.0.manager);
             opened.map_err(|error| Failure {
@@ -143,11 +152,23 @@ impl Exchange {
                 message: error.to_string().into(),
             })
         };
-        let session = remembered(self.0.opened.get_or_init(open).await)?;
+        let session = self.remembered(self.0.opened.get_or_init(open).await)?;
         if self.0.finished.load(Ordering::SeqCst) {
             session.state().head_sent = true;
         }
         Ok(session)
+    }
+
+    fn remembered(&self, opened: &Result<(), Failure>) -> Result<Session, Error> {
+        match opened {
+            Ok(()) => Ok(self.handle()),
+            Err(failure) => Err(failure.error()),
+        }
+    }
+
+    /// The session, which is opened.
+    pub(crate) fn handle(&self) -> Session {
+        Session(Opened(self.clone()))
     }
 
     /// Ends the exchange once the handler has answered with `status`.
@@ -159,12 +180,12 @@ impl Exchange {
     pub fn finish(self, status: u16) -> Finish {
         let config = self.0.manager.config();
         self.0.finished.store(true, Ordering::SeqCst);
-        let session = match self.0.opened.get() {
+        match self.0.opened.get() {
             None if self.0.consulted.load(Ordering::SeqCst) => {
                 return Finish::Done(Finished::new(config));
             }
             None => return Finish::Done(Finished::untouched()),
-            Some(Ok(session)) => session,
+            Some(Ok(())) => {}
             Some(Err(failure)) => {
                 let mut finished = Finished::new(config);
                 finished.reply_with(&failure.error());
@@ -173,8 +194,9 @@ impl Exchange {
                 }
                 return Finish::Done(finished);
             }
-        };
+        }
         let discards = status >= 500 && !config.options.save_on_server_error;
+        let session = Session(Opened(self));
         let conclusion = if discards {
             session.revert();
             Ok(session.remainder())
@@ -182,59 +204,10 @@ impl Exchange {
             session.conclusion()
         };
         match conclusion {
-            Ok(None) => Finish::Done(self.head(session, Ok(()))),
-            Err(error) => Finish::Done(self.head(session, Err(error))),
-            Ok(Some(plan)) => Finish::Pending(PendingFinish {
-                session: session.clone(),
-                exchange: self,
-                plan,
-            }),
+            Ok(None) => Finish::Done(head(&session, Ok(()))),
+            Err(error) => Finish::Done(head(&session, Err(error))),
+            Ok(Some(plan)) => Finish::Pending(PendingFinish { session, plan }),
         }
-    }
-
-    /// What the response must carry.
-    fn head(&self, session: &Session, outcome: Result<(), Error>) -> Finished {
-        let config = self.0.manager.config();
-        let mut finished = Finished::new(config);
-        let told = outcome
-            .as_ref()
-            .is_err_and(|error| session.tell_refused(error));
-        let mut state = session.state();
-        state.head_sent = true;
-        if state.exposed {
-            finished.expose();
-        }
-        match outcome {
-            Ok(()) if state.logged_out && config.options.clear_site_data => {
-                finished.clear_site_data();
-            }
-            Ok(()) => {}
-            // A login or logout that did not happen is never answered as one that did.
-            Err(error)
-                if error.kind() == ErrorKind::Gone
-                    && !self.gone_is_an_error()
-                    && !state.speaks_of_identity() => {}
-            Err(error) => {
-                if !told {
-                    tracing::warn!(target: "session", %error, "the request failed");
-                }
-                finished.reply_with(&error);
-            }
-        }
-        match state.cookie {
-            CookieMove::Keep => {}
-            CookieMove::Remove => finished.remove(config),
-            CookieMove::Set => {
-                if let Some((token, base)) = state.life.token_in_force() {
-                    let life = config.cookie_life(base.persistent, base.expiry.timeout());
-                    match session.0.manager.expose(token, base) {
-                        Ok(text) => finished.set(config, &text, life),
-                        Err(error) => finished.reply_with(&error),
-                    }
-                }
-            }
-        }
-        finished
     }
 
     fn gone_is_an_error(&self) -> bool {
@@ -244,6 +217,52 @@ impl Exchange {
             OnGone::Ignore => false,
         }
     }
+}
+
+/// What the response must carry.
+fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
+    let Opened(exchange) = &session.0;
+    let config = exchange.0.manager.config();
+    let mut finished = Finished::new(config);
+    let told = outcome
+        .as_ref()
+        .is_err_and(|error| session.tell_refused(error));
+    let mut state = session.state();
+    state.head_sent = true;
+    if state.exposed {
+        finished.expose();
+    }
+    match outcome {
+        Ok(()) if state.logged_out && config.options.clear_site_data => {
+            finished.clear_site_data();
+        }
+        Ok(()) => {}
+        // A login or logout that did not happen is never answered as one that did.
+        Err(error)
+            if error.kind() == ErrorKind::Gone
+                && !exchange.gone_is_an_error()
+                && !state.speaks_of_identity() => {}
+        Err(error) => {
+            if !told {
+                tracing::warn!(target: "session", %error, "the request failed");
+            }
+            finished.reply_with(&error);
+        }
+    }
+    match state.cookie {
+        CookieMove::Keep => {}
+        CookieMove::Remove => finished.remove(config),
+        CookieMove::Set => {
+            if let Some((token, base)) = state.life.token_in_force() {
+                let life = config.cookie_life(base.persistent, base.expiry.timeout());
+                match session.0.manager.expose(token, base) {
+                    Ok(text) => finished.set(config, &text, life),
+                    Err(error) => finished.reply_with(&error),
+                }
+            }
+        }
+    }
+    finished
 }
 
 /// How an exchange ends.
@@ -257,7 +276,6 @@ pub enum Finish {
 
 /// An exchange whose changes are still to be stored.
 pub struct PendingFinish {
-    exchange: Exchange,
     session: Session,
     plan: Plan,
 }
@@ -268,7 +286,7 @@ impl PendingFinish {
         let (session, plan) = (&self.session, self.plan);
         let conclude = pin!(async { session.conclude(plan).await.map_err(Failed::Ours) });
         let outcome = saving(session, conclude).await;
-        self.exchange.head(&self.session, outcome)
+        head(&self.session, outcome)
     }
 }
 
@@ -286,7 +304,7 @@ impl LazySession {
     /// As for [`Exchange::session`].
     pub async fn load(&self) -> Result<Session, Error> {
         self.exchange
-            .open(&self.opening, |_| self.agent.clone())
+            .open(&self.opening, || self.agent.clone())
             .await
     }
 
@@ -305,7 +323,7 @@ impl LazySession {
     /// could not be loaded has not been.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
-        matches!(self.exchange.0.opened.get(), Some(Ok(_)))
+        matches!(self.exchange.0.opened.get(), Some(Ok(())))
     }
 }
 
@@ -362,11 +380,12 @@ impl Opening {
 
     async fn open(
         &self,
-        manager: &SessionManager,
-        agent: impl Fn(Option<&Arc<str>>) -> Option<Arc<str>>,
+        exchange: &Exchange,
+        agent: impl Fn() -> Option<Agent>,
         untold: &mut Untold,
-    ) -> Result<Session, Error> {
+    ) -> Result<(), Error> {
         const OPERATION: &str = "loading the session";
+        let manager = &exchange.0.manager;
         let config = manager.config();
         let mut live: Option<(&Candidate, Record, Due)> = None;
         let mut dead: Option<Dead> = None;
@@ -440,41 +459,56 @@ impl Opening {
                 }
             }
         }
-        let visitor = Visitor {
-            address: self.address,
-            agent: agent(
-                live.as_ref()
-                    .and_then(|(_, record, _)| record.agent.as_ref()),
-            ),
-        };
         let found = live.as_ref();
         let manager = manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), record)));
-        let mut life = Life::new(0, Draft::default());
-        life.standing = standing;
-        if let Some((candidate, record, due)) = live {
-            life.standing = Standing::Live;
-            life.draft = Draft::new(record.data.clone(), record.own.clone());
-            life.base = Some(record);
-            life.token = Some(candidate.token.clone());
-            life.due = due;
-        } else if standing == Standing::New {
-            let expired = dead.is_some_and(|why| why != Dead::Corrupt);
-            if expired && config.options.on_expired == OnExpired::Unauthorized {
-                let message = config.options.expired_message.to_string();
-                return Err(Error::new(ErrorKind::Expired, message));
+        let (draft, due, token, base) = match live {
+            Some((candidate, record, due)) => {
+                standing = Standing::Live;
+                let draft = Draft::new(record.data.clone(), record.own.clone());
+                (draft, due, Some(candidate.token.clone()), Some(record))
             }
-            life.draft = initial(&manager)?;
-        }
-        let mut state = State::new(life, dead.is_some());
-        state.sealed = manager.sealed_by().is_some();
-        state.why_new = match (standing, dead) {
+            None if standing == Standing::New => {
+                let expired = dead.is_some_and(|why| why != Dead::Corrupt);
+                if expired && config.options.on_expired == OnExpired::Unauthorized {
+                    let message = config.options.expired_message.to_string();
+                    return Err(Error::new(ErrorKind::Expired, message));
+                }
+                (initial(&manager)?, Due::default(), None, None)
+            }
+            None => Default::default(),
+        };
+        let why_new = match (standing, dead) {
             (Standing::Superseded, _) => WhyNew::Superseded,
             (Standing::Detached, _) => WhyNew::Outage,
             (_, Some(why)) => why.into(),
             _ if self.foreign => WhyNew::Foreign,
             _ => WhyNew::NoToken,
         };
-        Ok(Session::new(manager, visitor, state))
+        let presented_nothing = dead.is_some();
+        // In place, for it is large. Only where the application's hook panicked, when it was told of
+        // an opening, is there one already.
+        exchange.0.session.get_or_init(|| session::Inner {
+            visitor: Visitor {
+                address: self.address,
+                agent: agent(),
+            },
+            state: Mutex::new(State {
+                sealed: manager.sealed_by().is_some(),
+                why_new,
+                ..State::new(
+                    Life {
+                        standing,
+                        due,
+                        token,
+                        base,
+                        ..Life::new(0, draft)
+                    },
+                    presented_nothing,
+                )
+            }),
+            manager,
+        });
+        Ok(())
     }
 
     /// What a session reads as whose record could not be loaded; `None` fails the request.
@@ -540,30 +574,36 @@ fn address_of(head: &impl RequestHead, config: &SessionConfig) -> Option<IpAddr>
     )
 }
 
-/// The user agent, cut at a character's end; `known` itself if that is what the client sent.
-fn agent_of(head: &impl RequestHead, known: Option<&Arc<str>>) -> Option<Arc<str>> {
+fn agent_of(head: &impl RequestHead) -> Option<&[u8]> {
     let mut agent = None;
     head.each_header("user-agent", &mut |line| {
-        let text = String::from_utf8_lossy(line);
-        let text = &text[..text.floor_char_boundary(Record::AGENT_BYTES_MAX)];
-        agent.get_or_insert_with(|| match known {
-            Some(known) if **known == *text => Arc::clone(known),
-            _ => Arc::from(text),
-        });
+        agent.get_or_insert(line);
     });
     agent
-}
-
-fn remembered(opened: &Result<Session, Failure>) -> Result<Session, Error> {
-    match opened {
-        Ok(session) => Ok(session.clone()),
-        Err(failure) => Err(failure.error()),
-    }
 }
 
 impl Failure {
     fn error(&self) -> Error {
         Error::new(self.kind, self.message.clone())
+    }
+}
+
+impl Opened {
+    /// A session that came with no request.
+    pub(crate) fn by_itself(session: session::Inner) -> Self {
+        let exchange = Exchange::begin(&session.manager, "GET");
+        // It is the first: the exchange was just made.
+        let _ = exchange.0.session.set(session);
+        Self(exchange)
+    }
+}
+
+impl Deref for Opened {
+    type Target = session::Inner;
+
+    fn deref(&self) -> &session::Inner {
+        let session = self.0.0.session.get();
+        session.expect("a handle is made once its session is opened")
     }
 }
 

@@ -7,7 +7,7 @@ mod attributes;
 mod check;
 mod client_addr;
 mod cookie;
-mod exchange;
+pub(crate) mod exchange;
 mod finished;
 mod form;
 mod guard;

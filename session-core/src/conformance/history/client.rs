@@ -9,8 +9,9 @@ use super::request::Request;
 use super::stage::{Stage, count};
 use crate::error::{Error, ErrorKind};
 use crate::operations::Draft;
-use crate::session::{Session, Visitor};
+use crate::session::Session;
 use crate::state::{Life, State};
+use crate::visitor::Visitor;
 
 /// A client, or several tabs of one browser: all clients know all cookies.
 pub(super) struct Client {
