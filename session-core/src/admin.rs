@@ -1,5 +1,7 @@
 //! Sessions from outside of a request: an admin page's, a job's.
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::event::{EventKind, Revocation};
@@ -173,7 +175,11 @@ impl SessionManager {
         }
     }
 
-    async fn live(&self, operation: &'static str, id: &SessionId) -> Result<Option<Record>, Error> {
+    async fn live(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+    ) -> Result<Option<Arc<Record>>, Error> {
         let record = self.load(operation, id, &self.deadline()).await?;
         Ok(record.filter(|record| !is_expired(record, self.now(), self.config())))
     }

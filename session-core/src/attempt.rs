@@ -1,5 +1,7 @@
 //! One write attempt: what it is decided by, and the record that follows from it.
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind};
@@ -19,7 +21,7 @@ pub(crate) struct Attempt {
     pub(crate) now: Timestamp,
     pub(crate) scope: Scope,
     pub(crate) standing: Standing,
-    pub(crate) base: Option<Record>,
+    pub(crate) base: Option<Arc<Record>>,
     pub(crate) token: Token,
     pub(crate) done: Done,
     pub(crate) due: Due,
@@ -35,7 +37,7 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// The same attempt on a newer record.
-    pub(crate) fn on(&mut self, record: Record) {
+    pub(crate) fn on(&mut self, record: Arc<Record>) {
         // Who finds the secret already replaced drops its own renewal (rule I7).
         let secret = self.base.as_ref().map(|base| base.secret);
         self.due.renewal &= secret == Some(record.secret);
@@ -126,7 +128,7 @@ impl Attempt {
             None => Record::new(self.token.digest(), now, config.expiry(None, now))?,
             Some(base) => Record {
                 version: base.version.next()?,
-                ..base.clone()
+                ..Record::clone(base)
             },
         };
         record.data = data;

@@ -7,6 +7,7 @@
 //! own version's nonce (rule C5), never by writing again.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::Attempt;
@@ -163,19 +164,19 @@ impl Session {
             if attempt.head_sent && attempt.needs_head(&plan) {
                 return Err(head_sent(operation).into());
             }
-            let (mut record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
+            let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
+            let (mut record, outcome) = (Arc::new(record), attempt.outcome(&plan, token));
             drop(draft);
             if let Some(sealed) = manager.sealed_by() {
-                let (id, base) = (token.id(), attempt.base.as_ref());
-                let ready = sealed.before_write(operation, &id, base, &mut record, deadline);
+                let (id, base) = (outcome.token.id(), attempt.base.as_deref());
+                let record = Arc::make_mut(&mut record);
+                let ready = sealed.before_write(operation, &id, base, record, deadline);
                 Box::pin(ready).await?;
             }
             let place = match plan.write {
                 Write::Create => manager.take_place(operation, self.0.visitor.address)?,
                 _ => None,
             };
-            let outcome = attempt.outcome(&plan, token);
-
             open.keep();
             self.doubt(attempt.life, record.version, &outcome);
             let written = self
@@ -192,7 +193,7 @@ impl Session {
                     // The head took what was noted under this lock; a cookie that is noted
                     // only now is never sent.
                     let missed = state.head_sent && attempt.needs_head(&plan);
-                    state.committed(attempt.life, record.clone(), &outcome);
+                    state.committed(attempt.life, Arc::clone(&record), &outcome);
                     drop(state);
                     ticket.leave_with(&record);
                     self.tell_committed(&outcome, &record);
@@ -225,11 +226,11 @@ impl Session {
         operation: &'static str,
         attempt: &mut Attempt,
         draft: &mut Draft,
-        newer: Option<Record>,
+        newer: Option<Arc<Record>>,
         deadline: &Deadline,
     ) -> Result<(), Error> {
         if let Some(record) = newer {
-            self.check(operation, &record, attempt.base.as_ref())?;
+            self.check(operation, &record, attempt.base.as_deref())?;
             attempt.on(record);
             return attempt.rebase(draft);
         }
@@ -272,7 +273,7 @@ impl Session {
         };
         match answer {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                match manager.load(operation, &id, deadline).await {
+                match Box::pin(manager.load(operation, &id, deadline)).await {
                     Ok(Some(stored)) if stored.version == record.version => Ok(Written::Done),
                     _ => Err(error),
                 }
@@ -288,7 +289,7 @@ impl Session {
         id: &SessionId,
         base: &Record,
         deadline: &Deadline,
-    ) -> Result<Record, Error> {
+    ) -> Result<Arc<Record>, Error> {
         let record = self.0.manager.load(operation, id, deadline).await?;
         let record = record.ok_or_else(|| Error::gone(operation))?;
         self.check(operation, &record, Some(base))?;
@@ -394,7 +395,7 @@ impl Session {
                     cookie != CookieMove::Keep && Box::pin(self.is_in_force(&id, &base)).await;
                 let mut state = self.state();
                 if let Some(base) = &mut state.life.base {
-                    base.touch(&touch);
+                    Arc::make_mut(base).touch(&touch);
                 }
                 state.conclude(if sends { cookie } else { CookieMove::Keep });
                 Ok(())

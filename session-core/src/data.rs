@@ -160,7 +160,9 @@ impl Data {
         if text.capacity() - text.len() > text.len() / 4 + 32 {
             text.shrink_to_fit();
         }
-        spans.shrink_to_fit();
+        if spans.capacity() - spans.len() > spans.len() / 4 + 4 {
+            spans.shrink_to_fit();
+        }
         Ok(Self(Some(Arc::new(Inner { text, spans }))))
     }
 

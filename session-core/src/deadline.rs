@@ -74,16 +74,13 @@ impl Deadline {
     where
         F: Future + ?Sized,
     {
-        let first = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await;
-        match first {
-            Poll::Ready(answer) => Ok(answer),
-            Poll::Pending => {
-                let left = self.end().saturating_duration_since(Instant::now());
-                let waited = timeout_at(self.end() - reserve(left), operation);
-                // On the heap: a future that waits is large, and most do not.
-                Box::pin(waited).await.map_err(|_| Elapsed)
-            }
+        if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await {
+            return Ok(answer);
         }
+        let left = self.end().saturating_duration_since(Instant::now());
+        let waited = timeout_at(self.end() - reserve(left), operation);
+        // On the heap: a future that waits is large, and most do not.
+        Box::pin(waited).await.map_err(|_| Elapsed)
     }
 
     /// Sleeps for `span`, at most until the deadline.

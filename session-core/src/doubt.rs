@@ -5,6 +5,8 @@
 //! stored: our version means that they are in. A write that was not found may still arrive, so the
 //! note stays until another write has succeeded, and a conflict is held against it first.
 
+use std::sync::Arc;
+
 use crate::attempt::Attempt;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
@@ -20,7 +22,7 @@ enum Reconciled {
     /// One of them is what is stored; the handle goes on from there.
     Committed,
     /// None of them is; this is what is stored.
-    NotApplied(Option<Record>),
+    NotApplied(Option<Arc<Record>>),
 }
 
 impl Session {
@@ -31,7 +33,7 @@ impl Session {
         operation: &'static str,
         attempt: &Attempt,
         deadline: &Deadline,
-    ) -> Result<Option<Record>, Error> {
+    ) -> Result<Option<Arc<Record>>, Error> {
         let id = attempt.token.id();
         let stored = self.0.manager.load(operation, &id, deadline).await?;
         match self.reconcile(operation, attempt.life, stored)? {
@@ -44,7 +46,7 @@ impl Session {
                 Ok(None)
             }
             Reconciled::NotApplied(Some(record)) => {
-                self.check(operation, &record, attempt.base.as_ref())?;
+                self.check(operation, &record, attempt.base.as_deref())?;
                 Ok(Some(record))
             }
             Reconciled::NotApplied(None) => Err(Error::gone(operation)),
@@ -58,7 +60,7 @@ impl Session {
         operation: &'static str,
         ticket: &mut Ticket,
         deadline: &Deadline,
-    ) -> Result<Option<Record>, Error> {
+    ) -> Result<Option<Arc<Record>>, Error> {
         let latest = ticket.take_latest();
         {
             let state = self.state();
@@ -67,7 +69,7 @@ impl Session {
                 // A record no newer than ours says nothing new: ours may have been loaded after
                 // the one before had written and before it left.
                 let newer =
-                    |record: &Record| ours.is_some_and(|ours| ours < record.version.counter());
+                    |record: &Arc<Record>| ours.is_some_and(|ours| ours < record.version.counter());
                 return Ok(latest.filter(newer));
             }
         }
@@ -99,7 +101,7 @@ impl Session {
         &self,
         operation: &'static str,
         number: u32,
-        stored: Option<Record>,
+        stored: Option<Arc<Record>>,
     ) -> Result<Reconciled, Error> {
         let mut state = self.state();
         let Some(life) = state.life_mut(number) else {

@@ -37,6 +37,7 @@
 //! ```
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::{head_sent, refused};
@@ -210,7 +211,7 @@ impl Session {
         let mut state = self.state();
         if state.life.number == number {
             if let Some(base) = &mut state.life.base {
-                base.touch(&touch);
+                Arc::make_mut(base).touch(&touch);
             }
             if state.sealed {
                 state.note(CookieMove::Set);

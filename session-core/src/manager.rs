@@ -352,8 +352,10 @@ impl SessionManager {
         operation: &'static str,
         id: &SessionId,
         deadline: &Deadline,
-    ) -> Result<Option<Record>, Error> {
-        settle(operation, deadline.bound(self.0.store.load(id)).await)
+    ) -> Result<Option<Arc<Record>>, Error> {
+        let answer = deadline.bound(self.0.store.load(id)).await;
+        // Shared at once: it is large, and passed from hand to hand.
+        Ok(settle(operation, answer)?.map(Arc::new))
     }
 
     /// Deletes; a lost answer is resolved by looking whether the record is gone (rule C5).

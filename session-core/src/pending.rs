@@ -8,6 +8,7 @@
 //! (rule C5) before it writes anything.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::commit::{contended, head_sent, refused};
 use crate::creation_cap::Place;
@@ -29,7 +30,7 @@ pub struct PendingSave {
     session: Session,
     ticket: Ticket,
     life: u32,
-    record: Record,
+    record: Arc<Record>,
     outcome: Outcome,
     expected: Option<Version>,
     place: Option<Place>,
@@ -88,7 +89,7 @@ impl Session {
             session: self.clone(),
             ticket,
             life: attempt.life,
-            record,
+            record: Arc::new(record),
             outcome,
             expected: attempt.base.as_ref().map(|base| base.version),
             place,
@@ -118,7 +119,7 @@ impl PendingSave {
 
     /// The record is written and the transaction committed.
     pub fn confirm(self) {
-        let (record, outcome) = (self.record.clone(), &self.outcome);
+        let (record, outcome) = (Arc::clone(&self.record), &self.outcome);
         self.session.state().committed(self.life, record, outcome);
         self.ticket.leave_with(&self.record);
         self.session.tell_committed(&self.outcome, &self.record);

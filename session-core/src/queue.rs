@@ -28,7 +28,7 @@ type Waiters = VecDeque<oneshot::Sender<Ticket>>;
 pub(crate) struct Ticket {
     queues: Arc<Queues>,
     id: SessionId,
-    latest: Option<Record>,
+    latest: Option<Arc<Record>>,
 }
 
 impl Queues {
@@ -74,18 +74,18 @@ impl Queues {
 
 impl Ticket {
     /// The record as the one before left it, if it said so.
-    pub(crate) fn take_latest(&mut self) -> Option<Record> {
+    pub(crate) fn take_latest(&mut self) -> Option<Arc<Record>> {
         self.latest.take()
     }
 
     /// Leaves with the record that is stored now.
-    pub(crate) fn leave_with(mut self, record: &Record) {
+    pub(crate) fn leave_with(mut self, record: &Arc<Record>) {
         let waited_for = self
             .queues
             .shard(&self.id)
             .get(&self.id)
             .is_some_and(|w| !w.is_empty());
-        self.latest = waited_for.then(|| record.clone());
+        self.latest = waited_for.then(|| Arc::clone(record));
     }
 }
 

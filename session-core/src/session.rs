@@ -34,7 +34,7 @@ use crate::key::IntoKey;
 use crate::manager::SessionManager;
 use crate::operations::{self, Draft};
 use crate::plan::{Done, Standing};
-use crate::record::{Owner, Record};
+use crate::record::Owner;
 use crate::state::{Limits, Scope, State};
 use crate::visitor::Visitor;
 use crate::why_new::WhyNew;
@@ -406,7 +406,7 @@ impl Session {
     /// When the session ends if it is not used; `None`: never, or nothing is stored.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.state().life.base.as_ref().and_then(Record::expires_at)
+        self.state().life.base.as_ref()?.expires_at()
     }
 
     /// Stores the changes made so far, now; with nothing changed it does nothing.

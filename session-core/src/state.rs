@@ -15,6 +15,7 @@ use crate::plan::{CookieMove, Done, Due, Standing};
 use crate::record::{Owner, Record, Version};
 use crate::why_new::WhyNew;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The state that the clones of a handle share.
@@ -45,7 +46,7 @@ pub(crate) struct Life {
     pub(crate) number: u32,
     pub(crate) standing: Standing,
     /// The record as last loaded or stored; `Some` exactly when live.
-    pub(crate) base: Option<Record>,
+    pub(crate) base: Option<Arc<Record>>,
     /// The client's token, or the one it will be given.
     pub(crate) token: Option<Token>,
     pub(crate) draft: Draft,
@@ -226,7 +227,7 @@ impl State {
     }
 
     /// The record is stored; what was asked for is done.
-    pub(crate) fn committed(&mut self, number: u32, record: Record, outcome: &Outcome) {
+    pub(crate) fn committed(&mut self, number: u32, record: Arc<Record>, outcome: &Outcome) {
         let Some(life) = self.life_mut(number) else {
             return;
         };
@@ -323,12 +324,12 @@ impl Life {
         self.draft.revert();
     }
 
-    fn committed(&mut self, record: Record, outcome: &Outcome) {
+    fn committed(&mut self, record: Arc<Record>, outcome: &Outcome) {
         if outcome.scope == Scope::Everything
             && let Some(login) = self.login.take()
             && record.owner.as_ref() == Some(&login.owner)
         {
-            self.signed_in = Some(SignedIn::over(self.base.as_ref(), login.owner));
+            self.signed_in = Some(SignedIn::over(self.base.as_deref(), login.owner));
         }
         let (data, own) = (record.data.clone(), record.own.clone());
         self.draft.committed(outcome.operations, data, own);
@@ -341,7 +342,7 @@ impl Life {
     }
 
     /// Goes on from a newer record of the same session.
-    pub(crate) fn rebase(&mut self, record: Record) {
+    pub(crate) fn rebase(&mut self, record: Arc<Record>) {
         let before = self.base.as_ref().map(|base| base.secret);
         // Another request was first to renew: a second new secret would kill the one it gave.
         self.due.renewal &= before == Some(record.secret);
@@ -350,7 +351,7 @@ impl Life {
 
     /// The token, if it is the one in force: an older one must not replace a newer in the
     /// browser.
-    pub(crate) fn token_in_force(&self) -> Option<(&Token, &Record)> {
+    pub(crate) fn token_in_force(&self) -> Option<(&Token, &Arc<Record>)> {
         let (token, base) = self.token.as_ref().zip(self.base.as_ref())?;
         (token.digest() == base.secret).then_some((token, base))
     }

@@ -120,7 +120,8 @@ impl Exchange {
             Some(opened) => self.remembered(opened),
             None => {
                 let opening = Opening::read(head, &self.0.manager);
-                self.open(&opening, || agent_of(head).map(Agent::sent)).await
+                self.open(&opening, || agent_of(head).map(Agent::sent))
+                    .await
             }
         }
     }
@@ -387,7 +388,7 @@ impl Opening {
         const OPERATION: &str = "loading the session";
         let manager = &exchange.0.manager;
         let config = manager.config();
-        let mut live: Option<(&Candidate, Record, Due)> = None;
+        let mut live: Option<(&Candidate, Arc<Record>, Due)> = None;
         let mut dead: Option<Dead> = None;
         let mut standing = Standing::New;
         let mut meet = |kind, id, record: Option<&Record>, error: Option<&Error>| {
@@ -460,7 +461,8 @@ impl Opening {
             }
         }
         let found = live.as_ref();
-        let manager = manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), record)));
+        let manager =
+            manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), &**record)));
         let (draft, due, token, base) = match live {
             Some((candidate, record, due)) => {
                 standing = Standing::Live;
@@ -529,10 +531,13 @@ impl Candidate {
         &self,
         manager: &SessionManager,
         operation: &'static str,
-    ) -> Result<Option<Record>, Error> {
+    ) -> Result<Option<Arc<Record>>, Error> {
         let id = self.token.id();
         match (&self.sealed, manager.sealed_by()) {
-            (Some(record), Some(sealed)) => sealed.as_stored(operation, &id, record).await,
+            (Some(record), Some(sealed)) => {
+                let stored = Box::pin(sealed.as_stored(operation, &id, record)).await?;
+                Ok(stored.map(Arc::new))
+            }
             _ => manager.load(operation, &id, &manager.deadline()).await,
         }
     }
