@@ -24,7 +24,7 @@ use session_benches::programs::{PROGRAMS, Program};
 use session_benches::progress::Progress;
 use session_benches::requests::{self, Actix, Axum, Size};
 use session_benches::stores::{self, TASKS};
-use session_benches::{load, machine, peers, probes, report};
+use session_benches::{in_memory, load, machine, peers, probes, report};
 use tokio::runtime::Runtime;
 
 /// Measures sessions beside what cannot be avoided, and writes benches/RESULTS.md.
@@ -175,7 +175,12 @@ fn measure_stores(options: &Options) -> Result<(), Box<dyn StdError>> {
     let runtime = two_threads()?;
     let names = options.stores(&beds::NAMES);
     let each = stores::Work::ALL.len() * Size::ALL.len() * TASKS.len();
-    let progress = Progress::of(names.len() * each);
+    let memory = names.contains(&"memory").then_some(in_memory::STEPS);
+    let progress = Progress::of(names.len() * each + memory.unwrap_or_default());
+    let bytes_kept = |work: &mut dyn FnMut()| {
+        let counted = allocation_counter::measure(&mut *work);
+        u64::try_from(counted.bytes_current).unwrap_or_default()
+    };
     for name in names {
         let mut results = described(options);
         match runtime.block_on(Bed::open(name, &options.disk)) {
@@ -183,6 +188,10 @@ fn measure_stores(options: &Options) -> Result<(), Box<dyn StdError>> {
                 let works = &stores::Work::ALL;
                 results.figures =
                     stores::measure_all(&mut criterion, &runtime, name, &bed, works, &progress);
+                if name == "memory" {
+                    (results.kept, results.waits) =
+                        in_memory::measure(options.quick, &bytes_kept, &progress);
+                }
                 // Connections close while the runtime is there to close them.
                 runtime.block_on(async { drop(bed) });
             }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::http::Load;
+use crate::in_memory::{Kept, Wait};
 use crate::probes::Outcome;
 
 /// One figure: an operation of a subject, beside its floor.
@@ -84,6 +85,12 @@ pub struct Results {
     /// How the probes went.
     #[serde(default)]
     pub outcomes: Vec<Outcome>,
+    /// What memory live sessions take.
+    #[serde(default)]
+    pub kept: Vec<Kept>,
+    /// How long requests waited beside a sweep.
+    #[serde(default)]
+    pub waits: Vec<Wait>,
     /// What was asked for and could not be had, and why.
     pub missing: Vec<String>,
     /// The command that made the run.

@@ -10,6 +10,7 @@ pub mod backends;
 pub mod beds;
 pub mod floors;
 pub mod http;
+pub mod in_memory;
 pub mod peers;
 pub mod probes;
 pub mod requests;

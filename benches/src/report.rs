@@ -2,6 +2,7 @@
 
 mod goals;
 mod http;
+mod in_memory;
 mod peers;
 mod plot;
 mod probes;
@@ -74,11 +75,10 @@ impl Parts {
     }
 
     fn all(&self) -> impl Iterator<Item = &Results> {
-        let stores = self.stores.iter().map(|(_, results)| results);
         let programs = [&self.http, &self.growth, &self.probes];
         let programs = programs.into_iter().flatten();
         let alone = self.requests.iter().chain(&self.peers);
-        alone.chain(stores).chain(programs)
+        alone.chain(self.stores()).chain(programs)
     }
 
     fn loads(&self) -> impl Iterator<Item = &Load> {
@@ -91,6 +91,10 @@ impl Parts {
 
     fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
         self.probes.iter().flat_map(|results| &results.outcomes)
+    }
+
+    fn stores(&self) -> impl Iterator<Item = &Results> {
+        self.stores.iter().map(|(_, results)| results)
     }
 
     fn figures(&self) -> impl Iterator<Item = &Figure> {
@@ -256,6 +260,7 @@ fn stores(text: &mut String, parts: &Parts) {
         }
         text.push_str(&table.text());
         text.push('\n');
+        in_memory::append(text, results);
     }
 }
 
@@ -266,6 +271,7 @@ fn goals(text: &mut String, parts: &Parts) {
     for goal in judged
         .into_iter()
         .chain(goals::judged_over_http(parts.loads()))
+        .chain(goals::judged_in_memory(parts.stores()))
     {
         any = true;
         let verdict = if goal.is_met() { "met" } else { "**missed**" };

@@ -135,7 +135,7 @@ fn run(work: Work, size: Size, store: &Arc<dyn Store>) -> Run {
 }
 
 /// A record of this size, as a session's first save makes it.
-fn record(size: Size, owner: Option<Owner>) -> Record {
+pub(crate) fn record(size: Size, owner: Option<Owner>) -> Record {
     let token = Token::random().expect("the system gives random bytes");
     let day = Expiry::new(Some(Duration::from_secs(24 * 60 * 60)), None);
     let mut record = Record::new(token.digest(), Clock::system().now(), day)
@@ -155,7 +155,7 @@ fn random_id() -> SessionId {
     SessionId::random().expect("the system gives random bytes")
 }
 
-async fn created(store: &Arc<dyn Store>, record: &Record) -> SessionId {
+pub(crate) async fn created(store: &Arc<dyn Store>, record: &Record) -> SessionId {
     let id = random_id();
     let answer = store.create(&id, record).await;
     assert_eq!(answer.expect("the store answers"), Created::Done);
@@ -169,14 +169,14 @@ async fn deleted(store: &Arc<dyn Store>, id: &SessionId) {
 
 /// A request that loads its session, and perhaps changes it.
 #[derive(Clone)]
-struct Request {
+pub(crate) struct Request {
     manager: SessionManager,
     size: Size,
     changes: bool,
 }
 
 /// A request's head: its cookies are one line.
-struct Head(String);
+pub(crate) struct Head(String);
 
 impl RequestHead for Head {
     fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
@@ -191,7 +191,11 @@ impl RequestHead for Head {
 }
 
 impl Request {
-    fn new(store: Arc<dyn Store>, size: Size, changes: bool) -> Self {
+    pub(crate) fn manager(&self) -> &SessionManager {
+        &self.manager
+    }
+
+    pub(crate) fn new(store: Arc<dyn Store>, size: Size, changes: bool) -> Self {
         let keys = KeyRing::generate().expect("the system gives random bytes");
         let config = SessionConfig::builder()
             .secret_key(keys)

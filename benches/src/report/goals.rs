@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::figures::Figure;
+use crate::figures::{Figure, Results};
 use crate::http::Load;
+use crate::in_memory::Wait;
 use crate::programs::PROGRAMS;
 
 /// One goal and its outcome.
@@ -55,6 +56,8 @@ const LARGE_READ_TIMES: f64 = 1.5;
 /// What a session may cost beside its store's floor.
 const LOAD_TIMES: f64 = 1.15;
 const SAVE_TIMES: f64 = 1.25;
+/// How much longer a request may wait for a sweep than for any other task, in milliseconds.
+const SWEEP_WAIT_MS: f64 = 5.0;
 /// What share of the bare framework's requests a second there should be over HTTP.
 const HTTP: [(&str, &str, f64); 4] = [
     ("memory", "/peek", 0.80),
@@ -117,6 +120,31 @@ pub(super) fn judged_over_http<'a>(loads: impl Iterator<Item = &'a Load>) -> Vec
         }
     }
     goals
+}
+
+/// The goals of the store in memory that `results` say something about.
+pub(super) fn judged_in_memory<'a>(results: impl Iterator<Item = &'a Results>) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for results in results {
+        goals.extend(results.kept.iter().map(|kept| Goal {
+            name: format!("memory, {}: bytes of a session", kept.size),
+            limit: Limit::AtMost(kept.bytes_max() as f64),
+            measured: kept.bytes as f64,
+        }));
+        goals.extend(results.waits.iter().map(|wait| Goal {
+            name: format!("memory, a sweep, {}: ms a request waits", threads(wait)),
+            limit: Limit::AtMost(wait.longest_beside_other_ms + SWEEP_WAIT_MS),
+            measured: wait.longest_ms,
+        }));
+    }
+    goals
+}
+
+pub(super) fn threads(wait: &Wait) -> String {
+    match wait.threads {
+        1 => "1 thread".to_owned(),
+        many => format!("{many} threads"),
+    }
 }
 
 fn above(figure: &Figure) -> f64 {
