@@ -80,12 +80,7 @@ impl Ticket {
 
     /// Leaves with the record that is stored now.
     pub(crate) fn leave_with(mut self, record: &Arc<Record>) {
-        let waited_for = self
-            .queues
-            .shard(&self.id)
-            .get(&self.id)
-            .is_some_and(|w| !w.is_empty());
-        self.latest = waited_for.then(|| Arc::clone(record));
+        self.latest = Some(Arc::clone(record));
     }
 }
 
