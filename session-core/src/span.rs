@@ -31,19 +31,20 @@ pub(crate) async fn loading(
     work: Pin<&mut impl Future<Output = Result<(), Error>>>,
 ) -> Result<(), Error> {
     let span = tracing::debug_span!(target: "session", "session.load", session = Empty, outcome = Empty, error = Empty);
+    if span.is_disabled() {
+        return work.await;
+    }
     let opened = work.instrument(span.clone()).await;
-    if !span.is_disabled() {
-        match &opened {
-            Ok(()) => {
-                let session = exchange.handle();
-                note_id(&span, &session);
-                span.record(
-                    "outcome",
-                    session.why_new().map_or("live", |why| why.name()),
-                );
-            }
-            Err(error) => note_failure(&span, error),
+    match &opened {
+        Ok(()) => {
+            let session = exchange.handle();
+            note_id(&span, &session);
+            span.record(
+                "outcome",
+                session.why_new().map_or("live", |why| why.name()),
+            );
         }
+        Err(error) => note_failure(&span, error),
     }
     opened
 }
@@ -54,19 +55,10 @@ pub(crate) async fn saving<T, E: From<Error>>(
     work: Pin<&mut impl Future<Output = Result<T, Failed<E>>>>,
 ) -> Result<T, E> {
     let span = tracing::debug_span!(target: "session", "session.save", session = Empty, outcome = Empty, error = Empty);
-    let saved = work.instrument(span.clone()).await;
-    if !span.is_disabled() {
-        note_id(&span, session);
-        match &saved {
-            Ok(_) => {
-                span.record("outcome", "done");
-            }
-            Err(Failed::Ours(error)) => note_failure(&span, error),
-            Err(Failed::Theirs(_)) => {
-                span.record("outcome", "declined");
-            }
-        }
-    }
+    let saved = match span.is_disabled() {
+        true => work.await,
+        false => watched(&span, session, work).await,
+    };
     saved.map_err(|failed| match failed {
         Failed::Ours(error) => {
             session.tell_refused(&error);
@@ -74,6 +66,25 @@ pub(crate) async fn saving<T, E: From<Error>>(
         }
         Failed::Theirs(error) => error,
     })
+}
+
+async fn watched<T, E>(
+    span: &Span,
+    session: &Session,
+    work: Pin<&mut impl Future<Output = Result<T, Failed<E>>>>,
+) -> Result<T, Failed<E>> {
+    let saved = work.instrument(span.clone()).await;
+    note_id(span, session);
+    match &saved {
+        Ok(_) => {
+            span.record("outcome", "done");
+        }
+        Err(Failed::Ours(error)) => note_failure(span, error),
+        Err(Failed::Theirs(_)) => {
+            span.record("outcome", "declined");
+        }
+    }
+    saved
 }
 
 fn note_id(span: &Span, session: &Session) {
