@@ -225,7 +225,7 @@ async fn checked<K: 'static>(
 ) -> Result<Request<Body>, Reply> {
     let (mut parts, body) = request.into_parts();
     let exchange = exchange::<K>(&parts.extensions);
-    let Some(form) = check.open(exchange, &Head(&parts)).await? else {
+    let Some(form) = check.open(exchange.cloned(), &Head(&parts)).await? else {
         return Ok(Request::from_parts(parts, body));
     };
     let rest = read(form, body).await?;

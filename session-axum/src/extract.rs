@@ -145,9 +145,8 @@ impl<K: 'static, S: Sync> OptionalFromRequestParts<S> for LazySession<K> {
 }
 
 /// The exchange of the innermost layer of kind `K`.
-pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Option<Exchange> {
-    let nested = extensions.get::<Nested<K>>()?;
-    Some(nested.exchange().clone())
+pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Option<&Exchange> {
+    Some(extensions.get::<Nested<K>>()?.exchange())
 }
 
 pub(crate) fn no_layer() -> Error {
