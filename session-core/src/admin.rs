@@ -55,10 +55,7 @@ impl SessionManager {
         let visitor = Visitor {
             // Whoever administers a session need not come from where it is bound to.
             address: record.address,
-            agent: record
-                .agent
-                .as_ref()
-                .map(|agent| Agent::sent(agent.as_bytes())),
+            agent: record.agent.clone().map(Agent::Known),
         };
         let mut life = Life::new(0, Draft::new(record.data.clone(), record.own.clone()));
         life.standing = Standing::Live;

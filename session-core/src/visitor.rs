@@ -11,35 +11,50 @@ pub(crate) struct Visitor {
     pub(crate) agent: Option<Agent>,
 }
 
-/// A user agent, as the client sent it: any bytes.
+/// A user agent.
 ///
 /// It is needed where a session begins or is logged in to, and the request's head is gone by then:
 /// so it is kept where it takes no allocation, for the many requests that do neither.
 #[derive(Clone)]
-pub(crate) struct Agent {
-    bytes: [u8; Self::BYTES_MAX],
-    len: usize,
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box is the allocation that this avoids"
+)]
+pub(crate) enum Agent {
+    /// The one that a record has already.
+    Known(Arc<str>),
+    /// As the client sent it: any bytes.
+    Sent { bytes: [u8; BYTES_MAX], len: usize },
 }
 
-impl Agent {
-    /// No more is kept than a record takes, and the rest of its last character.
-    const BYTES_MAX: usize = Record::AGENT_BYTES_MAX + 4;
+/// No more is kept than a record takes, and the rest of its last character.
+const BYTES_MAX: usize = Record::AGENT_BYTES_MAX + 4;
 
-    pub(crate) fn sent(line: &[u8]) -> Self {
-        let mut agent = Self {
-            bytes: [0; Self::BYTES_MAX],
-            len: line.len().min(Self::BYTES_MAX),
-        };
-        agent.bytes[..agent.len].copy_from_slice(&line[..agent.len]);
-        agent
+impl Agent {
+    /// What a client sent; `known` is what it sent before.
+    pub(crate) fn of(line: &[u8], known: Option<&Arc<str>>) -> Self {
+        match known {
+            Some(known) if known.as_bytes() == line => Self::Known(Arc::clone(known)),
+            _ => {
+                let len = line.len().min(BYTES_MAX);
+                let mut bytes = [0; BYTES_MAX];
+                bytes[..len].copy_from_slice(&line[..len]);
+                Self::Sent { bytes, len }
+            }
+        }
     }
 }
 
 impl From<&Agent> for Arc<str> {
     /// As a record keeps it: cut at a character's end.
     fn from(agent: &Agent) -> Self {
-        let text = String::from_utf8_lossy(&agent.bytes[..agent.len]);
-        text[..text.floor_char_boundary(Record::AGENT_BYTES_MAX)].into()
+        match agent {
+            Agent::Known(known) => Arc::clone(known),
+            Agent::Sent { bytes, len } => {
+                let text = String::from_utf8_lossy(&bytes[..*len]);
+                text[..text.floor_char_boundary(Record::AGENT_BYTES_MAX)].into()
+            }
+        }
     }
 }
 
@@ -60,10 +75,19 @@ mod tests {
             ),
             (String::new(), String::new()),
         ] {
-            assert_eq!(*Arc::<str>::from(&Agent::sent(sent.as_bytes())), *kept);
+            assert_eq!(*Arc::<str>::from(&Agent::of(sent.as_bytes(), None)), *kept);
         }
         let odd = [&b"a\xff"[..], &[b'b'; 300]].concat();
         let kept = format!("a\u{fffd}{}", "b".repeat(252));
-        assert_eq!(*Arc::<str>::from(&Agent::sent(&odd)), *kept);
+        assert_eq!(*Arc::<str>::from(&Agent::of(&odd, None)), *kept);
+    }
+
+    #[test]
+    fn an_agent_that_a_record_has_is_shared() {
+        let known: Arc<str> = "curl/8".into();
+        for (sent, shares) in [("curl/8", true), ("curl/9", false)] {
+            let text = Arc::<str>::from(&Agent::of(sent.as_bytes(), Some(&known)));
+            assert_eq!((&*text, Arc::ptr_eq(&text, &known)), (sent, shares));
+        }
     }
 }

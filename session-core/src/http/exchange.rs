@@ -120,8 +120,7 @@ impl Exchange {
             Some(opened) => self.remembered(opened),
             None => {
                 let opening = Opening::read(head, &self.0.manager);
-                self.open(&opening, || agent_of(head).map(Agent::sent))
-                    .await
+                self.open(&opening, |known| agent_of(head, known)).await
             }
         }
     }
@@ -131,15 +130,15 @@ impl Exchange {
         LazySession {
             exchange: self.clone(),
             opening: Arc::new(Opening::read(head, &self.0.manager)),
-            agent: agent_of(head).map(Agent::sent),
+            agent: agent_of(head, None),
         }
     }
 
-    /// Opens the session; `agent` gives the client's user agent.
+    /// Opens the session; `agent` gives the client's user agent, known where the record has it.
     async fn open(
         &self,
         opening: &Opening,
-        agent: impl Fn() -> Option<Agent>,
+        agent: impl Fn(Option<&Arc<str>>) -> Option<Agent>,
     ) -> Result<Session, Error> {
         let open = || async {
             let mut untold = Untold::default();
@@ -305,7 +304,7 @@ impl LazySession {
     /// As for [`Exchange::session`].
     pub async fn load(&self) -> Result<Session, Error> {
         self.exchange
-            .open(&self.opening, || self.agent.clone())
+            .open(&self.opening, |_| self.agent.clone())
             .await
     }
 
@@ -382,7 +381,7 @@ impl Opening {
     async fn open(
         &self,
         exchange: &Exchange,
-        agent: impl Fn() -> Option<Agent>,
+        agent: impl Fn(Option<&Arc<str>>) -> Option<Agent>,
         untold: &mut Untold,
     ) -> Result<(), Error> {
         const OPERATION: &str = "loading the session";
@@ -492,7 +491,7 @@ impl Opening {
         exchange.0.session.get_or_init(|| session::Inner {
             visitor: Visitor {
                 address: self.address,
-                agent: agent(),
+                agent: agent(base.as_ref().and_then(|base| base.agent.as_ref())),
             },
             state: Mutex::new(State {
                 sealed: manager.sealed_by().is_some(),
@@ -579,12 +578,12 @@ fn address_of(head: &impl RequestHead, config: &SessionConfig) -> Option<IpAddr>
     )
 }
 
-fn agent_of(head: &impl RequestHead) -> Option<&[u8]> {
+fn agent_of(head: &impl RequestHead, known: Option<&Arc<str>>) -> Option<Agent> {
     let mut agent = None;
     head.each_header("user-agent", &mut |line| {
         agent.get_or_insert(line);
     });
-    agent
+    agent.map(|line| Agent::of(line, known))
 }
 
 impl Failure {

@@ -87,6 +87,7 @@ impl Finished {
     /// The same over what an inner layer's response carries: should this answer in its place,
     /// the client still learns of every session that was stored.
     #[must_use]
+    #[inline]
     pub fn over(mut self, inner: Option<Self>) -> Self {
         self.inner = inner.map(Box::new);
         self
