@@ -22,7 +22,7 @@ use session_benches::http::{self, Effort};
 use session_benches::pair::SAMPLES;
 use session_benches::programs::{PROGRAMS, Program};
 use session_benches::progress::Progress;
-use session_benches::requests::{self, Actix, Axum, Size};
+use session_benches::requests::{self, Actix, Axum, Counter, Size};
 use session_benches::stores::{self, TASKS};
 use session_benches::{in_memory, load, machine, peers, probes, report};
 use tokio::runtime::Runtime;
@@ -155,11 +155,14 @@ fn criterion(options: &Options) -> Criterion {
 fn measure_requests(options: &Options) -> Result<(), Box<dyn StdError>> {
     let mut criterion = criterion(options);
     let progress = Progress::of(2 * requests::FIGURES);
-    let count = |work: &mut dyn FnMut()| allocation_counter::measure(&mut *work).count_total;
-    let mut figures = requests::measure_all::<Axum>(&mut criterion, &count, &progress);
+    let counter = Counter {
+        count: |work| allocation_counter::measure(work).count_total,
+        pause: |work| allocation_counter::opt_out(work),
+    };
+    let mut figures = requests::measure_all::<Axum>(&mut criterion, counter, &progress);
     figures.extend(requests::measure_all::<Actix>(
         &mut criterion,
-        &count,
+        counter,
         &progress,
     ));
     let results = Results {

@@ -1,7 +1,8 @@
 //! Requests in process, measured.
 
+use std::fmt;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use tokio::runtime::Runtime;
@@ -27,11 +28,25 @@ const CASES: [(Work, Option<Size>); 9] = [
 /// How many figures [`measure_all`] makes.
 pub const FIGURES: usize = CASES.len();
 
-/// Measures every case under one framework, each beside the bare framework; `count` counts the
-/// allocations of what it calls.
+/// The allocator that counts.
+#[derive(Clone, Copy)]
+pub struct Counter {
+    /// Calls this and says how often it allocated.
+    pub count: fn(&mut dyn FnMut()) -> u64,
+    /// Calls this without counting, which takes a good part of an allocation's time.
+    pub pause: fn(&mut dyn FnMut()),
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counter").finish_non_exhaustive()
+    }
+}
+
+/// Measures every case under one framework, each beside the bare framework.
 pub fn measure_all<F: Framework>(
     criterion: &mut Criterion,
-    count: &dyn Fn(&mut dyn FnMut()) -> u64,
+    counter: Counter,
     progress: &Progress,
 ) -> Vec<Figure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -54,12 +69,16 @@ pub fn measure_all<F: Framework>(
             tasks: 1,
         };
         let took = |app: &mut F::App, iterations: u64| {
-            let begin = Instant::now();
-            for _ in 0..iterations {
-                let request = F::request(work.path(), cookie);
-                black_box(runtime.block_on(F::send(app, black_box(request))));
-            }
-            begin.elapsed()
+            let mut took = Duration::ZERO;
+            (counter.pause)(&mut || {
+                let begin = Instant::now();
+                for _ in 0..iterations {
+                    let request = F::request(work.path(), cookie);
+                    black_box(runtime.block_on(F::send(app, black_box(request))));
+                }
+                took = begin.elapsed();
+            });
+            took
         };
         let mut figure = if work == Work::New {
             // New sessions pile up in the store: a fresh one for each sample keeps it small.
@@ -85,7 +104,7 @@ pub fn measure_all<F: Framework>(
             )
         };
         let counts = [&mut app, &mut bare]
-            .map(|app| allocations::<F>(&runtime, count, app, work.path(), cookie));
+            .map(|app| allocations::<F>(&runtime, counter, app, work.path(), cookie));
         figure.allocations = Some(counts[0] as i64 - counts[1] as i64);
         figures.push(figure);
         progress.step();
@@ -96,7 +115,7 @@ pub fn measure_all<F: Framework>(
 /// Allocations of one request in the steady state: the fewest of some, as maps grow now and then.
 fn allocations<F: Framework>(
     runtime: &Runtime,
-    count: &dyn Fn(&mut dyn FnMut()) -> u64,
+    counter: Counter,
     app: &mut F::App,
     path: &'static str,
     cookie: Option<&str>,
@@ -105,6 +124,6 @@ fn allocations<F: Framework>(
         black_box(runtime.block_on(F::send(app, F::request(path, cookie))));
     };
     (0..100).for_each(|_| send());
-    let counts = (0..100).map(|_| count(&mut send));
+    let counts = (0..100).map(|_| (counter.count)(&mut send));
     counts.min().unwrap_or_default()
 }

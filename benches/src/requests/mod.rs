@@ -15,7 +15,7 @@ use session_core::{Error, KeyRing, MemoryStore, Session, SessionConfig, SessionM
 
 pub use actix::Actix;
 pub use axum::Axum;
-pub use measured::{FIGURES, measure_all};
+pub use measured::{Counter, FIGURES, measure_all};
 
 /// An application of the routes of [`Work`] and `/fill/small` and `/fill/large`, under one
 /// framework.
