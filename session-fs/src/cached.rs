@@ -5,100 +5,135 @@
 //! only if no directory has to be read (`RESOLVE_CACHED`) and to read bytes only if they are in
 //! memory (`RWF_NOWAIT`), so this never waits for a disk. Whatever is not a plain hit is left to
 //! the blocking thread: absent, cold, torn, damaged, refused, or a kernel that cannot be asked.
+//! A write that is made at once (`watch.rs`) opens and reads in the same way.
 //!
 //! # Source
 //!
 //! `openat2(2)` (Linux 5.12 for `RESOLVE_CACHED`), `preadv2(2)`.
 
-#[cfg(target_os = "linux")]
-use std::sync::atomic::Ordering;
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use rustix::fs::OFlags;
 use session_core::{Record, SessionId};
 
+use crate::folder::Folders;
+use crate::log::{self, Bytes, Last};
 use crate::records::Records;
-
-impl Records {
-    /// The record, if it can be read without waiting; `None` says nothing.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn load_cached(&self, _: &SessionId) -> Option<Record> {
-        None
-    }
-
-    /// The record, if it can be read without waiting; `None` says nothing.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn load_cached(&self, id: &SessionId) -> Option<Record> {
-        if !self.serves_cached.load(Ordering::Relaxed) {
-            return None;
-        }
-        let folders = self.root.held()?;
-        let file = linux::open(&folders, &self.template, id, &self.serves_cached)?;
-        let meta = file.file.metadata().ok()?;
-        // The same checks as of a file that is opened to wait for, in one line.
-        let plain = meta.is_file() && std::os::unix::fs::MetadataExt::nlink(&meta) == 1;
-        let plain = plain && meta.len() <= INLINE_BYTES_MAX;
-        let last = crate::log::read_end(&file, plain.then_some(meta.len())?, id).ok()??;
-        last.record().ok()
-    }
-}
 
 /// Longer files are left to the blocking thread: copying and reading them would keep the calling
 /// thread from others' work.
-#[cfg(target_os = "linux")]
 const INLINE_BYTES_MAX: u64 = 256 << 10;
 
+impl Records {
+    /// The record, if it can be read without waiting; `None` says nothing.
+    pub(crate) fn load_cached(&self, id: &SessionId) -> Option<Record> {
+        if !self.memory.is_served() {
+            return None;
+        }
+        let path = self.template.path(id);
+        let file = open(&*self.root.held()?, &path, OFlags::RDONLY)?;
+        let meta = file.metadata().ok()?;
+        // The same checks as of a file that is opened to wait for, in one line.
+        let plain = meta.is_file() && std::os::unix::fs::MetadataExt::nlink(&meta) == 1;
+        let plain = plain && meta.len() <= INLINE_BYTES_MAX;
+        let len = plain.then_some(meta.len())?;
+        self.memory.last(&file, len, id)?.record().ok()
+    }
+}
+
+/// What is known of reading from the kernel's memory.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// Cleared when the file system turns out not to know the question (tmpfs, for one).
+    served: AtomicBool,
+    /// How much to read at first: as much as the last session took, so that one read mostly does.
+    window: AtomicUsize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            served: AtomicBool::new(cfg!(target_os = "linux")),
+            window: AtomicUsize::new(WINDOWS[0]),
+        }
+    }
+}
+
+/// Least and most read at first.
+const WINDOWS: [usize; 2] = [1 << 10, 16 << 10];
+/// Room for some touches to come.
+const ROOM: usize = 512;
+
+impl Memory {
+    /// Whether the file system can be asked for what is in memory alone.
+    pub(crate) fn is_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// The live record of a file of `len` bytes, if it ends in a whole frame and is in memory.
+    pub(crate) fn last(&self, file: &File, len: u64, id: &SessionId) -> Option<Last> {
+        let cached = Cached {
+            file,
+            served: &self.served,
+        };
+        let window = self.window.load(Ordering::Relaxed);
+        let last = log::read_end_from(&cached, len, id, window).ok()??;
+        let next = (last.span() as usize + ROOM).clamp(WINDOWS[0], WINDOWS[1]);
+        if next != window {
+            self.window.store(next, Ordering::Relaxed);
+        }
+        Some(last)
+    }
+}
+
+/// A file that is read only as far as it is in memory.
+struct Cached<'a> {
+    file: &'a File,
+    served: &'a AtomicBool,
+}
+
+/// Opens a session's file, if no directory has to be read for it.
 #[cfg(target_os = "linux")]
-mod linux {
-    use std::fs::File;
-    use std::io::{self, IoSliceMut};
-    use std::sync::atomic::{AtomicBool, Ordering};
-
+pub(crate) fn open(folders: &Folders, path: &str, access: OFlags) -> Option<File> {
     use rustix::fs::{Mode, ResolveFlags};
-    use rustix::io::{Errno, ReadWriteFlags};
-    use session_core::SessionId;
 
-    use crate::folder::{Folders, READ_FILE};
-    use crate::log::Bytes;
-    use crate::paths::Template;
+    let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+    let flags = access | crate::folder::OPEN_FILE;
+    let opened = rustix::fs::openat2(&folders.sessions, path, flags, Mode::empty(), how);
+    opened.ok().map(File::from)
+}
 
-    /// A file that is read only as far as it is in memory.
-    pub(super) struct Cached<'a> {
-        pub(super) file: File,
-        /// Cleared when the file system turns out not to know the question (tmpfs, for one).
-        served: &'a AtomicBool,
-    }
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open(_: &Folders, _: &str, _: OFlags) -> Option<File> {
+    None
+}
 
-    pub(super) fn open<'a>(
-        folders: &Folders,
-        template: &Template,
-        id: &SessionId,
-        served: &'a AtomicBool,
-    ) -> Option<Cached<'a>> {
-        let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
-        let path = template.path(id);
-        let opened = rustix::fs::openat2(&folders.sessions, &*path, READ_FILE, Mode::empty(), how);
-        opened.ok().map(|file| Cached {
-            file: file.into(),
-            served,
-        })
-    }
+impl Bytes for Cached<'_> {
+    #[cfg(target_os = "linux")]
+    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        use rustix::io::{Errno, ReadWriteFlags};
 
-    impl Bytes for Cached<'_> {
-        fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-            let mut bytes = vec![0; len];
-            let mut whole = [IoSliceMut::new(&mut bytes)];
-            let nowait = ReadWriteFlags::NOWAIT;
-            match rustix::io::preadv2(&self.file, &mut whole, offset, nowait) {
-                Ok(read) if read == len => Ok(bytes),
-                Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(error) => {
-                    if error == Errno::OPNOTSUPP || error == Errno::NOSYS {
-                        self.served.store(false, Ordering::Relaxed);
-                    }
-                    Err(error.into())
+        let mut bytes = vec![0; len];
+        let mut whole = [io::IoSliceMut::new(&mut bytes)];
+        match rustix::io::preadv2(self.file, &mut whole, offset, ReadWriteFlags::NOWAIT) {
+            Ok(read) if read == len => Ok(bytes),
+            Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => {
+                if error == Errno::OPNOTSUPP || error == Errno::NOSYS {
+                    self.served.store(false, Ordering::Relaxed);
                 }
+                Err(error.into())
             }
         }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read(&self, _: u64, _: usize) -> io::Result<Vec<u8>> {
+        self.served.store(false, Ordering::Relaxed);
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -148,7 +183,7 @@ mod tests {
         /// asked, as tmpfs, the store has noticed and reads nothing this way.
         fn assert_hit(&self) {
             let loaded = self.records.load_cached(&self.id);
-            if self.records.serves_cached.load(Ordering::Relaxed) {
+            if self.records.memory.is_served() {
                 assert_eq!(loaded.as_ref(), Some(&self.record));
             } else {
                 eprintln!("{} has no RWF_NOWAIT", self.path.display());
@@ -180,9 +215,9 @@ mod tests {
         long.version = long.version.next().unwrap();
         long.data = Data::parse(&format!(r#"{{"text":"{text}"}}"#)).unwrap();
         let (id, expected) = (shelf.id, shelf.record.version);
-        let updated = shelf
-            .records
-            .within(|records, folders| records.update(folders, &id, &long, expected));
+        let updated = shelf.records.within(|records, folders| {
+            records.update(folders, &id, &long, expected, crate::watch::Pace::Waiting)
+        });
         assert!(matches!(updated, Ok(session_core::Written::Done)));
         assert_eq!(shelf.records.load_cached(&id), None);
         shelf.record = long;

@@ -10,6 +10,8 @@ pub(crate) enum Failure {
     /// The folder was deleted under the running store; it is made anew and the operation begins
     /// again.
     FolderDeleted,
+    /// It cannot be done at once; nothing was written, and a blocking thread begins anew.
+    WouldWait,
     Io(io::Error),
     /// What was written may not have reached the disk; it is there to be read nevertheless, also
     /// if the reason is a lack of room.
@@ -41,6 +43,10 @@ impl Failure {
             Self::FolderDeleted => StoreError::new(
                 StoreErrorKind::Unavailable,
                 format!("{operation} failed: the folder is being deleted"),
+            ),
+            Self::WouldWait => StoreError::new(
+                StoreErrorKind::Unavailable,
+                format!("{operation} failed: it would have to wait"),
             ),
         }
     }

@@ -5,14 +5,16 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use rustix::fs::{AtFlags, FlockOperation};
+use rustix::fs::{AtFlags, FlockOperation, OFlags};
 use session_core::{SessionId, StoreError, StoreErrorKind};
 
+use crate::cached;
 use crate::config::Durability;
 use crate::failure::{Failure, refused};
 use crate::folder::{self, Access, Folders};
 use crate::log::{self, Bytes, Last, Recovered};
 use crate::paths::Template;
+use crate::watch::{AtOnce, Pace};
 
 /// A log whose superseded part has reached this length, and that of the next record, is started
 /// again from the front.
@@ -92,17 +94,30 @@ impl SessionFile {
         id: &SessionId,
         access: Access,
         lock: Lock,
+        pace: Pace<'_>,
     ) -> Result<Option<Self>, Failure> {
         let path = template.path(id);
-        let how = match lock {
-            Lock::Shared => FlockOperation::LockShared,
-            Lock::Exclusive => FlockOperation::LockExclusive,
+        let how = match (lock, pace) {
+            (Lock::Shared, _) => FlockOperation::LockShared,
+            (Lock::Exclusive, Pace::Waiting) => FlockOperation::LockExclusive,
+            (Lock::Exclusive, Pace::AtOnce(_)) => FlockOperation::NonBlockingLockExclusive,
         };
         for _ in 0..ATTEMPTS {
-            let Some(file) = open(folders, template, id, access)? else {
+            let file = match pace {
+                Pace::Waiting => open(folders, template, id, access)?,
+                // What is not there, or not known to be, needs a closer look.
+                Pace::AtOnce(_) => {
+                    Some(cached::open(folders, &path, OFlags::RDWR).ok_or(Failure::WouldWait)?)
+                }
+            };
+            let Some(file) = file else {
                 return Ok(None);
             };
-            rustix::io::retry_on_intr(|| rustix::fs::flock(&file, how))?;
+            match rustix::io::retry_on_intr(|| rustix::fs::flock(&file, how)) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(Failure::WouldWait),
+                Err(error) => return Err(error.into()),
+            }
             let mut file = Self {
                 id: *id,
                 file,
@@ -112,6 +127,9 @@ impl SessionFile {
             let meta = file.file.metadata()?;
             check(&meta)?;
             if meta.nlink() == 0 {
+                if let Pace::AtOnce(_) = pace {
+                    return Err(Failure::WouldWait);
+                }
                 continue;
             }
             match rustix::fs::statat(&folders.sessions, path.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
@@ -143,6 +161,12 @@ impl SessionFile {
     /// The live record, if the file ends in a whole frame.
     pub(crate) fn read_end(&self) -> Result<Option<Last>, Failure> {
         Ok(log::read_end(&self.file, self.len, &self.id)?)
+    }
+
+    /// The live record of a locked file that ends in a whole frame and is in memory.
+    pub(crate) fn read_at_once(&self, at_once: AtOnce<'_>) -> Result<Last, Failure> {
+        let last = at_once.memory.last(&self.file, self.len, &self.id);
+        last.ok_or(Failure::WouldWait)
     }
 
     /// The live record of a locked file; `None` if no version was ever acknowledged.
@@ -314,7 +338,8 @@ mod tests {
         let folders = root.folders().unwrap();
         let (template, id) = (Template::new("%s").unwrap(), SessionId::random().unwrap());
         for lock in [Lock::Exclusive, Lock::Shared] {
-            let locked = SessionFile::lock(&folders, &template, &id, Access::Make, lock);
+            let locked =
+                SessionFile::lock(&folders, &template, &id, Access::Make, lock, Pace::Waiting);
             let locked = locked.unwrap().unwrap();
             // What a fork copies: both stand for one opening of the file, which has the lock.
             let copy = locked.file.try_clone().unwrap();

@@ -24,14 +24,10 @@ const OPEN_FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 /// Added to every opening of a file: a link is refused, a fifo or device does not block, a
 /// terminal does not become ours.
-const OPEN_FILE: OFlags = OFlags::NOFOLLOW
+pub(crate) const OPEN_FILE: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
-
-/// How a file is opened that is only read.
-#[cfg(target_os = "linux")]
-pub(crate) const READ_FILE: OFlags = OFlags::RDONLY.union(OPEN_FILE);
 
 /// The folder by its path; opened on first use, and again after it was deleted.
 #[derive(Debug)]
@@ -71,7 +67,6 @@ impl Root {
     }
 
     /// The folders, if they are open already and nobody is just opening them.
-    #[cfg(target_os = "linux")]
     pub(crate) fn held(&self) -> Option<Arc<Folders>> {
         self.open.try_read().ok()?.clone()
     }

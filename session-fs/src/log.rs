@@ -209,9 +209,14 @@ impl Last {
         &self.window[self.json.clone()]
     }
 
+    /// Bytes of the record's frame and of the touch frames after it.
+    pub(crate) fn span(&self) -> u64 {
+        self.end - self.record_at
+    }
+
     /// Bytes of touch frames after the record's.
     pub(crate) fn touch_bytes(&self) -> u64 {
-        self.end - self.record_at - self.record_len
+        self.span() - self.record_len
     }
 }
 
@@ -235,11 +240,21 @@ pub(crate) fn read_end(
     len: u64,
     id: &SessionId,
 ) -> io::Result<Option<Last>> {
+    read_end_from(file, len, id, WINDOW)
+}
+
+/// As [`read_end`], reading `window` bytes at first.
+pub(crate) fn read_end_from(
+    file: &(impl Bytes + ?Sized),
+    len: u64,
+    id: &SessionId,
+    window: usize,
+) -> io::Result<Option<Last>> {
     if len > FILE_BYTES_MAX {
         return Ok(None);
     }
     let len = len as usize;
-    let mut start = len.saturating_sub(WINDOW);
+    let mut start = len.saturating_sub(window);
     loop {
         let window = file.read(start as u64, len - start)?;
         if window.len() != len - start {

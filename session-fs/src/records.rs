@@ -1,12 +1,14 @@
-//! The operations on one record, as they run on a blocking thread.
+//! The operations on one record, as they run on a blocking thread, or at once.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
 use rustix::fs::{Access as Permission, AtFlags};
 use session_core::{
     Created, Owner, Record, SessionId, StoreError, StoreErrorKind, Touch, Version, Written,
 };
+use tokio::runtime::Handle;
 
+use crate::cached::Memory;
 use crate::config::{Durability, FsConfig};
 use crate::failure::{Failure, refused};
 use crate::file::{Lock, SessionFile, TOUCH_BYTES_MAX};
@@ -16,6 +18,7 @@ use crate::owners::{self, Marked};
 use crate::paths::Template;
 use crate::sweep::Place as SweepPlace;
 use crate::syncs::{Place, Syncs};
+use crate::watch::{AtOnce, Leave, Pace, Watch, Watches};
 
 /// The records of one folder.
 #[derive(Debug)]
@@ -24,8 +27,8 @@ pub(crate) struct Records {
     pub(crate) template: Template,
     pub(crate) durability: Durability,
     pub(crate) sweep_place: SweepPlace,
-    /// Whether the file system can be asked for what is in memory alone.
-    pub(crate) serves_cached: AtomicBool,
+    pub(crate) memory: Memory,
+    watches: Watches,
     syncs: Syncs,
 }
 
@@ -40,7 +43,8 @@ impl Records {
             template,
             durability: config.chosen_durability(),
             sweep_place: SweepPlace::default(),
-            serves_cached: AtomicBool::new(cfg!(target_os = "linux")),
+            memory: Memory::default(),
+            watches: Watches::default(),
             syncs: Syncs::default(),
         })
     }
@@ -57,6 +61,28 @@ impl Records {
                 drop(folders);
                 work(self, &*self.root.folders()?)
             }
+            done => done,
+        }
+    }
+
+    /// The watch under which writes may be made on the calling thread; `None` where that thread,
+    /// the file system or the durability do not allow it.
+    pub(crate) fn watch(&self) -> Option<Arc<Watch>> {
+        let may_serve = self.durability == Durability::Os && self.memory.is_served();
+        let runtime = may_serve.then(Handle::try_current)?.ok()?;
+        self.watches.of(&runtime)
+    }
+
+    /// Does `work` without waiting for anything.
+    pub(crate) fn at_once<T>(
+        &self,
+        watch: &Watch,
+        work: impl Fn(&Self, &Folders, Pace<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let folders = self.root.held().ok_or(Failure::WouldWait)?;
+        let memory = &self.memory;
+        match work(self, &folders, Pace::AtOnce(AtOnce { watch, memory })) {
+            Err(Failure::FolderDeleted) => Err(Failure::WouldWait),
             done => done,
         }
     }
@@ -135,7 +161,14 @@ impl Records {
             return Ok(Some(last));
         }
         let template = &self.template;
-        match SessionFile::lock(folders, template, id, Access::Read, Lock::Shared)? {
+        match SessionFile::lock(
+            folders,
+            template,
+            id,
+            Access::Read,
+            Lock::Shared,
+            Pace::Waiting,
+        )? {
             Some(file) => file.read_locked(),
             None => Ok(None),
         }
@@ -147,8 +180,9 @@ impl Records {
         id: &SessionId,
         record: &Record,
         expected: Version,
+        pace: Pace<'_>,
     ) -> Result<Written, Failure> {
-        let Some((file, last)) = self.lock_live(folders, id)? else {
+        let Some((file, last)) = self.lock_live(folders, id, pace)? else {
             return Ok(Written::Gone);
         };
         let stored = last.record()?;
@@ -159,8 +193,12 @@ impl Records {
         record.accessed_at = record.accessed_at.max(stored.accessed_at);
         let frame = encode(id, &record)?;
         if record.owner == stored.owner {
+            let leave = pace.leave()?;
             file.add_record(&last, &frame, self.durability)?;
-            return self.acknowledge(id, &file);
+            return self.acknowledge(id, file, leave);
+        }
+        if let Pace::AtOnce(_) = pace {
+            return Err(Failure::WouldWait);
         }
         let owner = record.owner.as_ref();
         let marked = self.mark(folders, owner, id)?;
@@ -184,8 +222,9 @@ impl Records {
         folders: &Folders,
         id: &SessionId,
         touch: &Touch,
+        pace: Pace<'_>,
     ) -> Result<Written, Failure> {
-        let Some((file, last)) = self.lock_live(folders, id)? else {
+        let Some((file, last)) = self.lock_live(folders, id, pace)? else {
             return Ok(Written::Gone);
         };
         let mut record = last.record()?;
@@ -196,6 +235,7 @@ impl Records {
         if record.accessed_at == before {
             return Ok(Written::Done);
         }
+        let leave = pace.leave()?;
         if last.touch_bytes() >= TOUCH_BYTES_MAX.max(last.record_len) {
             file.add_record(&last, &encode(id, &record)?, self.durability)?;
         } else {
@@ -206,7 +246,7 @@ impl Records {
             let frame = log::touch_frame(id, last.end - last.record_at, &touched);
             file.append(&last, &frame)?;
         }
-        self.acknowledge(id, &file)
+        self.acknowledge(id, file, leave)
     }
 
     pub(crate) fn lock(
@@ -215,27 +255,49 @@ impl Records {
         id: &SessionId,
         access: Access,
     ) -> Result<Option<SessionFile>, Failure> {
-        SessionFile::lock(folders, &self.template, id, access, Lock::Exclusive)
+        let waiting = Pace::Waiting;
+        SessionFile::lock(
+            folders,
+            &self.template,
+            id,
+            access,
+            Lock::Exclusive,
+            waiting,
+        )
     }
 
     fn lock_live(
         &self,
         folders: &Folders,
         id: &SessionId,
+        pace: Pace<'_>,
     ) -> Result<Option<(SessionFile, Last)>, Failure> {
-        let Some(file) = self.lock(folders, id, Access::Write)? else {
+        let (access, how) = (Access::Write, Lock::Exclusive);
+        let Some(file) = SessionFile::lock(folders, &self.template, id, access, how, pace)? else {
             return Ok(None);
         };
-        Ok(file.read_locked()?.map(|last| (file, last)))
+        let last = match pace {
+            Pace::Waiting => file.read_locked()?,
+            Pace::AtOnce(at_once) => Some(file.read_at_once(at_once)?),
+        };
+        Ok(last.map(|last| (file, last)))
     }
 
     /// Done; with `Disk`, after the bytes are there. Others may write meanwhile: what they add
     /// comes after this frame, so their sync covers it.
-    fn acknowledge(&self, id: &SessionId, file: &SessionFile) -> Result<Written, Failure> {
+    fn acknowledge(
+        &self,
+        id: &SessionId,
+        file: SessionFile,
+        leave: Option<Leave<'_>>,
+    ) -> Result<Written, Failure> {
         if self.durability == Durability::Disk {
             file.unlock()?;
-            self.sync_file(id, file)?;
+            self.sync_file(id, &file)?;
         }
+        // What was written is closed under the same leave.
+        drop(file);
+        drop(leave);
         Ok(Written::Done)
     }
 
@@ -308,10 +370,10 @@ mod tests {
         let steps: [&dyn Fn(&Folders) -> bool; 4] = [
             &|folders| records.create(folders, &id, &record).unwrap() == Created::Done,
             &|folders| {
-                let written = records.update(folders, &id, &update, record.version);
+                let written = records.update(folders, &id, &update, record.version, Pace::Waiting);
                 written.unwrap() == Written::Done
             },
-            &|folders| records.touch(folders, &id, &touch).unwrap() == Written::Done,
+            &|folders| records.touch(folders, &id, &touch, Pace::Waiting).unwrap() == Written::Done,
             &|folders| records.delete(folders, &id, Only::Any).unwrap() == Written::Done,
         ];
         steps.map(|step| {

@@ -1,5 +1,6 @@
 //! The store: each operation is one hand-over to a blocking thread, so that the caller's deadline
-//! works with a disk that hangs; a load of what is in memory anyway needs none.
+//! works with a disk that hangs; a load of what is in memory anyway needs none, nor does a write
+//! that the runtime can spare a thread for.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +10,13 @@ use session_core::{
     Created, Cursor, Error, Only, Owner, Page, Record, SessionId, Store, StoreError,
     StoreErrorKind, Timestamp, Touch, Version, Written,
 };
+use tokio::task::JoinError;
 
 use crate::config::FsConfig;
 use crate::failure::Failure;
 use crate::folder::Folders;
 use crate::records::Records;
+use crate::watch::Pace;
 
 /// Sessions in files below one folder; cheap to clone, the clones share it.
 ///
@@ -65,15 +68,47 @@ impl FsStore {
         let records = Arc::clone(&self.records);
         tokio::task::spawn_blocking(move || records.within(work))
             .await
-            .map_err(|stopped| {
-                StoreError::new(
-                    StoreErrorKind::Unavailable,
-                    format!("{operation} failed: its thread stopped"),
-                )
-                .caused_by(stopped)
-            })?
+            .map_err(|error| stopped(operation, error))?
             .map_err(|failure| failure.into_store_error(operation))
     }
+
+    /// Runs `work` on the calling runtime's threads if they can be spared and nothing has to be
+    /// waited for, and on a blocking thread otherwise; to its end in either case.
+    async fn run_at_once<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(&Records, &Folders, Pace<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let work = match self.records.watch() {
+            None => work,
+            Some(watch) => {
+                let records = Arc::clone(&self.records);
+                // A task of its own, so that the caller's deadline can pass while it hangs.
+                let attempt = tokio::spawn(async move {
+                    match records.at_once(&watch, &work) {
+                        Err(Failure::WouldWait) => Err(work),
+                        done => Ok(done),
+                    }
+                });
+                match attempt.await.map_err(|error| stopped(operation, error))? {
+                    Ok(done) => return done.map_err(|failure| failure.into_store_error(operation)),
+                    Err(work) => work,
+                }
+            }
+        };
+        self.run(operation, move |records, folders| {
+            work(records, folders, Pace::Waiting)
+        })
+        .await
+    }
+}
+
+fn stopped(operation: &'static str, error: JoinError) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Unavailable,
+        format!("{operation} failed: its thread stopped"),
+    )
+    .caused_by(error)
 }
 
 #[async_trait]
@@ -104,16 +139,16 @@ impl Store for FsStore {
         expected: Version,
     ) -> Result<Written, StoreError> {
         let (id, record) = (*id, record.clone());
-        self.run("updating the session", move |records, folders| {
-            records.update(folders, &id, &record, expected)
+        self.run_at_once("updating the session", move |records, folders, pace| {
+            records.update(folders, &id, &record, expected, pace)
         })
         .await
     }
 
     async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
         let (id, touch) = (*id, *touch);
-        self.run("touching the session", move |records, folders| {
-            records.touch(folders, &id, &touch)
+        self.run_at_once("touching the session", move |records, folders, pace| {
+            records.touch(folders, &id, &touch, pace)
         })
         .await
     }
