@@ -72,8 +72,7 @@
 //! trace=pwrite64,sync_file_range,fdatasync,fsync,write`; the tests look for the same:
 //!
 //! ```text
-//! sled, Os:   pwrite64(4</at/sled/db>, …, 24, 3190)   sync_file_range(4</at/sled/db>, 3190, 24, …)
-//!             pwrite64(4</at/sled/db>, …, 505, 3214)  sync_file_range(4</at/sled/db>, 3214, 505, …)
+//! sled, Os:   pwrite64(4</at/sled/db>, …)   sync_file_range(4</at/sled/db>, …)
 //! sled, Disk: the same, then fdatasync(5</at/sled/db>)
 //! redb:       six times pwrite64(3</at/sessions.redb>, …), then fdatasync(3</at/sessions.redb>)
 //! ```
@@ -104,10 +103,14 @@
 //! # Writing
 //!
 //! Writes wait in a queue of 1,024; the thread takes up to 256 of them, decides and applies one
-//! after the other in one transaction (redb) or batch (sled), waits for it to be safe, and
+//! after the other in one transaction (redb) or as one group (sled), waits for it to be safe, and
 //! answers. A write that nobody waits for any more is not begun. If the engine fails, those that
 //! were begun are told, and the others are done after it was opened again. `Full` is said only
 //! where the database, opened again, shows that nothing was written.
+//!
+//! On sled a group of up to 64 KiB is first noted as one value in a tree of its own (`session-shelf
+//! journal`), so that after a crash it is made whole when the database is opened; a larger one is a
+//! batch of sled's, whose log is written in two turns.
 //!
 //! Reading is a lookup on a blocking thread. A page in memory is found within a microsecond, but
 //! nobody can know beforehand that it is there; and in sled a reader waits for a batch that is

@@ -2,6 +2,7 @@
 //! is flushed.
 
 mod disk;
+mod journal;
 mod pending;
 
 use std::fs::{self, File};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use session_core::{StoreError, StoreErrorKind};
 
 use self::disk::Disk;
+use self::journal::Journal;
 use self::pending::Pending;
 use super::{Engine, Group, View};
 use crate::config::{Durability, ShelfConfig};
@@ -22,7 +24,8 @@ use crate::place::{self, Missing, Place};
 
 /// An open database in a folder of its own.
 pub(crate) struct Sled {
-    /// Dropped first: what it has not written yet goes out before the lock is released.
+    /// Dropped first: what they have not written yet goes out before the lock is released.
+    journal: Journal,
     db: sled::Db,
     folder: PathBuf,
     place: Place,
@@ -46,6 +49,8 @@ impl Sled {
         drop(place::open_file(&file, missing)?);
         remove_unfinished_snapshots(&folder)?;
         let db = open_unlocked(config, &folder)?;
+        let journal = Journal::open(&db)?;
+        journal.redo(&db)?;
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             if entry.file_type()?.is_file() {
@@ -57,6 +62,7 @@ impl Sled {
             Durability::Disk => Some(Disk::prepare(dir, &folder)?),
         };
         Ok(Self {
+            journal,
             db,
             place: Place::of(file)?,
             folder,

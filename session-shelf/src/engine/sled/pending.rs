@@ -1,7 +1,4 @@
-//! The changes of a group, before they are one batch.
-//!
-//! A batch is recovered wholly or not at all, and for that sled writes out its buffer twice. One
-//! for the whole group costs what one for a single write does.
+//! The changes of a group, before they are made together.
 
 use std::collections::BTreeMap;
 
@@ -23,19 +20,13 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// Makes all of the changes or, if the process ends meanwhile, none.
+    /// Makes all of the changes or, if the process ends meanwhile, all or none of them.
     pub(super) fn apply_all(self) -> Result<(), Failure> {
         if self.changes.is_empty() {
             return Ok(());
         }
-        let mut batch = sled::Batch::default();
-        for (key, value) in self.changes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        self.sled.db.apply_batch(batch).map_err(failed)
+        let changes = self.changes.into_iter().collect();
+        self.sled.journal.apply(&self.sled.db, changes)
     }
 }
 
