@@ -94,7 +94,8 @@ impl ShelfConfig {
         self
     }
 
-    /// How much memory the engine keeps pages in; about, and for sled a multiple of it.
+    /// How much memory is for what was read and written last: a quarter of it for records, the
+    /// rest for the engine's pages; about, and for sled a multiple of it.
     ///
     /// # Default
     ///
@@ -123,7 +124,13 @@ impl ShelfConfig {
         self.durability
     }
 
-    pub(crate) fn chosen_cache_bytes(&self) -> usize {
-        self.cache_bytes
+    /// The engine's part of the memory.
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.cache_bytes - self.record_bytes()
+    }
+
+    /// The records' part of it.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.cache_bytes / 4
     }
 }

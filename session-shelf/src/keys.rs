@@ -60,6 +60,11 @@ pub(crate) fn id(key: &[u8]) -> Option<SessionId> {
     key.last_chunk().map(|bytes| SessionId::from_bytes(*bytes))
 }
 
+/// The id whose record is another, or touched, when the value of this key changes.
+pub(crate) fn changed(key: &[u8]) -> Option<SessionId> {
+    matches!(key, [RECORD | MARKS, ..]).then(|| id(key))?
+}
+
 /// The moment in an entry of the order of expiry.
 pub(crate) fn moment(key: &[u8]) -> Option<Timestamp> {
     let bytes = key.strip_prefix(&[EXPIRY])?.first_chunk()?;

@@ -112,7 +112,11 @@
 //! journal`), so that after a crash it is made whole when the database is opened; a larger one is a
 //! batch of sled's, whose log is written in two turns.
 //!
-//! Reading is a lookup on a blocking thread. A page in memory is found within a microsecond, but
+//! A record that was loaded or written lately is kept in memory as well ([`ShelfConfig::cache_bytes`])
+//! and answered from there, on the caller's thread: nobody else has the database open, and one thread
+//! writes, so it is what is stored. While it is being written it is not there.
+//!
+//! All other reading is a lookup on a blocking thread. A page in memory is found within a microsecond, but
 //! nobody can know beforehand that it is there; and in sled a reader waits for a batch that is
 //! just being applied, which may wait for the disk.
 //!
@@ -127,6 +131,7 @@ mod migrate;
 mod store;
 
 mod layout;
+mod recent;
 mod records;
 mod writer;
 mod writes;

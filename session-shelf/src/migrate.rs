@@ -56,6 +56,7 @@ fn open(config: ShelfConfig, missing: Missing) -> Result<Shelf, Failure> {
     Shelf::open(
         Box::new(move |missing| engine::open(&config, missing)),
         missing,
+        0,
     )
 }
 

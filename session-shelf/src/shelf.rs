@@ -7,13 +7,16 @@ use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::{Arc, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, PoisonError, RwLock, TryLockError, mpsc};
 use std::thread;
 use std::time::Duration;
+
+use session_core::{Record, SessionId};
 
 use crate::engine::{Engine, Group, View};
 use crate::failure::{Failure, panicked};
 use crate::place::Missing;
+use crate::recent::{Recent, Turn};
 
 /// Opens the database.
 pub(crate) type Opener = Box<dyn Fn(Missing) -> Result<Arc<dyn Engine>, Failure> + Send + Sync>;
@@ -21,6 +24,7 @@ pub(crate) type Opener = Box<dyn Fn(Missing) -> Result<Arc<dyn Engine>, Failure>
 pub(crate) struct Shelf {
     opener: Opener,
     state: RwLock<State>,
+    recent: Recent,
 }
 
 enum State {
@@ -32,11 +36,17 @@ enum State {
 }
 
 impl Shelf {
-    pub(crate) fn open(opener: Opener, missing: Missing) -> Result<Self, Failure> {
+    /// Opens the database, and has room in memory for so many bytes of records.
+    pub(crate) fn open(
+        opener: Opener,
+        missing: Missing,
+        record_bytes: usize,
+    ) -> Result<Self, Failure> {
         let engine = guarded(|| opener(missing))?;
         Ok(Self {
             opener,
             state: RwLock::new(State::Open(engine)),
+            recent: Recent::new(record_bytes),
         })
     }
 
@@ -61,6 +71,31 @@ impl Shelf {
         mut work: impl FnMut(&mut dyn Group) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.with(|engine| engine.write(&mut work))
+    }
+
+    /// The record, if it is in memory and the database is open and in its place.
+    ///
+    /// Waits for nothing: the path is one of an open file, so the system has it in memory.
+    ///
+    /// # Errors
+    ///
+    /// It has to be [read](Self::read), and may then be kept.
+    pub(crate) fn recent(&self, id: &SessionId) -> Result<Record, Turn> {
+        let found = self.recent.find(id)?;
+        let state = match self.state.try_read() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(Turn::PAST),
+        };
+        match &*state {
+            State::Open(engine) if engine.place().check().is_ok() => Ok(found),
+            _ => Err(Turn::PAST),
+        }
+    }
+
+    /// What is in memory of records.
+    pub(crate) fn records(&self) -> &Recent {
+        &self.recent
     }
 
     pub(crate) fn room_for(&self, bytes: usize) -> Result<(), Failure> {
@@ -118,6 +153,8 @@ impl Shelf {
         let is_it = matches!(&*state, State::Open(held)
             if ptr::addr_eq(Arc::as_ptr(held), known.as_ptr()));
         if is_it && let State::Open(engine) = mem::replace(&mut *state, State::Failed) {
+            // Before anybody can have read from the one that is opened next.
+            self.recent.clear();
             bury(engine);
         }
     }

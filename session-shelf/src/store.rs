@@ -1,4 +1,5 @@
-//! The store: a read is one hand-over to a blocking thread, a write one to the thread that writes.
+//! The store: a read that has to ask the engine is one hand-over to a blocking thread, a write one
+//! to the thread that writes.
 
 use std::fmt;
 use std::path::Path;
@@ -85,8 +86,9 @@ impl ShelfStore {
     fn open(config: ShelfConfig) -> Result<Self, Failure> {
         let path = place::absolute(config.path())?;
         let config = config.at(path.clone());
+        let record_bytes = config.record_bytes();
         let opener = Box::new(move |missing| engine::open(&config, missing));
-        let shelf = Arc::new(Shelf::open(opener, Missing::Make)?);
+        let shelf = Arc::new(Shelf::open(opener, Missing::Make, record_bytes)?);
         layout::begin(&shelf)?;
         Self::on(shelf, &path)
     }
@@ -147,9 +149,18 @@ impl Store for ShelfStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
+        let turn = match self.shelf.recent(id) {
+            Ok(record) => return Ok(Some(record)),
+            Err(turn) => turn,
+        };
         let id = *id;
-        self.read("loading the session", move |view| records::load(view, &id))
-            .await
+        let operation = "loading the session";
+        let found = self.read(operation, move |view| records::load(view, &id));
+        let found = found.await?;
+        if let Some(record) = &found {
+            self.shelf.records().keep(&id, record.clone(), turn);
+        }
+        Ok(found)
     }
 
     async fn update(

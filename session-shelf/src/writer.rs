@@ -4,18 +4,20 @@
 //! One flush or commit for all is what makes an acknowledged write cheap. And of sled it is known
 //! that several flushes at once can wait for each other for ever.
 
+use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use session_core::{StoreError, StoreErrorKind};
+use session_core::{Record, StoreError, StoreErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{Change, View};
+use crate::engine::View;
 use crate::failure::Failure;
+use crate::keys;
 use crate::shelf::{CLOSING_MAX, Shelf};
-use crate::writes::Write;
+use crate::writes::{Changes, Write};
 
 /// Where writes are handed in; when it is dropped, what waits is written and the database closed.
 #[derive(Debug)]
@@ -82,7 +84,7 @@ trait Job: Send {
     fn left_nothing(&self, view: &dyn View) -> bool;
 
     /// Decides, and keeps the answer until it is true.
-    fn decide(&mut self, view: &dyn View) -> Result<Vec<Change>, Failure>;
+    fn decide(&mut self, view: &dyn View) -> Result<Changes, Failure>;
 
     /// Tells the caller what was decided.
     fn acknowledge(self: Box<Self>);
@@ -109,7 +111,7 @@ impl<W: Write> Job for Asked<W> {
         self.write.left_nothing(view)
     }
 
-    fn decide(&mut self, view: &dyn View) -> Result<Vec<Change>, Failure> {
+    fn decide(&mut self, view: &dyn View) -> Result<Changes, Failure> {
         match self.write.decide(view) {
             Ok((answer, changes)) => {
                 self.answer = Some(Ok(answer));
@@ -117,7 +119,7 @@ impl<W: Write> Job for Asked<W> {
             }
             Err(failure @ Failure::Record(_)) => {
                 self.answer = Some(Err(failure.into_store_error(W::OPERATION)));
-                Ok(Vec::new())
+                Ok(Changes::default())
             }
             Err(failure) => Err(failure),
         }
@@ -176,16 +178,25 @@ fn write_group(
         return group;
     }
     let mut begun = 0;
+    let mut stored: HashMap<_, Option<Record>> = HashMap::new();
     let written = shelf.write(|changing| {
         for job in &mut group {
             begun += 1;
-            let changes = job.decide(changing.view())?;
-            if !changes.is_empty() {
-                changing.apply(changes)?;
+            let Changes { list, record } = job.decide(changing.view())?;
+            for id in list.iter().filter_map(|(key, _)| keys::changed(key)) {
+                shelf.records().begin(&id);
+                stored.insert(id, None);
+            }
+            stored.extend(record.map(|(id, record)| (id, Some(record))));
+            if !list.is_empty() {
+                changing.apply(list)?;
             }
         }
         Ok(())
     });
+    for (id, record) in stored {
+        shelf.records().end(&id, record.filter(|_| written.is_ok()));
+    }
     match written {
         Ok(()) => {
             if group.iter().any(|job| job.bytes().is_none()) {

@@ -35,7 +35,28 @@ pub(crate) trait Write: Send + 'static {
     }
 }
 
-pub(crate) type Decision<A> = (A, Vec<Change>);
+pub(crate) type Decision<A> = (A, Changes);
+
+/// What to change.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub(crate) list: Vec<Change>,
+    /// The one record that is stored then, as it will be loaded.
+    pub(crate) record: Option<(SessionId, Record)>,
+}
+
+impl Changes {
+    fn storing(id: SessionId, record: Record, list: Vec<Change>) -> Self {
+        let record = Some((id, record));
+        Self { list, record }
+    }
+}
+
+impl From<Vec<Change>> for Changes {
+    fn from(list: Vec<Change>) -> Self {
+        Self { list, record: None }
+    }
+}
 
 /// A record and its JSON, made on the caller's thread.
 pub(crate) struct Encoded {
@@ -75,12 +96,13 @@ impl Write for Create {
     fn decide(&self, view: &dyn View) -> Result<Decision<Created>, Failure> {
         let key = keys::record(&self.id);
         if view.get(&key)?.is_some() {
-            return Ok((Created::Taken, Vec::new()));
+            return Ok((Created::Taken, Changes::default()));
         }
         let marks = Marks::of(&self.new.record);
         let mut changes = moved(&self.id, None, Some(&marks));
         changes.push((key, Some(self.new.json.clone())));
-        Ok((Created::Done, changes))
+        let record = self.new.record.clone();
+        Ok((Created::Done, Changes::storing(self.id, record, changes)))
     }
 
     fn bytes(&self) -> Option<usize> {
@@ -104,23 +126,26 @@ impl Write for Update {
 
     fn decide(&self, view: &dyn View) -> Result<Decision<Written>, Failure> {
         let Some((old, old_marks)) = stored(view, &self.id)? else {
-            return Ok((Written::Gone, Vec::new()));
+            return Ok((Written::Gone, Changes::default()));
         };
         if old.version != self.expected {
-            return Ok((Written::Conflict, Vec::new()));
+            return Ok((Written::Conflict, Changes::default()));
         }
         let Encoded { record, json } = &self.new;
-        let (marks, json) = if old.accessed_at > record.accessed_at {
+        let (record, json) = if old.accessed_at > record.accessed_at {
             let kept = Record {
                 accessed_at: old.accessed_at,
                 ..record.clone()
             };
-            (Marks::of(&kept), kept.encode().into_bytes())
+            let json = kept.encode().into_bytes();
+            (kept, json)
         } else {
-            (Marks::of(record), json.clone())
+            (record.clone(), json.clone())
         };
+        let marks = Marks::of(&record);
         let mut changes = moved(&self.id, old_marks.as_ref(), Some(&marks));
         changes.push((keys::record(&self.id), Some(json)));
+        let changes = Changes::storing(self.id, record, changes);
         Ok((Written::Done, changes))
     }
 
@@ -144,12 +169,13 @@ impl Write for Touching {
 
     fn decide(&self, view: &dyn View) -> Result<Decision<Written>, Failure> {
         let Some((mut record, old)) = stored(view, &self.id)? else {
-            return Ok((Written::Gone, Vec::new()));
+            return Ok((Written::Gone, Changes::default()));
         };
         if !record.touch(&self.touch) {
-            return Ok((Written::Conflict, Vec::new()));
+            return Ok((Written::Conflict, Changes::default()));
         }
         let changes = moved(&self.id, old.as_ref(), Some(&Marks::of(&record)));
+        let changes = Changes::storing(self.id, record, changes);
         Ok((Written::Done, changes))
     }
 
@@ -169,17 +195,18 @@ impl Write for Delete {
 
     fn decide(&self, view: &dyn View) -> Result<Decision<Written>, Failure> {
         let Some(json) = view.get(&keys::record(&self.id))? else {
-            return Ok((Written::Gone, Vec::new()));
+            return Ok((Written::Gone, Changes::default()));
         };
         if let Only::Generation(generation) = self.only
             && Record::decode(&json)?.generation != generation
         {
-            return Ok((Written::Conflict, Vec::new()));
+            return Ok((Written::Conflict, Changes::default()));
         }
         // Marks that cannot be read keep no record from its end; the entries they would name
         // then lead nowhere.
         let marks = readable_marks(view, &self.id)?;
-        Ok((Written::Done, removal(&self.id, marks.as_ref())))
+        let changes = removal(&self.id, marks.as_ref());
+        Ok((Written::Done, changes.into()))
     }
 }
 
@@ -225,7 +252,7 @@ impl Write for Sweep {
                 changes.push((key, None));
             }
         }
-        Ok((Swept { removed, more }, changes))
+        Ok((Swept { removed, more }, changes.into()))
     }
 }
 
@@ -243,7 +270,8 @@ impl Write for Ping {
         } else {
             b"0"
         };
-        Ok(((), vec![(keys::PING.to_vec(), Some(next.to_vec()))]))
+        let changes = vec![(keys::PING.to_vec(), Some(next.to_vec()))];
+        Ok(((), changes.into()))
     }
 
     fn bytes(&self) -> Option<usize> {

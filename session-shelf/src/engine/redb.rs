@@ -57,7 +57,7 @@ impl Redb {
             file: FileBackend::new(file).map_err(|error| not_opened(error, config))?,
         };
         let mut options = Database::builder();
-        options.set_cache_size(config.chosen_cache_bytes().max(CACHE_BYTES_MIN));
+        options.set_cache_size(config.page_bytes().max(CACHE_BYTES_MIN));
         let db = options
             .create_with_backend(backend)
             .map_err(|error| not_opened(error, config))?;

@@ -91,7 +91,7 @@ fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
 ///
 /// Threads of sled's may hold the file for a moment after a database of this process was closed.
 fn open_unlocked(config: &ShelfConfig, folder: &Path) -> Result<sled::Db, Failure> {
-    let cache = config.chosen_cache_bytes().max(CACHE_BYTES_MIN);
+    let cache = config.page_bytes().max(CACHE_BYTES_MIN);
     let options = sled::Config::new()
         .path(folder)
         .cache_capacity(cache as u64);

@@ -75,6 +75,7 @@ impl Harness for OnDisk {
         let planted =
             shelf.write(|changing| changing.apply(vec![(key.clone(), Some(bytes.clone()))]));
         planted.unwrap();
+        shelf.records().clear();
     }
 
     /// Moves the database away under the store.

@@ -64,13 +64,14 @@ pub(super) fn flaky(config: ShelfConfig) -> (ShelfStore, Arc<Shelf>, Arc<Faults>
     let faults = Arc::new(Faults::default());
     let path = config.path().to_owned();
     let mine = Arc::clone(&faults);
+    let record_bytes = config.record_bytes();
     let opener = move |missing| -> Result<Arc<dyn Engine>, Failure> {
         Ok(Arc::new(Flaky {
             engine: engine::open(&config, missing)?,
             faults: Arc::clone(&mine),
         }))
     };
-    let shelf = Arc::new(Shelf::open(Box::new(opener), Missing::Make).unwrap());
+    let shelf = Arc::new(Shelf::open(Box::new(opener), Missing::Make, record_bytes).unwrap());
     layout::begin(&shelf).unwrap();
     let store = ShelfStore::on(Arc::clone(&shelf), &path).unwrap();
     (store, shelf, faults)

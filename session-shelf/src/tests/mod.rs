@@ -37,7 +37,7 @@ const ENGINES: &[EngineKind] = &[
 const START: Timestamp = Timestamp::from_unix_ms(1_764_000_000_000);
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-fn id(number: u8) -> SessionId {
+pub(super) fn id(number: u8) -> SessionId {
     SessionId::from_bytes([number; SessionId::BYTES])
 }
 
@@ -46,7 +46,7 @@ fn owner(name: &str) -> Owner {
 }
 
 /// The version with this counter of the same record every time.
-fn counted(counter: u64) -> Record {
+pub(super) fn counted(counter: u64) -> Record {
     let digest = format!("b3.{}", "A".repeat(43)).parse().unwrap();
     let expiry = Expiry::new(Some(TIMEOUT), None);
     Record {
@@ -63,7 +63,7 @@ fn owned(name: &str) -> Record {
 }
 
 /// The record's next version, told apart by its agent.
-fn next(record: &Record, agent: impl AsRef<str>) -> Record {
+pub(super) fn next(record: &Record, agent: impl AsRef<str>) -> Record {
     Record {
         version: record.version.next().unwrap(),
         agent: Some(agent.as_ref().into()),
@@ -84,8 +84,9 @@ fn config(kind: EngineKind, dir: &Path) -> ShelfConfig {
 /// A store, and what it keeps its sessions on.
 fn open(config: ShelfConfig) -> (ShelfStore, Arc<Shelf>) {
     let path = config.path().to_owned();
+    let record_bytes = config.record_bytes();
     let opener = move |missing| engine::open(&config, missing);
-    let shelf = Arc::new(Shelf::open(Box::new(opener), Missing::Make).unwrap());
+    let shelf = Arc::new(Shelf::open(Box::new(opener), Missing::Make, record_bytes).unwrap());
     layout::begin(&shelf).unwrap();
     (ShelfStore::on(Arc::clone(&shelf), &path).unwrap(), shelf)
 }

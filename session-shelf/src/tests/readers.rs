@@ -25,7 +25,8 @@ async fn a_store_that_is_dropped_waits_for_a_read_that_is_under_way() {
         faults.reads_held.store(true, Ordering::SeqCst);
         let loading = tokio::spawn({
             let store = store.clone();
-            async move { store.load(&id(1)).await }
+            // Not the one that was written, which is in memory.
+            async move { store.load(&id(2)).await }
         });
         until(|| faults.reads.load(Ordering::SeqCst) == 1).await;
         loading.abort();
