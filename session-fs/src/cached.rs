@@ -24,7 +24,7 @@ use crate::records::Records;
 
 /// Longer files are left to the blocking thread: copying and reading them would keep the calling
 /// thread from others' work.
-const INLINE_BYTES_MAX: u64 = 256 << 10;
+pub(crate) const INLINE_BYTES_MAX: u64 = 256 << 10;
 
 impl Records {
     /// The record, if it can be read without waiting; `None` says nothing.
@@ -33,7 +33,9 @@ impl Records {
             return None;
         }
         let path = self.template.path(id);
-        let file = open(&*self.root.held()?, &path, OFlags::RDONLY)?;
+        let file = self
+            .memory
+            .open(&*self.root.held()?, &path, OFlags::RDONLY)?;
         let meta = file.metadata().ok()?;
         // The same checks as of a file that is opened to wait for, in one line.
         let plain = meta.is_file() && std::os::unix::fs::MetadataExt::nlink(&meta) == 1;
@@ -72,6 +74,31 @@ impl Memory {
         self.served.load(Ordering::Relaxed)
     }
 
+    /// Opens a session's file, if no directory has to be read for it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open(&self, folders: &Folders, path: &str, access: OFlags) -> Option<File> {
+        use rustix::fs::{Mode, ResolveFlags};
+        use rustix::io::Errno;
+
+        let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+        let flags = access | crate::folder::OPEN_FILE;
+        match rustix::fs::openat2(&folders.sessions, path, flags, Mode::empty(), how) {
+            Ok(file) => Some(File::from(file)),
+            Err(error) => {
+                // The kernel, or what guards it, does not know the question.
+                if matches!(error, Errno::NOSYS | Errno::INVAL | Errno::PERM) {
+                    self.served.store(false, Ordering::Relaxed);
+                }
+                None
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn open(&self, _: &Folders, _: &str, _: OFlags) -> Option<File> {
+        None
+    }
+
     /// The live record of a file of `len` bytes, if it ends in a whole frame and is in memory.
     pub(crate) fn last(&self, file: &File, len: u64, id: &SessionId) -> Option<Last> {
         let cached = Cached {
@@ -92,22 +119,6 @@ impl Memory {
 struct Cached<'a> {
     file: &'a File,
     served: &'a AtomicBool,
-}
-
-/// Opens a session's file, if no directory has to be read for it.
-#[cfg(target_os = "linux")]
-pub(crate) fn open(folders: &Folders, path: &str, access: OFlags) -> Option<File> {
-    use rustix::fs::{Mode, ResolveFlags};
-
-    let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
-    let flags = access | crate::folder::OPEN_FILE;
-    let opened = rustix::fs::openat2(&folders.sessions, path, flags, Mode::empty(), how);
-    opened.ok().map(File::from)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn open(_: &Folders, _: &str, _: OFlags) -> Option<File> {
-    None
 }
 
 impl Bytes for Cached<'_> {
@@ -220,6 +231,22 @@ mod tests {
         });
         assert!(matches!(updated, Ok(session_core::Written::Done)));
         assert_eq!(shelf.records.load_cached(&id), None);
+        // To write it, or over it, is left to that thread as well.
+        let mut short = shelf.record.clone();
+        short.version = long.version.next().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            let Some(watch) = shelf.records.watch() else {
+                return assert!(!shelf.records.memory.is_served());
+            };
+            for (new, expected) in [(&short, long.version), (&long, expected)] {
+                let done = shelf.records.at_once(&watch, |records, folders, pace| {
+                    records.update(folders, &id, new, expected, pace)
+                });
+                assert!(matches!(done, Err(crate::failure::Failure::WouldWait)));
+            }
+        });
         shelf.record = long;
         let loaded = shelf
             .records

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use rustix::fs::{AtFlags, FlockOperation, OFlags};
 use session_core::{SessionId, StoreError, StoreErrorKind};
 
-use crate::cached;
+use crate::cached::INLINE_BYTES_MAX;
 use crate::config::Durability;
 use crate::failure::{Failure, refused};
 use crate::folder::{self, Access, Folders};
@@ -106,8 +106,9 @@ impl SessionFile {
             let file = match pace {
                 Pace::Waiting => open(folders, template, id, access)?,
                 // What is not there, or not known to be, needs a closer look.
-                Pace::AtOnce(_) => {
-                    Some(cached::open(folders, &path, OFlags::RDWR).ok_or(Failure::WouldWait)?)
+                Pace::AtOnce(AtOnce { memory, .. }) => {
+                    let file = memory.open(folders, &path, OFlags::RDWR);
+                    Some(file.ok_or(Failure::WouldWait)?)
                 }
             };
             let Some(file) = file else {
@@ -163,8 +164,11 @@ impl SessionFile {
         Ok(log::read_end(&self.file, self.len, &self.id)?)
     }
 
-    /// The live record of a locked file that ends in a whole frame and is in memory.
+    /// The live record of a locked file that is not long, ends in a whole frame and is in memory.
     pub(crate) fn read_at_once(&self, at_once: AtOnce<'_>) -> Result<Last, Failure> {
+        if self.len > INLINE_BYTES_MAX {
+            return Err(Failure::WouldWait);
+        }
         let last = at_once.memory.last(&self.file, self.len, &self.id);
         last.ok_or(Failure::WouldWait)
     }

@@ -150,12 +150,12 @@
 //! # Reading
 //!
 //! A load asks Linux for what it has in memory (`RESOLVE_CACHED`, `RWF_NOWAIT`) on the calling
-//! thread; a session in use, of up to 256 KiB of file, is answered so. Everything else is one
-//! hand-over to a blocking thread, so that a deadline holds with a disk that hangs.
+//! thread; a session in use, of up to 256 KiB of file, is answered so. Everything else but what
+//! follows is one hand-over to a blocking thread, so that a deadline holds with a disk that hangs.
 //!
 //! An `update` that keeps the owner, and a `touch`, are tried on a thread of the runtime: if the
-//! file is in memory and its lock is free, and the runtime has two threads or more and
-//! [`Durability::Os`] is asked for. An append cannot be asked not to wait, so at most half of the
+//! file, no longer than that, is in memory and its lock is free, and the runtime has two threads
+//! or more and [`Durability::Os`] is asked for. An append cannot be asked not to wait, so at most half of the
 //! threads append at a time, each in a task of its own, under the eye of a watchman who keeps the
 //! runtime awake and turns to blocking threads while a write hangs. On a runtime of one thread
 //! (`current_thread`, an actix-web worker) and on tmpfs every write is handed over.

@@ -8,7 +8,7 @@ use session_core::{
 };
 use tokio::runtime::Handle;
 
-use crate::cached::Memory;
+use crate::cached::{INLINE_BYTES_MAX, Memory};
 use crate::config::{Durability, FsConfig};
 use crate::failure::{Failure, refused};
 use crate::file::{Lock, SessionFile, TOUCH_BYTES_MAX};
@@ -182,6 +182,12 @@ impl Records {
         expected: Version,
         pace: Pace<'_>,
     ) -> Result<Written, Failure> {
+        let bytes = record.data.as_str().len() + record.own.as_str().len();
+        if let Pace::AtOnce(_) = pace
+            && bytes as u64 > INLINE_BYTES_MAX
+        {
+            return Err(Failure::WouldWait);
+        }
         let Some((file, last)) = self.lock_live(folders, id, pace)? else {
             return Ok(Written::Gone);
         };
@@ -194,8 +200,8 @@ impl Records {
         let frame = encode(id, &record)?;
         if record.owner == stored.owner {
             let leave = pace.leave()?;
-            file.add_record(&last, &frame, self.durability)?;
-            return self.acknowledge(id, file, leave);
+            let added = file.add_record(&last, &frame, self.durability);
+            return self.acknowledge(id, file, added, leave);
         }
         if let Pace::AtOnce(_) = pace {
             return Err(Failure::WouldWait);
@@ -235,18 +241,21 @@ impl Records {
         if record.accessed_at == before {
             return Ok(Written::Done);
         }
-        let leave = pace.leave()?;
         if last.touch_bytes() >= TOUCH_BYTES_MAX.max(last.record_len) {
-            file.add_record(&last, &encode(id, &record)?, self.durability)?;
+            let frame = encode(id, &record)?;
+            let leave = pace.leave()?;
+            let added = file.add_record(&last, &frame, self.durability);
+            self.acknowledge(id, file, added, leave)
         } else {
             let touched = Touched {
                 accessed_at: record.accessed_at,
                 expires_at: record.expires_at(),
             };
             let frame = log::touch_frame(id, last.end - last.record_at, &touched);
-            file.append(&last, &frame)?;
+            let leave = pace.leave()?;
+            let added = file.append(&last, &frame);
+            self.acknowledge(id, file, added, leave)
         }
-        self.acknowledge(id, file, leave)
     }
 
     pub(crate) fn lock(
@@ -289,16 +298,17 @@ impl Records {
         &self,
         id: &SessionId,
         file: SessionFile,
+        added: Result<(), Failure>,
         leave: Option<Leave<'_>>,
     ) -> Result<Written, Failure> {
-        if self.durability == Durability::Disk {
+        if added.is_ok() && self.durability == Durability::Disk {
             file.unlock()?;
             self.sync_file(id, &file)?;
         }
         // What was written is closed under the same leave.
         drop(file);
         drop(leave);
-        Ok(Written::Done)
+        added.map(|()| Written::Done)
     }
 
     fn sync_file(&self, id: &SessionId, file: &SessionFile) -> Result<(), Failure> {

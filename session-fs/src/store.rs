@@ -79,27 +79,24 @@ impl FsStore {
         operation: &'static str,
         work: impl Fn(&Records, &Folders, Pace<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let work = match self.records.watch() {
-            None => work,
-            Some(watch) => {
-                let records = Arc::clone(&self.records);
-                // A task of its own, so that the caller's deadline can pass while it hangs.
-                let attempt = tokio::spawn(async move {
-                    match records.at_once(&watch, &work) {
-                        Err(Failure::WouldWait) => Err(work),
-                        done => Ok(done),
-                    }
-                });
-                match attempt.await.map_err(|error| stopped(operation, error))? {
-                    Ok(done) => return done.map_err(|failure| failure.into_store_error(operation)),
-                    Err(work) => work,
-                }
-            }
+        let Some(watch) = self.records.watch() else {
+            let work =
+                move |records: &Records, folders: &Folders| work(records, folders, Pace::Waiting);
+            return self.run(operation, work).await;
         };
-        self.run(operation, move |records, folders| {
-            work(records, folders, Pace::Waiting)
-        })
-        .await
+        let records = Arc::clone(&self.records);
+        // A task of its own, so that the caller's deadline can pass while it hangs.
+        let attempt = tokio::spawn(async move {
+            let done = records.at_once(&watch, &work);
+            if !matches!(done, Err(Failure::WouldWait)) {
+                return Ok(done);
+            }
+            let waiting = move || records.within(|all, folders| work(all, folders, Pace::Waiting));
+            tokio::task::spawn_blocking(waiting).await
+        });
+        let done = attempt.await.and_then(|done| done);
+        done.map_err(|error| stopped(operation, error))?
+            .map_err(|failure| failure.into_store_error(operation))
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::pool::PoolConnection;
 use tokio::sync::Semaphore;
 
-use crate::pool::give_back;
+use crate::pool::{ANSWER_MAX, give_back};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use crate::suspicion::Suspicion;
 
@@ -30,20 +30,17 @@ pub(crate) struct Turn<DB: sqlx::Database>(Arc<AtHand<DB>>);
 
 struct Resting<DB: sqlx::Database> {
     /// The one that has rested longest is first.
-    connections: Vec<Rested<DB>>,
+    connections: Vec<Taken<DB>>,
     /// Somebody looks after those that rest for long.
     watched: bool,
-}
-
-struct Rested<DB: sqlx::Database> {
-    taken: Taken<DB>,
-    since: Instant,
 }
 
 /// A connection out of the pool.
 pub(crate) struct Taken<DB: sqlx::Database> {
     pub(crate) connection: PoolConnection<DB>,
     from_pool_at: Instant,
+    /// It was taken to be used: what it said comes after this.
+    used_at: Instant,
 }
 
 impl<DB: sqlx::Database> AtHand<DB> {
@@ -70,27 +67,39 @@ impl<DB: sqlx::Database> AtHand<DB> {
 
     /// A connection, waited for as long as the pool would.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<(Taken<DB>, Turn<DB>), sqlx::Error> {
-        if let Some(turn) = self.try_turn() {
-            if let Some(taken) = self.trusted() {
-                return Ok((taken, turn));
-            }
-            return Ok((self.acquired().await?, turn));
-        }
+        let begun = match self.try_turn() {
+            None => None,
+            Some(turn) => match self.trusted() {
+                Ok(taken) => return Ok((taken, turn)),
+                Err(suspect) => Some((turn, suspect)),
+            },
+        };
         let wait = self.pool.options().get_acquire_timeout();
         let waited = tokio::time::timeout(wait, async {
-            let turn = self.turns.acquire().await;
-            turn.map_err(|_| sqlx::Error::PoolClosed)?.forget();
-            let turn = Turn(Arc::clone(self));
-            let taken = match self.trusted() {
-                Some(taken) => taken,
-                None => self.acquired().await?,
+            let (turn, suspect) = match begun {
+                Some(begun) => begun,
+                None => {
+                    let turn = self.turns.acquire().await;
+                    turn.map_err(|_| sqlx::Error::PoolClosed)?.forget();
+                    let turn = Turn(Arc::clone(self));
+                    match self.trusted() {
+                        Ok(taken) => return Ok((taken, turn)),
+                        Err(suspect) => (turn, suspect),
+                    }
+                }
             };
-            Ok((taken, turn))
+            Ok((self.acquired(suspect).await?, turn))
         });
         waited.await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 
-    async fn acquired(&self) -> Result<Taken<DB>, sqlx::Error> {
+    /// A connection of the pool's: `suspect`, once it has given it a sign of life.
+    async fn acquired(&self, suspect: Option<Taken<DB>>) -> Result<Taken<DB>, sqlx::Error> {
+        if let Some(mut suspect) = suspect {
+            let back = suspect.connection.return_to_pool();
+            drop(suspect);
+            let _ = tokio::time::timeout(ANSWER_MAX, back).await;
+        }
         self.pool.acquire().await.map(Taken::from)
     }
 
@@ -99,24 +108,30 @@ impl<DB: sqlx::Database> AtHand<DB> {
         Some(Turn(Arc::clone(self)))
     }
 
-    /// The connection used last, unless it is to be asked for a sign of life first.
-    fn trusted(self: &Arc<Self>) -> Option<Taken<DB>> {
-        loop {
-            let Rested { taken, since } = self.resting().connections.pop()?;
-            if !self.suspects(since.elapsed()) {
-                return Some(taken);
+    /// The connection used last.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is to be asked for a sign of life first.
+    fn trusted(&self) -> Result<Taken<DB>, Option<Taken<DB>>> {
+        let taken = self.resting().connections.pop();
+        match taken {
+            Some(mut taken) if self.trusts(&taken) => {
+                taken.used_at = Instant::now();
+                Ok(taken)
             }
-            give_back(taken.connection, self.try_turn());
+            suspect => Err(suspect),
         }
     }
 
-    fn suspects(&self, idle_for: Duration) -> bool {
+    /// Whether it may be used without a sign of life.
+    fn trusts(&self, taken: &Taken<DB>) -> bool {
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         if let Some(suspicion) = &self.suspicion {
-            return suspicion.concerns(idle_for);
+            return !suspicion.concerns(taken.used_at.elapsed());
         }
-        let _ = idle_for;
-        false
+        let _ = taken;
+        true
     }
 
     /// Gives back what has rested for long; whether something is left to be looked after.
@@ -125,16 +140,26 @@ impl<DB: sqlx::Database> AtHand<DB> {
         while resting
             .connections
             .first()
-            .is_some_and(|first| first.since.elapsed() >= REST_MAX)
+            .is_some_and(|first| first.used_at.elapsed() >= REST_MAX)
         {
             // Without a turn left, somebody is about to take it.
             let Some(turn) = self.try_turn() else {
                 break;
             };
-            give_back(resting.connections.remove(0).taken.connection, Some(turn));
+            give_back(resting.connections.remove(0).connection, Some(turn));
         }
         resting.watched = !resting.connections.is_empty();
         resting.watched
+    }
+
+    fn close_rested(&self) {
+        let mut resting = self.resting();
+        resting.watched = false;
+        let connections = std::mem::take(&mut resting.connections);
+        drop(resting);
+        for taken in connections {
+            drop(taken.connection.detach());
+        }
     }
 
     fn resting(&self) -> MutexGuard<'_, Resting<DB>> {
@@ -144,9 +169,11 @@ impl<DB: sqlx::Database> AtHand<DB> {
 
 impl<DB: sqlx::Database> From<PoolConnection<DB>> for Taken<DB> {
     fn from(connection: PoolConnection<DB>) -> Self {
+        let now = Instant::now();
         Self {
             connection,
-            from_pool_at: Instant::now(),
+            from_pool_at: now,
+            used_at: now,
         }
     }
 }
@@ -159,10 +186,12 @@ impl<DB: sqlx::Database> Turn<DB> {
             return give_back(taken.connection, Some(self));
         };
         let at_hand = &self.0;
-        let since = Instant::now();
         let mut resting = at_hand.resting();
-        resting.connections.push(Rested { taken, since });
-        if !std::mem::replace(&mut resting.watched, true) {
+        resting.connections.push(taken);
+        let was_watched = std::mem::replace(&mut resting.watched, true);
+        // A runtime that has just ended drops the watch at once, and that takes this lock.
+        drop(resting);
+        if !was_watched {
             runtime.spawn(Watch(Arc::downgrade(at_hand)).run());
         }
     }
@@ -177,9 +206,7 @@ impl<DB: sqlx::Database> Drop for Turn<DB> {
 /// With the store go its connections, without a word, as those in a pool do.
 impl<DB: sqlx::Database> Drop for AtHand<DB> {
     fn drop(&mut self) {
-        for rested in self.resting().connections.drain(..) {
-            drop(rested.taken.connection.detach());
-        }
+        self.close_rested();
     }
 }
 
@@ -200,10 +227,11 @@ impl<DB: sqlx::Database> Watch<DB> {
     }
 }
 
+/// What rests belongs to the runtime that ends, which wakes nobody for it any more.
 impl<DB: sqlx::Database> Drop for Watch<DB> {
     fn drop(&mut self) {
         if let Some(at_hand) = self.0.upgrade() {
-            at_hand.resting().watched = false;
+            at_hand.close_rested();
         }
     }
 }
@@ -287,12 +315,17 @@ mod tests {
             turn.put(taken);
             at_hand
         });
+        let handle = first.handle().clone();
         drop(first);
-        assert!(
-            !at_hand.resting().watched,
-            "with its runtime the watch ends"
-        );
         let pool = at_hand.pool.clone();
+        let rests = || at_hand.resting().watched || !at_hand.resting().connections.is_empty();
+        assert!(!rests() && pool.size() == 0, "with its runtime all ends");
+        // So it does for who is late.
+        let (taken, turn) = runtime().unwrap().block_on(at_hand.take()).unwrap();
+        let entered = handle.enter();
+        turn.put(taken);
+        drop(entered);
+        assert!(!rests() && pool.size() == 0);
         let taken = runtime().unwrap().block_on(at_hand.take()).unwrap();
         let (taken, turn) = taken;
         assert_eq!(pool.size(), 1);

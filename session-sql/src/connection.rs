@@ -164,10 +164,9 @@ macro_rules! connection {
             ) -> Result<Loaded, sqlx::Error> {
                 let arguments: $arguments = arguments(&[id.into()])?;
                 let text = AssertSqlSafe(Statement::clone(statement));
-                let row = sqlx::query_with(text, arguments)
-                    .fetch_optional(self)
-                    .await?;
-                Ok(row.map(|row: $row| {
+                // All rows, though there is one: MySQL's answer is not read to its end before.
+                let rows = sqlx::query_with(text, arguments).fetch_all(self).await?;
+                Ok(rows.into_iter().next().map(|row: $row| {
                     let columns = || {
                         Ok::<_, sqlx::Error>(Columns {
                             format: row.try_get(0)?,
@@ -199,10 +198,9 @@ macro_rules! connection {
             ) -> Result<Option<i64>, sqlx::Error> {
                 let arguments: $arguments = arguments(values)?;
                 let text = AssertSqlSafe(Statement::clone(statement));
-                let row = sqlx::query_with(text, arguments)
-                    .fetch_optional(self)
-                    .await?;
-                row.map(|row: $row| row.try_get(0)).transpose()
+                let rows = sqlx::query_with(text, arguments).fetch_all(self).await?;
+                let first = rows.first();
+                first.map(|row: &$row| row.try_get(0)).transpose()
             }
 
             async fn run(&mut self, statement: &Statement) -> Result<(), sqlx::Error> {

@@ -195,7 +195,8 @@ pub(crate) fn give_back<DB: sqlx::Database>(
     });
 }
 
-const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// So long a connection has to give a sign of life.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 macro_rules! from_pool {
     ($feature:literal, $pool:ty, $database:expr) => {
