@@ -227,7 +227,7 @@ impl FromStr for Digest {
 /// assert_eq!(format!("{:?}", token), format!("Token({}..)", token.id()));
 /// # Ok::<(), session_core::Error>(())
 /// ```
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, ZeroizeOnDrop)]
 pub struct Token {
     /// Id and secret side by side, as MAC and digest take them: each copy would have to be wiped.
     bytes: [u8; Self::BYTES],

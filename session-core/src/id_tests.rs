@@ -84,6 +84,30 @@ fn i3_a_signed_token_with_any_character_changed_is_refused() {
     }
 }
 
+/// Without a MAC, which would hide a decoder that takes too much.
+#[test]
+fn i3_every_byte_at_every_place_is_judged_as_a_strict_decoder_judges_it() {
+    for len in [SessionId::BYTES, Secret::BYTES, 3] {
+        let text = BASE64URL.encode(&vec![0x5a; len]).into_bytes();
+        let mut taken = 0;
+        for place in 0..text.len() {
+            for byte in 0..=u8::MAX {
+                let mut tried = text.clone();
+                tried[place] = byte;
+                let mut bytes = vec![0; len];
+                let own = decode_into(&tried, &mut bytes).ok().map(|()| bytes);
+                assert_eq!(own, BASE64URL.decode(&tried).ok(), "{byte} at {place}");
+                taken += usize::from(own.is_some());
+            }
+        }
+        assert!(taken >= 64 * (text.len() - 1));
+        for other in 0..2 * text.len() {
+            let fits = decode_into(&vec![b'A'; other], &mut vec![0; len]).is_ok();
+            assert_eq!(fits, other == text.len());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn tokens_round_trip(id: [u8; 16], secret: [u8; 32]) {

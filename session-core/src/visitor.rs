@@ -43,6 +43,14 @@ impl Agent {
             }
         }
     }
+
+    /// The same, shared if it is `known`.
+    pub(crate) fn or_known(&self, known: Option<&Arc<str>>) -> Self {
+        match self {
+            Self::Known(own) => Self::Known(Arc::clone(own)),
+            Self::Sent { bytes, len } => Self::of(&bytes[..*len], known),
+        }
+    }
 }
 
 impl From<&Agent> for Arc<str> {

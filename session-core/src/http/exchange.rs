@@ -140,19 +140,18 @@ impl Exchange {
         opening: &Opening,
         agent: impl Fn(Option<&Arc<str>>) -> Option<Agent>,
     ) -> Result<Session, Error> {
-        let open = || async {
-            let mut untold = Untold::default();
-            let opened = {
-                let work = pin!(opening.open(self, agent, &mut untold));
-                loading(self, work).await
-            };
-            untold.tell(&self.0.manager);
+        let mut untold = Untold::default();
+        let open = async || {
+            let work = pin!(opening.open(self, agent, &mut untold));
+            let opened = loading(self, work).await;
             opened.map_err(|error| Failure {
                 kind: error.kind(),
                 message: error.to_string().into(),
             })
         };
-        let session = self.remembered(self.0.opened.get_or_init(open).await)?;
+        let opened = self.0.opened.get_or_init(open).await;
+        untold.tell(&self.0.manager);
+        let session = self.remembered(opened)?;
         if self.0.finished.load(Ordering::SeqCst) {
             session.state().head_sent = true;
         }
@@ -304,7 +303,10 @@ impl LazySession {
     /// As for [`Exchange::session`].
     pub async fn load(&self) -> Result<Session, Error> {
         self.exchange
-            .open(&self.opening, |_| self.agent.clone())
+            .open(&self.opening, |known| {
+                let agent = self.agent.as_ref();
+                agent.map(|agent| agent.or_known(known))
+            })
             .await
     }
 
@@ -486,8 +488,8 @@ impl Opening {
             _ => WhyNew::NoToken,
         };
         let presented_nothing = dead.is_some();
-        // In place, for it is large. Only where the application's hook panicked, when it was told of
-        // an opening, is there one already.
+        // In place, for it is large. Only where a subscriber panicked over an opening is there one
+        // already.
         exchange.0.session.get_or_init(|| session::Inner {
             visitor: Visitor {
                 address: self.address,
