@@ -1,7 +1,8 @@
 //! The spans around opening and storing a session; see [`event`](crate::event) for their fields.
 //!
 //! Where no subscriber is interested they are a check of a flag. The work is handed over by pointer:
-//! each layer of futures that takes another by value is twice as large, and is copied as often.
+//! each layer of futures that takes another by value is twice as large, and is copied as often. What is
+//! logged while unfinished work is dropped is therefore outside of its span.
 
 use std::future::Future;
 use std::pin::Pin;
