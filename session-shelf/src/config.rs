@@ -95,7 +95,8 @@ impl ShelfConfig {
     }
 
     /// How much memory is for what was read and written last: a quarter of it for records, the
-    /// rest for the engine's pages; about, and for sled a multiple of it.
+    /// rest for the engine's pages, of which sled has a mebibyte at least; about, and for sled a
+    /// multiple of it. A record of more than a 128th of it is not kept.
     ///
     /// # Default
     ///

@@ -32,7 +32,8 @@ pub(crate) trait Engine: Send + Sync {
     /// Lets `work` apply changes, and returns when they survive what the configured durability
     /// says.
     ///
-    /// All changes are made or none. If `work` fails, none is; if this does, either may be.
+    /// All changes are made or none. If `work` fails, none is; if this does, either may be. Only one
+    /// at a time may be under way.
     fn write(
         &self,
         work: &mut dyn FnMut(&mut dyn Group) -> Result<(), Failure>,

@@ -73,15 +73,18 @@
 //!
 //! ```text
 //! sled, Os:   pwrite64(4</at/sled/db>, …)   sync_file_range(4</at/sled/db>, …)
-//! sled, Disk: the same, then fdatasync(5</at/sled/db>)
+//! sled, Disk: that twice, then fdatasync(5</at/sled/db>)
 //! redb:       six times pwrite64(3</at/sessions.redb>, …), then fdatasync(3</at/sessions.redb>)
 //! ```
 //!
-//! A reader in the process may see a version in sled a moment before it is flushed.
+//! A reader in the process may see a version in sled a moment before it is flushed, and one record
+//! of a group before the next.
 //!
 //! # Keys and values
 //!
-//! The same in both engines: sled's default tree, or redb's table `shelf` of `&[u8]` to `&[u8]`.
+//! The same in both engines: sled's default tree, or redb's table `shelf` of `&[u8]` to `&[u8]`. (In
+//! sled a second tree, `session-shelf journal`, holds the group that is being written, under the key
+//! `g`; it is empty when the database is closed.)
 //!
 //! | key | value |
 //! |---|---|

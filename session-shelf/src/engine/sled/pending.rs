@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Sled, failed};
+use super::{Sled, failed, journal};
 use crate::engine::{Change, Group, View};
 use crate::failure::Failure;
 
@@ -26,7 +26,10 @@ impl<'a> Pending<'a> {
             return Ok(());
         }
         let changes = self.changes.into_iter().collect();
-        self.sled.journal.apply(&self.sled.db, changes)
+        match self.sled.disk {
+            None => self.sled.journal.apply(&self.sled.db, changes),
+            Some(_) => journal::batch(&self.sled.db, changes),
+        }
     }
 }
 
