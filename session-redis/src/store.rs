@@ -107,14 +107,14 @@ impl RedisStore {
                 let key = self.keys.session(id);
                 Answer::of(self.link.script(&scripts::UPDATE, &key, &args).await?)?
             }
-            None => self.look(id).await?,
+            None => Box::pin(self.look(id)).await?,
         };
         match answer {
             Answer::Written(written) => Ok(written),
             Answer::Deleted(_) => Err(Failure::Answer("an update")),
             Answer::Look(there) => {
                 let change = |stored: &Record| updated(stored, record, expected);
-                self.revise(id, there, change).await
+                Box::pin(self.revise(id, there, change)).await
             }
         }
     }
@@ -129,8 +129,7 @@ impl RedisStore {
             Answer::Written(written) => Ok(written),
             Answer::Deleted(_) => Err(Failure::Answer("a touch")),
             Answer::Look(there) => {
-                self.revise(id, there, |stored| touched(stored, touch))
-                    .await
+                Box::pin(self.revise(id, there, |stored| touched(stored, touch))).await
             }
         }
     }
@@ -149,11 +148,13 @@ impl RedisStore {
                     owner: Some(owner), ..
                 }) = Record::decode(&was)
                 {
-                    self.owners.forget(&owner, id).await;
+                    Box::pin(self.owners.forget(&owner, id)).await;
                 }
                 Ok(Written::Done)
             }
-            Answer::Look(there) => self.revise(id, there, |stored| deleted(stored, only)).await,
+            Answer::Look(there) => {
+                Box::pin(self.revise(id, there, |stored| deleted(stored, only))).await
+            }
         }
     }
 

@@ -75,7 +75,8 @@ impl<DB: sqlx::Database> AtHand<DB> {
             },
         };
         let wait = self.pool.options().get_acquire_timeout();
-        let waited = tokio::time::timeout(wait, async {
+        // On the heap: to open a connection takes many kilobytes, and most find one at hand.
+        let waited = Box::pin(tokio::time::timeout(wait, async {
             let (turn, suspect) = match begun {
                 Some(begun) => begun,
                 None => {
@@ -89,7 +90,7 @@ impl<DB: sqlx::Database> AtHand<DB> {
                 }
             };
             Ok((self.acquired(suspect).await?, turn))
-        });
+        }));
         waited.await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 

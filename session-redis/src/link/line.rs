@@ -114,7 +114,8 @@ impl Line {
         if is_read_only(&error) && live.health.since.elapsed() > RETRY_AFTER {
             live.give_up();
             let live = self.live().await.map_err(Fault::Unsent)?;
-            return live.carry_out(command, ask).await.map_err(Fault::of_sent);
+            let again = Box::pin(live.carry_out(command, ask));
+            return again.await.map_err(Fault::of_sent);
         }
         Err(Fault::of_sent(error))
     }
@@ -231,7 +232,7 @@ impl Live {
             Ask::First => {
                 let mut both = redis::pipe();
                 both.cmd("ASKING").add_command(command.clone());
-                let answers = connection.send_packed_commands(&both, 0, 2).await;
+                let answers = Box::pin(connection.send_packed_commands(&both, 0, 2)).await;
                 answers.map(|mut both| both.pop().unwrap_or(Value::Nil))
             }
         };

@@ -169,15 +169,18 @@ impl Link {
     }
 
     /// One command, routed by its first key.
+    ///
+    /// Every operation of the store holds this future, so it is no larger than one server's; the
+    /// others are on the heap.
     pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.0 {
             Kind::Lines(lines) => Ok(lines.next().command(command).await?),
             #[cfg(feature = "cluster")]
-            Kind::Cluster(cluster) => cluster.command(command).await,
+            Kind::Cluster(cluster) => Box::pin(cluster.command(command)).await,
             #[cfg(feature = "pool")]
-            Kind::Pool(pool) => pool.command(command).await,
+            Kind::Pool(pool) => Box::pin(pool.command(command)).await,
             #[cfg(all(feature = "pool", feature = "cluster"))]
-            Kind::ClusterPool(pool) => pool.command(command).await,
+            Kind::ClusterPool(pool) => Box::pin(pool.command(command)).await,
             Kind::Manager(manager) => {
                 let mut manager = ConnectionManager::clone(manager);
                 manager.req_packed_command(command).await?.extract_error()
@@ -193,7 +196,9 @@ impl Link {
         args: &[&[u8]],
     ) -> Result<Value, RedisError> {
         match self.command(&script.evalsha(key, args)).await {
-            Err(error) if is_unknown_script(&error) => self.command(&script.eval(key, args)).await,
+            Err(error) if is_unknown_script(&error) => {
+                Box::pin(self.command(&script.eval(key, args))).await
+            }
             answer => answer,
         }
     }
