@@ -27,7 +27,7 @@ pub struct Load {
     pub store: String,
     /// The route.
     pub path: String,
-    /// Live sessions beforehand, beyond those that are asked for.
+    /// Live sessions, about, where growth is measured; elsewhere 0.
     pub filled: usize,
     /// Answers a second.
     pub rate: Spread,
@@ -147,7 +147,8 @@ pub fn measure_growth(
     let backend = Backend::open(store, disk)?;
     let mut racers = Racer::floors(runtime, &[program])?;
     racers.push(Racer::start(runtime, program, &backend)?);
-    let mut filled = 0;
+    // Those that are asked for are among them.
+    let mut live = load::SESSIONS;
     let mut loads = Vec::new();
     for sessions in GROWTH {
         if sessions > effort.filled_max {
@@ -155,10 +156,10 @@ pub fn measure_growth(
         }
         progress.say(&format!("{sessions} sessions in {store}"));
         let grown = racers.last().expect("one was pushed").running.addr;
-        runtime.block_on(load::fill(grown, sessions - filled))?;
-        filled = sessions;
+        runtime.block_on(load::fill(grown, sessions.saturating_sub(live)))?;
+        live = live.max(sessions);
         for path in &PATHS[1..] {
-            loads.extend(race(&mut racers, path, (&backend, filled), effort)?);
+            loads.extend(race(&mut racers, path, (&backend, sessions), effort)?);
             if let Some(error) = racers.last_mut().and_then(|racer| racer.failure.take()) {
                 return Err(format!("{path} of {} failed: {error}", program.name).into());
             }
