@@ -1,16 +1,19 @@
 //! The JSON form of a record: the writer and the reader of what `record.rs` documents.
 
+mod own_layout;
+
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::{Timestamp, millis};
-use crate::data::Data;
+use crate::data::{Data, escaped};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::expiry::Expiry;
+use crate::id::Digest;
 use crate::record::{Generation, Owner, Previous, Record, Version};
 use crate::unread::Unread;
 
@@ -19,9 +22,13 @@ impl Record {
     pub const FORMAT: u64 = 1;
     /// Where the 15 characters of `accessed` start in what [`encode`](Self::encode) writes:
     /// an integer with leading spaces.
-    pub const ACCESSED_AT: usize = FIXED_BEFORE_ACCESSED.len() + Version::TEXT_LEN + 10;
+    pub const ACCESSED_AT: usize = FIXED_BEFORE_VERSION.len()
+        + Version::TEXT_LEN
+        + FIXED_AFTER_VERSION.len()
+        + GENERATION_WIDTH
+        + ACCESSED_KEY.len();
     /// Where the 15 characters of `expires` start: an integer or `null` with leading spaces.
-    pub const EXPIRES_AT: usize = Self::ACCESSED_AT + TIME_WIDTH + ",\"expires\":".len();
+    pub const EXPIRES_AT: usize = Self::ACCESSED_AT + TIME_WIDTH + EXPIRES_KEY.len();
     /// Where `"owner":` starts if the record has an owner, and another field if not.
     pub const OWNER_AT: usize = DATA_AT + DATA_AT_WIDTH + ",".len();
     /// The width of `accessed` and `expires` in characters.
@@ -73,10 +80,11 @@ impl Record {
         let mut json =
             String::with_capacity(640 + self.own.as_str().len() + room + 12 * self.data.len());
         self.write_head(&mut json);
-        let place = json.len() - DATA_AT_WIDTH - 1;
         self.write_rest(&mut json);
-        let data_at = format!("{:DATA_AT_WIDTH$}", json.len() + DATA_KEY.len());
-        json.replace_range(place..place + DATA_AT_WIDTH, &data_at);
+        let mut data_at = String::with_capacity(2 * DATA_AT_WIDTH);
+        let at = json.len() + DATA_KEY.len();
+        write_padded(&mut data_at, i64::try_from(at).ok(), DATA_AT_WIDTH);
+        json.replace_range(DATA_AT..DATA_AT + DATA_AT_WIDTH, &data_at);
         json.push('}');
         json
     }
@@ -89,14 +97,8 @@ impl Record {
     /// [`StoreErrorKind::Corrupt`]: anything else that is no record.
     pub fn decode(json: &[u8]) -> Result<Self, StoreError> {
         let json = std::str::from_utf8(json).map_err(corrupt)?;
-        match own_layout(json) {
-            Some((head, data)) => match serde_json::from_str::<Head<'_>>(&head) {
-                Ok(head) => match indexed(head.index, data) {
-                    Some(data) => head.into_record(data),
-                    None => Self::decode_any(json),
-                },
-                Err(_) => Self::decode_any(json),
-            },
+        match own_layout::whole(json) {
+            Some((head, data)) => head.into_record(data),
             None => Self::decode_any(json),
         }
     }
@@ -108,12 +110,11 @@ impl Record {
     ///
     /// As for [`decode`](Self::decode).
     pub fn decode_parts(meta: &str, data: &str) -> Result<Self, StoreError> {
-        let Ok(head) = serde_json::from_str::<Head<'_>>(meta) else {
-            check_format(meta)?;
-            return Err(corrupt("its fields are not those of a record"));
+        let (head, indexed) = match own_layout::meta(meta) {
+            Some((head, index)) => (head, index.data(data)),
+            None => (any_head(meta)?, None),
         };
-        refuse_newer(head.format)?;
-        let data = match indexed(head.index, data) {
+        let data = match indexed {
             Some(data) => data,
             None => Data::parse(data).map_err(corrupt)?,
         };
@@ -126,85 +127,89 @@ impl Record {
             #[serde(borrow)]
             data: &'a RawValue,
         }
-        check_format(json)?;
-        let head: Head<'_> = serde_json::from_str(json).map_err(unread)?;
+        let head = any_head(json)?;
         let body: Body<'_> = serde_json::from_str(json).map_err(unread)?;
         let data = Data::parse(body.data.get()).map_err(corrupt)?;
         head.into_record(data)
     }
 
     fn write_head(&self, json: &mut String) {
-        let accessed = self.accessed_at.as_unix_ms();
-        let generation = self.generation.0;
         json.push_str(FIXED_BEFORE_VERSION);
-        write_version(json, self.version);
+        for part in [self.version.counter(), self.version.nonce()] {
+            HEXLOWER.encode_append(&part.to_be_bytes(), json);
+            json.push('-');
+        }
+        json.pop();
         json.push_str(FIXED_AFTER_VERSION);
-        write_padded(json, Some(generation.into()), 10);
-        json.push_str(",\"accessed\":");
-        write_padded(json, Some(accessed), TIME_WIDTH);
-        json.push_str(",\"expires\":");
+        write_padded(json, Some(self.generation.0.into()), GENERATION_WIDTH);
+        json.push_str(ACCESSED_KEY);
+        write_padded(json, Some(self.accessed_at.as_unix_ms()), TIME_WIDTH);
+        json.push_str(EXPIRES_KEY);
         write_padded(
             json,
             self.expires_at().map(Timestamp::as_unix_ms),
             TIME_WIDTH,
         );
-        json.push_str(",\"timeout\":");
+        json.push_str(TIMEOUT_KEY);
         write_padded(json, self.expiry.timeout().map(millis), TIME_WIDTH);
-        json.push_str(",\"ends\":");
+        json.push_str(ENDS_KEY);
         write_padded(
             json,
             self.expiry.ends_at().map(Timestamp::as_unix_ms),
             TIME_WIDTH,
         );
-        json.push_str(",\"data_at\":");
+        json.push_str(DATA_AT_KEY);
         write_padded(json, Some(0), DATA_AT_WIDTH);
         json.push(',');
     }
 
     fn write_rest(&self, json: &mut String) {
-        let infallible = "writing to a String cannot fail";
         if let Some(owner) = &self.owner {
             json.push_str(OWNER_KEY);
-            json.push_str(&quoted(owner.as_str()));
+            write_string(json, owner.as_str());
             json.push(',');
         }
-        write!(
-            json,
-            "\"created\":{},\"secret\":\"{}\",\"secret_at\":{},\"persistent\":{}",
-            self.created_at.as_unix_ms(),
-            self.secret,
-            self.secret_at.as_unix_ms(),
-            self.persistent,
-        )
-        .expect(infallible);
+        json.push_str(CREATED_KEY);
+        write_number(json, self.created_at.as_unix_ms());
+        json.push_str(SECRET_KEY);
+        write_digest(json, &self.secret);
+        json.push_str(SECRET_AT_KEY);
+        write_number(json, self.secret_at.as_unix_ms());
+        json.push_str(PERSISTENT_KEY);
+        write_boolean(json, self.persistent);
         if let Some(timeout) = self.own_timeout {
-            write!(json, ",\"own_timeout\":{}", millis(timeout)).expect(infallible);
+            json.push_str(OWN_TIMEOUT_KEY);
+            write_number(json, millis(timeout));
         }
         if let Some(previous) = &self.previous {
-            let (secret, valid) = (previous.secret, previous.valid);
-            write!(json, ",\"previous\":{{\"secret\":\"{secret}\",\"until\":").expect(infallible);
+            json.push_str(PREVIOUS_KEY);
+            json.push('{');
+            json.push_str(&SECRET_KEY[1..]);
+            write_digest(json, &previous.secret);
+            json.push_str(UNTIL_KEY);
             write_padded(json, previous.until.map(Timestamp::as_unix_ms), 0);
-            write!(json, ",\"valid\":{valid}}}").expect(infallible);
+            json.push_str(VALID_KEY);
+            write_boolean(json, previous.valid);
+            json.push('}');
         }
         if let Some(address) = self.address {
-            write!(json, ",\"address\":\"{address}\"").expect(infallible);
+            json.push_str(ADDRESS_KEY);
+            write_string(json, &address.to_string());
         }
         if let Some(agent) = &self.agent {
-            json.push_str(",\"agent\":");
-            json.push_str(&quoted(agent));
+            json.push_str(AGENT_KEY);
+            write_string(json, agent);
         }
         if !self.own.is_empty() {
-            json.push_str(",\"own\":");
+            json.push_str(OWN_KEY);
             json.push_str(self.own.as_str());
         }
-        write!(
-            json,
-            ",\"index\":[{}",
-            crc32fast::hash(self.data.as_str().as_bytes())
-        )
-        .expect(infallible);
+        json.push_str(INDEX_KEY);
+        let checksum = crc32fast::hash(self.data.as_str().as_bytes());
+        write_number(json, checksum);
         for length in self.data.lengths() {
-            write!(json, ",{length}").expect(infallible);
+            json.push(',');
+            write_number(json, length);
         }
         json.push(']');
     }
@@ -212,27 +217,46 @@ impl Record {
 
 const FIXED_BEFORE_VERSION: &str = "{\"format\":1,\"version\":\"";
 const FIXED_AFTER_VERSION: &str = "\",\"generation\":";
-const FIXED_BEFORE_ACCESSED: &str = "{\"format\":1,\"version\":\"\",\"generation\":,\"accessed\":";
+const ACCESSED_KEY: &str = ",\"accessed\":";
+const EXPIRES_KEY: &str = ",\"expires\":";
+const TIMEOUT_KEY: &str = ",\"timeout\":";
+const ENDS_KEY: &str = ",\"ends\":";
+const DATA_AT_KEY: &str = ",\"data_at\":";
 const OWNER_KEY: &str = "\"owner\":";
+const CREATED_KEY: &str = "\"created\":";
+const SECRET_KEY: &str = ",\"secret\":";
+const SECRET_AT_KEY: &str = ",\"secret_at\":";
+const PERSISTENT_KEY: &str = ",\"persistent\":";
+const OWN_TIMEOUT_KEY: &str = ",\"own_timeout\":";
+const PREVIOUS_KEY: &str = ",\"previous\":";
+const UNTIL_KEY: &str = ",\"until\":";
+const VALID_KEY: &str = ",\"valid\":";
+const ADDRESS_KEY: &str = ",\"address\":";
+const AGENT_KEY: &str = ",\"agent\":";
+const OWN_KEY: &str = ",\"own\":";
+const INDEX_KEY: &str = ",\"index\":[";
 const DATA_KEY: &str = ",\"data\":";
+const GENERATION_WIDTH: usize = 10;
 const TIME_WIDTH: usize = 15;
 const DATA_AT_WIDTH: usize = 10;
 /// Where the digits of `data_at` start: after four padded numbers and their keys.
 const DATA_AT: usize = Record::EXPIRES_AT
     + TIME_WIDTH
-    + ",\"timeout\":".len()
+    + TIMEOUT_KEY.len()
     + TIME_WIDTH
-    + ",\"ends\":".len()
+    + ENDS_KEY.len()
     + TIME_WIDTH
-    + ",\"data_at\":".len();
+    + DATA_AT_KEY.len();
 
-fn check_format(json: &str) -> Result<(), StoreError> {
+/// The head in any JSON. The format is looked at first: a newer one may have other fields.
+fn any_head(json: &str) -> Result<Head<'_>, StoreError> {
     #[derive(Deserialize)]
     struct Format {
         format: u64,
     }
     let Format { format } = serde_json::from_str(json).map_err(unread)?;
-    refuse_newer(format)
+    refuse_newer(format)?;
+    serde_json::from_str(json).map_err(unread)
 }
 
 fn refuse_newer(format: u64) -> Result<(), StoreError> {
@@ -244,32 +268,6 @@ fn refuse_newer(format: u64) -> Result<(), StoreError> {
         StoreErrorKind::NewerFormat,
         format!("the record is of format {format}, this version reads up to {known}"),
     ))
-}
-
-/// Splits what this library wrote into its head, closed as an object, and the data's text.
-fn own_layout(json: &str) -> Option<(String, &str)> {
-    if !json.starts_with(FIXED_BEFORE_VERSION) {
-        return None;
-    }
-    let digits = json.get(DATA_AT..DATA_AT + DATA_AT_WIDTH)?;
-    let data_at: usize = digits.trim_start().parse().ok()?;
-    let head = json.get(..data_at)?.strip_suffix(DATA_KEY)?;
-    let data = json.get(data_at..)?.strip_suffix('}')?;
-    let mut closed = String::with_capacity(head.len() + 1);
-    closed.push_str(head);
-    closed.push('}');
-    Some((closed, data))
-}
-
-/// The data by its stored lengths, if the checksum says that they were written together.
-fn indexed(index: Option<&RawValue>, data: &str) -> Option<Data> {
-    let numbers = index?.get().strip_prefix('[')?.strip_suffix(']')?;
-    let mut numbers = numbers.split(',').map(|digits| digits.parse::<u32>());
-    if numbers.next()?.ok()? != crc32fast::hash(data.as_bytes()) {
-        return None;
-    }
-    let lengths: Vec<u32> = numbers.collect::<Result<_, _>>().ok()?;
-    Data::with_lengths(data, &lengths)
 }
 
 /// All fields but `data`, as any writer may have written them.
@@ -302,8 +300,6 @@ struct Head<'a> {
     agent: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     own: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    index: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -369,21 +365,34 @@ fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Store
     .caused_by(source)
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is always JSON")
+fn write_string(json: &mut String, text: &str) {
+    json.push('"');
+    json.push_str(&escaped(text));
+    json.push('"');
 }
 
-fn write_version(json: &mut String, version: Version) {
-    write!(json, "{version}").expect("writing to a String cannot fail");
+fn write_digest(json: &mut String, digest: &Digest) {
+    json.push('"');
+    digest.append_to(json);
+    json.push('"');
+}
+
+fn write_boolean(json: &mut String, value: bool) {
+    json.push_str(if value { "true" } else { "false" });
+}
+
+fn write_number(json: &mut String, number: impl itoa::Integer) {
+    json.push_str(itoa::Buffer::new().format(number));
 }
 
 /// A number or `null`, right-aligned: leading spaces are white space of JSON.
 fn write_padded(json: &mut String, number: Option<i64>, width: usize) {
-    let infallible = "writing to a String cannot fail";
-    match number {
-        Some(number) => write!(json, "{number:width$}").expect(infallible),
-        None => write!(json, "{:>width$}", "null").expect(infallible),
-    }
+    const SPACES: &str = "               ";
+    let mut digits = itoa::Buffer::new();
+    let text = number.map_or("null", |number| digits.format(number));
+    let missing = width.saturating_sub(text.len()).min(SPACES.len());
+    json.push_str(&SPACES[..missing]);
+    json.push_str(text);
 }
 
 #[cfg(test)]

@@ -88,12 +88,73 @@ fn two_parts_say_what_the_whole_says() {
 
 #[test]
 fn what_is_written_is_read_by_its_index() {
-    let record = sample();
-    let json = record.encode();
-    let (head, data) = own_layout(&json).unwrap();
-    let head: Head<'_> = serde_json::from_str(&head).unwrap();
-    assert_eq!(indexed(head.index, data).unwrap(), record.data);
-    assert_eq!(Record::decode(json.as_bytes()).unwrap(), record);
+    for record in samples() {
+        let json = record.encode();
+        let (head, data) = own_layout::whole(&json).unwrap();
+        assert_eq!(head.into_record(data).unwrap(), record);
+        let (meta, data) = record.encode_parts();
+        let (head, index) = own_layout::meta(&meta).unwrap();
+        assert_eq!(head.into_record(index.data(data).unwrap()).unwrap(), record);
+    }
+}
+
+/// Every optional field there and not.
+fn samples() -> [Record; 3] {
+    let full = sample();
+    let bare = Record {
+        expiry: Expiry::NEVER,
+        own_timeout: None,
+        persistent: false,
+        previous: None,
+        owner: None,
+        address: None,
+        agent: None,
+        own: Data::new(),
+        data: Data::new(),
+        ..full.clone()
+    };
+    let open = Record {
+        previous: Some(Box::new(Previous {
+            until: None,
+            valid: true,
+            ..*full.previous.clone().unwrap()
+        })),
+        created_at: Timestamp::from_unix_ms(-1),
+        secret_at: Timestamp::from_unix_ms(0),
+        ..full.clone()
+    };
+    [full, bare, open]
+}
+
+/// What reads our own layout agrees with what reads any JSON, or leaves the text to it.
+#[test]
+fn nothing_is_read_by_its_layout_that_is_read_otherwise_or_not_at_all() {
+    let mut read = 0;
+    for json in samples().map(|record| record.encode()) {
+        for at in 0..json.len() {
+            for with in [
+                "", " ", "0", "00", "-", "-0", "1", "9", "+1", "e1", ".5", "\"", "\\", ",", ":",
+                "{", "}", "[", "]", "null", "true", "\n", "\\u0041", "\u{1}", "é",
+            ] {
+                for end in [at, at + 1] {
+                    let (Some(before), Some(after)) = (json.get(..at), json.get(end..)) else {
+                        continue;
+                    };
+                    let text = format!("{before}{with}{after}");
+                    let Some((head, data)) = own_layout::whole(&text) else {
+                        continue;
+                    };
+                    read += 1;
+                    let any = Record::decode_any(&text);
+                    match head.into_record(data) {
+                        Ok(record) => assert_eq!(record, any.expect(&text), "{text}"),
+                        Err(error) => assert_eq!(error.kind(), any.expect_err(&text).kind()),
+                    }
+                }
+            }
+        }
+    }
+    assert!(read > 1000, "{read}");
 }
 
 #[test]

@@ -181,6 +181,12 @@ impl Digest {
     const TAG: &'static str = "b3.";
     /// Length of the text form in characters.
     pub const TEXT_LEN: usize = 46;
+
+    /// Writes what `Display` does.
+    pub(crate) fn append_to(&self, text: &mut String) {
+        text.push_str(Self::TAG);
+        BASE64URL.encode_append(&self.0, text);
+    }
 }
 
 impl PartialEq for Digest {
