@@ -21,9 +21,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, PushInfo, PushKind, RedisError, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::watch;
 
+use super::driver::{self, Driver, Waiting};
 use super::fault::{Fault, is_read_only, timed_out, without_secrets};
 use super::target::Target;
 
@@ -71,6 +72,8 @@ pub(crate) enum Ask {
 pub(crate) struct Live {
     connection: MultiplexedConnection,
     health: Arc<Health>,
+    waiting: Waiting,
+    _driver: Option<Driver>,
 }
 
 struct Health {
@@ -197,10 +200,7 @@ impl Line {
 impl Live {
     /// Connects by RESP3, in which the end of the connection is told at once, not when the next
     /// command fails on it.
-    pub(crate) async fn connect(
-        client: &redis::Client,
-        timeouts: Timeouts,
-    ) -> Result<Self, RedisError> {
+    pub(crate) async fn connect(client: &Client, timeouts: Timeouts) -> Result<Self, RedisError> {
         let health = Arc::new(Health {
             lost: AtomicBool::new(false),
             answers: AtomicU64::new(0),
@@ -216,14 +216,19 @@ impl Live {
                 }
                 Ok::<(), ()>(())
             });
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(without_secrets)?;
-        Ok(Self { connection, health })
+        let waiting = Waiting::default();
+        let opened = driver::open(client, config, &waiting).await;
+        let (connection, driver) = opened.map_err(without_secrets)?;
+        Ok(Self {
+            connection,
+            health,
+            waiting,
+            _driver: driver,
+        })
     }
 
     pub(crate) async fn carry_out(&self, command: &Cmd, ask: Ask) -> Result<Value, RedisError> {
+        let _waits = self.waiting.one();
         let mut connection = self.connection.clone();
         let answers = self.health.answers.load(Ordering::Relaxed);
         let answer = match ask {

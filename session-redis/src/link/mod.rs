@@ -8,7 +8,9 @@
 mod position;
 mod script;
 
+mod driver;
 mod line;
+mod per_runtime;
 mod target;
 mod tls;
 
@@ -44,6 +46,7 @@ pub(crate) use tls::Tls;
 use cluster::Cluster;
 use fault::is_unknown_script;
 use line::Line;
+use per_runtime::PerRuntime;
 #[cfg(feature = "pool")]
 use pooled::Pooled;
 #[cfg(all(feature = "pool", feature = "cluster"))]
@@ -57,9 +60,9 @@ pub(crate) struct Link(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Lines(Arc<Lines>),
+    Lines(PerRuntime<Arc<Lines>>),
     #[cfg(feature = "cluster")]
-    Cluster(Cluster),
+    Cluster(PerRuntime<Cluster>),
     #[cfg(feature = "pool")]
     Pool(Pooled),
     #[cfg(all(feature = "pool", feature = "cluster"))]
@@ -75,21 +78,22 @@ struct Lines {
 }
 
 impl Link {
-    /// `connections` to the server at `address`.
+    /// `connections` of each runtime to the server at `address`.
     pub(crate) fn to_server(
         address: &Address,
         access: &Arc<Access>,
         timeouts: Timeouts,
         connections: usize,
     ) -> Self {
-        let target = || Target::Server {
+        let (address, access) = (address.clone(), Arc::clone(access));
+        let target = move || Target::Server {
             address: address.clone(),
-            access: Arc::clone(access),
+            access: Arc::clone(&access),
         };
         Self::over(target, timeouts, connections)
     }
 
-    /// `connections` to whom the sentinels call the primary of `name`.
+    /// `connections` of each runtime to whom the sentinels call the primary of `name`.
     pub(crate) fn to_primary(
         sentinels: &[Address],
         name: &str,
@@ -98,31 +102,40 @@ impl Link {
         timeouts: Timeouts,
         connections: usize,
     ) -> Self {
-        let target = || {
+        let (sentinels, name) = (sentinels.to_vec(), name.to_owned());
+        let (sentinel_access, access) = (sentinel_access.clone(), Arc::clone(access));
+        let target = move || {
             Target::Primary(Sentinels::new(
-                sentinels.to_vec(),
-                name.to_owned(),
+                sentinels.clone(),
+                name.clone(),
                 sentinel_access.clone(),
-                Arc::clone(access),
+                Arc::clone(&access),
             ))
         };
         Self::over(target, timeouts, connections)
     }
 
-    fn over(target: impl Fn() -> Target, timeouts: Timeouts, connections: usize) -> Self {
-        let line = || Line::new(target(), timeouts);
-        Self(Kind::Lines(Arc::new(Lines {
-            lines: std::iter::repeat_with(line)
-                .take(connections.max(1))
-                .collect(),
-            turn: AtomicUsize::new(0),
-        })))
+    fn over(
+        target: impl Fn() -> Target + Send + Sync + 'static,
+        timeouts: Timeouts,
+        connections: usize,
+    ) -> Self {
+        let lines = move || {
+            let line = || Line::new(target(), timeouts);
+            let lines = std::iter::repeat_with(line).take(connections.max(1));
+            Arc::new(Lines {
+                lines: lines.collect(),
+                turn: AtomicUsize::new(0),
+            })
+        };
+        Self(Kind::Lines(PerRuntime::new(lines)))
     }
 
     #[cfg(feature = "cluster")]
     pub(crate) fn to_cluster(seeds: &[Address], access: &Arc<Access>, timeouts: Timeouts) -> Self {
-        let cluster = Cluster::new(seeds.to_vec(), Arc::clone(access), timeouts);
-        Self(Kind::Cluster(cluster))
+        let (seeds, access) = (seeds.to_vec(), Arc::clone(access));
+        let cluster = move || Cluster::new(seeds.clone(), Arc::clone(&access), timeouts);
+        Self(Kind::Cluster(PerRuntime::new(cluster)))
     }
 
     #[cfg(feature = "pool")]
@@ -157,9 +170,9 @@ impl Link {
     /// Makes sure that the servers are there and let us in.
     pub(crate) async fn connect(&self) -> Result<(), RedisError> {
         match &self.0 {
-            Kind::Lines(lines) => lines.next().connect().await,
+            Kind::Lines(lines) => lines.get()?.next().connect().await,
             #[cfg(feature = "cluster")]
-            Kind::Cluster(cluster) => cluster.connect().await,
+            Kind::Cluster(cluster) => cluster.get()?.connect().await,
             #[cfg(feature = "pool")]
             Kind::Pool(pool) => pool.command(&redis::cmd("PING")).await.map(drop),
             #[cfg(all(feature = "pool", feature = "cluster"))]
@@ -174,9 +187,9 @@ impl Link {
     /// others are on the heap.
     pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.0 {
-            Kind::Lines(lines) => Ok(lines.next().command(command).await?),
+            Kind::Lines(lines) => Ok(lines.get()?.next().command(command).await?),
             #[cfg(feature = "cluster")]
-            Kind::Cluster(cluster) => Box::pin(cluster.command(command)).await,
+            Kind::Cluster(cluster) => Box::pin(cluster.get()?.command(command)).await,
             #[cfg(feature = "pool")]
             Kind::Pool(pool) => Box::pin(pool.command(command)).await,
             #[cfg(all(feature = "pool", feature = "cluster"))]
@@ -221,7 +234,7 @@ impl Link {
         let (answer, at) = match &self.0 {
             #[cfg(feature = "cluster")]
             Kind::Cluster(cluster) => {
-                let (line, at) = cluster.primary_to_scan(&position).await?;
+                let (line, at) = cluster.get()?.primary_to_scan(&position).await?;
                 (line.command(&step).await?, at)
             }
             #[cfg(all(feature = "pool", feature = "cluster"))]

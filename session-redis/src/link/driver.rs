@@ -1,0 +1,146 @@
+//! Opening a connection, and the task that writes its commands and reads their answers.
+//!
+//! redis-rs' driver writes what it is given as soon as it runs, and a runtime of several threads
+//! runs it right after the task that gave it a command: a system call, a packet and a turn of the
+//! server for each. So while several commands wait, it lets the tasks that are ready run first,
+//! once; what they send goes out together. A command that is alone is written at once, and
+//! nothing waits for a clock.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::{TcpSettings, socket2::SockRef};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, RedisConnectionInfo, RedisError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+/// How many commands wait for an answer on a connection.
+#[derive(Clone, Default)]
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+/// One of them, until it is dropped.
+pub(crate) struct OneWaits<'a>(&'a AtomicUsize);
+
+impl Waiting {
+    pub(crate) fn one(&self) -> OneWaits<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneWaits(&self.0)
+    }
+
+    fn several(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 1
+    }
+}
+
+impl Drop for OneWaits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The driver's task; it ends with this.
+pub(crate) struct Driver(AbortHandle);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A connection to the client's server. Over TLS redis-rs sets it up, spawns the driver, and ends
+/// it; it does not give way.
+pub(crate) async fn open(
+    client: &Client,
+    config: AsyncConnectionConfig,
+    waiting: &Waiting,
+) -> Result<(MultiplexedConnection, Option<Driver>), RedisError> {
+    let info = client.get_connection_info();
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            set_up(&stream, info.tcp_settings())?;
+            driven(info.redis_settings(), stream, config, waiting).await
+        }
+        #[cfg(unix)]
+        ConnectionAddr::Unix(path) => {
+            let stream = tokio::net::UnixStream::connect(path).await?;
+            driven(info.redis_settings(), stream, config, waiting).await
+        }
+        _ => {
+            let connection = client.get_multiplexed_async_connection_with_config(&config);
+            Ok((connection.await?, None))
+        }
+    }
+}
+
+fn set_up(stream: &TcpStream, settings: &TcpSettings) -> std::io::Result<()> {
+    stream.set_nodelay(settings.nodelay())?;
+    let socket = SockRef::from(stream);
+    if let Some(keepalive) = settings.keepalive() {
+        socket.set_tcp_keepalive(keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(settings.user_timeout())?;
+    Ok(())
+}
+
+async fn driven(
+    login: &RedisConnectionInfo,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    config: AsyncConnectionConfig,
+    waiting: &Waiting,
+) -> Result<(MultiplexedConnection, Option<Driver>), RedisError> {
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(login, stream, config).await?;
+    let task = tokio::spawn(giving_way(driver, waiting.clone()));
+    Ok((connection, Some(Driver(task.abort_handle()))))
+}
+
+async fn giving_way(driver: impl Future<Output = ()>, waiting: Waiting) {
+    let mut driver = pin!(driver);
+    let mut gave_way = false;
+    poll_fn(|cx| {
+        gave_way = !gave_way && waiting.several();
+        if gave_way {
+            // Woken while it runs, a task goes behind all that are ready.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        driver.as_mut().poll(cx)
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn the_driver_gives_way_once_while_several_commands_wait() {
+        let (runs, waiting) = (AtomicUsize::new(0), Waiting::default());
+        let driver = poll_fn(|_| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            Poll::Pending
+        });
+        let mut driver = pin!(giving_way(driver, waiting.clone()));
+        let mut run = || {
+            let _ = driver
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            runs.swap(0, Ordering::Relaxed)
+        };
+        let first = waiting.one();
+        assert_eq!([run(), run()], [1, 1]);
+        let second = waiting.one();
+        assert_eq!([run(), run(), run(), run()], [0, 1, 0, 1]);
+        drop((first, second));
+        assert_eq!(run(), 1);
+    }
+}
