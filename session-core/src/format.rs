@@ -80,11 +80,13 @@ impl Record {
         let mut json =
             String::with_capacity(640 + self.own.as_str().len() + room + 12 * self.data.len());
         self.write_head(&mut json);
+        // Not the constant: a time that is too wide for its place moves what follows.
+        let place = json.len() - DATA_AT_WIDTH - 1;
         self.write_rest(&mut json);
         let mut data_at = String::with_capacity(2 * DATA_AT_WIDTH);
         let at = json.len() + DATA_KEY.len();
         write_padded(&mut data_at, i64::try_from(at).ok(), DATA_AT_WIDTH);
-        json.replace_range(DATA_AT..DATA_AT + DATA_AT_WIDTH, &data_at);
+        json.replace_range(place..place + DATA_AT_WIDTH, &data_at);
         json.push('}');
         json
     }

@@ -133,8 +133,32 @@ fn nothing_is_read_by_its_layout_that_is_read_otherwise_or_not_at_all() {
     for json in samples().map(|record| record.encode()) {
         for at in 0..json.len() {
             for with in [
-                "", " ", "0", "00", "-", "-0", "1", "9", "+1", "e1", ".5", "\"", "\\", ",", ":",
-                "{", "}", "[", "]", "null", "true", "\n", "\\u0041", "\u{1}", "é",
+                "",
+                " ",
+                "0",
+                "00",
+                "-",
+                "-0",
+                "1",
+                "9",
+                "9223372036854775807",
+                "+1",
+                "e1",
+                ".5",
+                "\"",
+                "\\",
+                ",",
+                ":",
+                "{",
+                "}",
+                "[",
+                "]",
+                "null",
+                "true",
+                "\n",
+                "\\u0041",
+                "\u{1}",
+                "é",
             ] {
                 for end in [at, at + 1] {
                     let (Some(before), Some(after)) = (json.get(..at), json.get(end..)) else {
@@ -298,5 +322,23 @@ fn absurd_lengths_stay_within_the_width_of_a_time() {
         let expires = expires.trim_start().parse::<i64>().ok();
         let expected = record.expires_at().map(Timestamp::as_unix_ms);
         assert_eq!(expires, expected, "{timeout:?} {ends_at:?}");
+    }
+}
+
+#[test]
+fn a_time_too_wide_for_its_place_moves_the_rest_and_spoils_nothing() {
+    for at in [i64::MIN, i64::MAX] {
+        let record = Record {
+            accessed_at: Timestamp::from_unix_ms(at),
+            created_at: Timestamp::from_unix_ms(at),
+            secret_at: Timestamp::from_unix_ms(at),
+            expiry: Expiry::NEVER,
+            ..sample()
+        };
+        let json = record.encode();
+        assert_eq!(Record::decode(json.as_bytes()).unwrap(), record);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let data_at = value["data_at"].as_u64().unwrap() as usize;
+        assert_eq!(json[data_at..json.len() - 1], *record.data.as_str());
     }
 }

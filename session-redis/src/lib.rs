@@ -157,7 +157,11 @@
 //! | [`from_cluster_pool`](RedisStore::from_cluster_pool) (features `pool` and `cluster`) | the application has one | redis-rs' own; see below |
 //! | [`from_connection_manager`](RedisStore::from_connection_manager) | the application has a `ConnectionManager` | redis-rs' own: none while the old server still answers, not even at `READONLY` |
 //!
-//! One shared connection is the default: a pool costs twice as much to one task and three to ten
+//! One shared connection is the default, for each runtime: actix-web has a runtime for each worker, and a
+//! connection that another thread drives would cost each command two wake-ups across threads, more
+//! than the command itself. Commands that wait together are written together, except over TLS.
+//!
+//! A pool costs twice as much to one task and three to ten
 //! times as much to 64. It is not redis-rs' `ConnectionManager`, though that one costs somewhat less
 //! under load, because it does not notice a server that hangs or was demoted. In one run against
 //! one server (`cargo bench -p session-benches --bench redis_links`), as multiples of a bare `GET`

@@ -152,11 +152,11 @@ impl<'a> Rest<'a> {
         let first = at;
         let mut number = 0;
         while let Some(digit @ b'0'..=b'9') = text.get(at) {
-            number = number * 10 + i64::from(digit - b'0');
-            at += 1;
-            if at - first > 18 {
+            if at - first == 18 {
                 return None;
             }
+            number = number * 10 + i64::from(digit - b'0');
+            at += 1;
         }
         // JSON has neither leading zeros nor an integer -0.
         let zero_first = text.get(first) == Some(&b'0');

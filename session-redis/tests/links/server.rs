@@ -69,6 +69,32 @@ async fn a_connection_that_ended_while_idle_costs_no_request() {
     }
 }
 
+#[test]
+fn a_runtime_takes_its_connection_along_and_leaves_those_of_others() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let server = RedisServer::start().unwrap();
+    let connected = || {
+        let clients = server.command(&["CLIENT", "LIST"]).unwrap();
+        let asks = |line: &&str| line.contains("cmd=client");
+        clients.lines().filter(|line| !asks(line)).count()
+    };
+    let (one, other) = (runtime(), runtime());
+    let store = one.block_on(RedisStore::connect(&server.url())).unwrap();
+    assert_eq!(connected(), 1);
+    let kept = other.block_on(create_some(&store, 2));
+    assert_eq!(connected(), 2);
+    drop(one);
+    other.block_on(async {
+        until("the first runtime's connection has ended", || {
+            connected() == 1
+        })
+        .await;
+        for (id, record) in kept {
+            assert_eq!(store.load(&id).await.unwrap(), Some(record));
+        }
+    });
+}
+
 #[tokio::test]
 async fn a_network_that_stalls_costs_only_the_requests_of_that_time() {
     let server = RedisServer::start().unwrap();
