@@ -111,7 +111,7 @@ fn samples() -> [Record; 3] {
         agent: None,
         own: Data::new(),
         data: Data::new(),
-        ..full.clone()
+        ..full
     };
     let open = Record {
         previous: Some(Box::new(Previous {

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use session_core::http::{Exchange, Finish, RequestHead, ResponseHead};
 use session_core::{
-    Clock, Key, ManualClock, MemoryStore, Session, SessionConfig, SessionConfigBuilder,
+    Clock, EventKind, Key, ManualClock, MemoryStore, Session, SessionConfig, SessionConfigBuilder,
     SessionManager,
 };
 
@@ -175,4 +177,30 @@ async fn what_is_absent_is_none_and_a_field_of_a_later_version_has_its_default()
     let cart = visitor.visit(|s| s.get(CART).unwrap()).await;
     let currency = usual_currency();
     assert_eq!(cart, Some(Cart { id: 7, currency }));
+}
+
+#[test]
+fn a_hook_that_panics_over_an_opening_leaves_the_session_opened_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.unwrap();
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    let config = SessionConfig::builder().on_event(move |event| {
+        if matches!(event.kind, EventKind::Rejected(_)) && count.fetch_add(1, Ordering::SeqCst) == 0
+        {
+            panic!("the application's own");
+        }
+    });
+    let mut visitor = Visitor::new(config);
+    let insert = |session: &Session| session.insert("kept", 1).unwrap();
+    runtime.block_on(visitor.visit(insert));
+    visitor.cookie.as_mut().unwrap().push('x');
+
+    let exchange = Exchange::begin(&visitor.manager, "POST");
+    let open = || runtime.block_on(exchange.session(&visitor));
+    std::panic::catch_unwind(AssertUnwindSafe(open)).unwrap_err();
+    let (first, second) = (open().unwrap(), open().unwrap());
+    first.insert("kept", 2).unwrap();
+    assert_eq!(second.get::<u8>("kept").unwrap(), Some(2));
+    assert_eq!(told.load(Ordering::SeqCst), 1);
 }

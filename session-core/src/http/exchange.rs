@@ -6,31 +6,24 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::Deref;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
 
-use super::client_addr::client_address;
 use super::finished::Finished;
+use super::opening::{Opening, agent_of};
 use super::transport::RequestHead;
-use crate::clock::Timestamp;
-use crate::config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig};
+use crate::config::OnGone;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, EventKind, Rejection, Untold};
-use crate::id::{Signed, Token};
+use crate::event::Untold;
 use crate::manager::SessionManager;
-use crate::operations::Draft;
-use crate::plan::{Admission, CookieMove, Dead, Due, Plan, Standing, admit};
-use crate::record::Record;
+use crate::plan::{CookieMove, Plan};
 use crate::session::{self, Session};
 use crate::span::{Failed, loading, saving};
-use crate::state::{Life, State, initial, needs_touch};
-use crate::visitor::{Agent, Visitor};
-use crate::why_new::WhyNew;
+use crate::visitor::Agent;
 
 /// One request's session business; clones share it.
 #[derive(Clone)]
@@ -69,25 +62,6 @@ pub struct LazySession {
     opening: Arc<Opening>,
     agent: Option<Agent>,
 }
-
-/// What a request's head says about its session.
-struct Opening {
-    first: Option<Candidate>,
-    others: Vec<Candidate>,
-    /// It carries a token that is not of this system.
-    foreign: bool,
-    address: Option<IpAddr>,
-}
-
-struct Candidate {
-    token: Token,
-    signed: Signed,
-    /// The session itself, where the client keeps it.
-    sealed: Option<Box<Record>>,
-}
-
-/// Tokens of one request that are looked up at most (rule I5).
-const CANDIDATES_MAX: usize = 8;
 
 impl Exchange {
     /// Begins: looks at nothing but the method.
@@ -209,6 +183,16 @@ impl Exchange {
         }
     }
 
+    pub(super) fn manager(&self) -> &SessionManager {
+        &self.0.manager
+    }
+
+    /// Takes the session, which is made in place, for it is large. Only where a subscriber panicked
+    /// over an opening is there one already.
+    pub(super) fn hold(&self, session: impl FnOnce() -> session::Inner) {
+        self.0.session.get_or_init(session);
+    }
+
     fn gone_is_an_error(&self) -> bool {
         match self.0.manager.config().options.on_gone {
             OnGone::Conflict => true,
@@ -315,7 +299,7 @@ impl LazySession {
     #[must_use]
     pub fn has_token(&self) -> bool {
         self.exchange.0.consulted.store(true, Ordering::SeqCst);
-        self.opening.first.is_some()
+        self.opening.has_token()
     }
 
     /// Whether the session has been loaded in this request, by whatever part of the application:
@@ -327,265 +311,6 @@ impl LazySession {
     pub fn is_loaded(&self) -> bool {
         matches!(self.exchange.0.opened.get(), Some(Ok(())))
     }
-}
-
-impl Opening {
-    fn read(head: &impl RequestHead, manager: &SessionManager) -> Self {
-        let config = manager.config();
-        let mut first: Option<Candidate> = None;
-        let mut others: Vec<Candidate> = Vec::new();
-        let mut foreign = false;
-        let keys = config.token_keys.as_ref();
-        config.transport.read(&config.cookie, head, &mut |text| {
-            if others.len() + 1 >= CANDIDATES_MAX {
-                return;
-            }
-            let parsed = match manager.sealed_by() {
-                Some(sealed) => sealed.open(text).map(|(token, record, signed)| Candidate {
-                    token,
-                    signed,
-                    sealed: Some(Box::new(record)),
-                }),
-                None => Token::parse(text, keys)
-                    .ok()
-                    .map(|(token, signed)| Candidate {
-                        token,
-                        signed,
-                        sealed: None,
-                    }),
-            };
-            let Some(candidate) = parsed else {
-                foreign = true;
-                return;
-            };
-            let same = |other: &Candidate| {
-                other.token.id() == candidate.token.id()
-                    && other.token.digest() == candidate.token.digest()
-            };
-            match &first {
-                None => first = Some(candidate),
-                Some(one) if same(one) || others.iter().any(same) => {}
-                Some(_) => others.push(candidate),
-            }
-        });
-        Self {
-            first,
-            others,
-            foreign,
-            address: address_of(head, config),
-        }
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        self.first.iter().chain(&self.others)
-    }
-
-    async fn open(
-        &self,
-        exchange: &Exchange,
-        agent: impl Fn(Option<&Arc<str>>) -> Option<Agent>,
-        untold: &mut Untold,
-    ) -> Result<(), Error> {
-        const OPERATION: &str = "loading the session";
-        let manager = &exchange.0.manager;
-        let config = manager.config();
-        let mut live: Option<(&Candidate, Arc<Record>, Due)> = None;
-        let mut dead: Option<Dead> = None;
-        let mut standing = Standing::New;
-        let mut meet = |kind, id, record: Option<&Record>, error: Option<&Error>| {
-            let event = Event {
-                kind,
-                session: id,
-                owner: record.and_then(|record| record.owner.clone()),
-                address: self.address,
-                at: manager.now(),
-            };
-            untold.push(event, error);
-        };
-        if self.foreign {
-            meet(EventKind::Rejected(Rejection::Foreign), None, None, None);
-        }
-        for candidate in self.candidates() {
-            let id = candidate.token.id();
-            let loaded = candidate.load(manager, OPERATION).await;
-            if let Err(error) = &loaded
-                && error.kind() == ErrorKind::Corrupt
-            {
-                meet(Dead::Corrupt.into(), Some(id), None, Some(error));
-            }
-            let record = match loaded {
-                Ok(record) => record,
-                Err(error) if live.is_some() => {
-                    if error.kind() != ErrorKind::Corrupt {
-                        tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
-                    }
-                    continue;
-                }
-                Err(error) => match self.excuse(&error, config) {
-                    Some(Standing::New) => {
-                        dead = dead.or(Some(Dead::Corrupt));
-                        continue;
-                    }
-                    Some(excused) => {
-                        tracing::warn!(target: "session", session = %id, %error, "reading as empty");
-                        standing = excused;
-                        continue;
-                    }
-                    None => return Err(error),
-                },
-            };
-            let now = manager.now();
-            let Some(record) = record else {
-                meet(Dead::Unknown.into(), Some(id), None, None);
-                dead = Some(Dead::Unknown);
-                continue;
-            };
-            let digest = candidate.token.digest();
-            match admit(&record, &digest, self.address, now, config) {
-                Admission::Dead(why) => {
-                    meet(why.into(), Some(id), Some(&record), None);
-                    dead = Some(why);
-                }
-                Admission::Superseded => {
-                    let kind = EventKind::Rejected(Rejection::Superseded);
-                    meet(kind, Some(id), Some(&record), None);
-                    standing = Standing::Superseded;
-                }
-                Admission::Live { .. } if live.is_some() => {
-                    let kind = EventKind::Rejected(Rejection::SecondLive);
-                    meet(kind, Some(id), Some(&record), None);
-                }
-                Admission::Live { by_previous } => {
-                    let due = due(candidate, &record, by_previous, now, manager);
-                    live = Some((candidate, record, due));
-                }
-            }
-        }
-        let found = live.as_ref();
-        let manager =
-            manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), &**record)));
-        let (draft, due, token, base) = match live {
-            Some((candidate, record, due)) => {
-                standing = Standing::Live;
-                let draft = Draft::new(record.data.clone(), record.own.clone());
-                (draft, due, Some(candidate.token.clone()), Some(record))
-            }
-            None if standing == Standing::New => {
-                let expired = dead.is_some_and(|why| why != Dead::Corrupt);
-                if expired && config.options.on_expired == OnExpired::Unauthorized {
-                    let message = config.options.expired_message.to_string();
-                    return Err(Error::new(ErrorKind::Expired, message));
-                }
-                (initial(&manager)?, Due::default(), None, None)
-            }
-            None => Default::default(),
-        };
-        let why_new = match (standing, dead) {
-            (Standing::Superseded, _) => WhyNew::Superseded,
-            (Standing::Detached, _) => WhyNew::Outage,
-            (_, Some(why)) => why.into(),
-            _ if self.foreign => WhyNew::Foreign,
-            _ => WhyNew::NoToken,
-        };
-        let presented_nothing = dead.is_some();
-        // In place, for it is large. Only where a subscriber panicked over an opening is there one
-        // already.
-        exchange.0.session.get_or_init(|| session::Inner {
-            visitor: Visitor {
-                address: self.address,
-                agent: agent(base.as_ref().and_then(|base| base.agent.as_ref())),
-            },
-            state: Mutex::new(State {
-                sealed: manager.sealed_by().is_some(),
-                why_new,
-                ..State::new(
-                    Life {
-                        standing,
-                        due,
-                        token,
-                        base,
-                        ..Life::new(0, draft)
-                    },
-                    presented_nothing,
-                )
-            }),
-            manager,
-        });
-        Ok(())
-    }
-
-    /// What a session reads as whose record could not be loaded; `None` fails the request.
-    fn excuse(&self, error: &Error, config: &SessionConfig) -> Option<Standing> {
-        let options = &config.options;
-        match error.kind() {
-            ErrorKind::Corrupt if options.on_corrupt == OnCorrupt::Fresh => Some(Standing::New),
-            ErrorKind::Unavailable if options.on_load_outage == OnOutage::Continue => {
-                Some(Standing::Detached)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Candidate {
-    async fn load(
-        &self,
-        manager: &SessionManager,
-        operation: &'static str,
-    ) -> Result<Option<Arc<Record>>, Error> {
-        let id = self.token.id();
-        match (&self.sealed, manager.sealed_by()) {
-            (Some(record), Some(sealed)) => {
-                let stored = Box::pin(sealed.as_stored(operation, &id, record)).await?;
-                Ok(stored.map(Arc::new))
-            }
-            _ => manager.load(operation, &id, &manager.deadline()).await,
-        }
-    }
-}
-
-fn due(
-    candidate: &Candidate,
-    record: &Record,
-    by_previous: bool,
-    now: Timestamp,
-    manager: &SessionManager,
-) -> Due {
-    let age = now.since(record.secret_at);
-    let every = manager.config().options.renew_every;
-    let previous = record.previous.as_deref();
-    let open = previous.is_some_and(|previous| previous.valid && previous.until.is_none());
-    Due {
-        renewal: every.is_some_and(|every| age >= every),
-        confirm: open && !by_previous,
-        // The client's newer token may already be under the newest key.
-        resign: candidate.signed == Signed::Older && !by_previous,
-        slides: needs_touch(record, now, manager),
-        ..Due::default()
-    }
-}
-
-fn address_of(head: &impl RequestHead, config: &SessionConfig) -> Option<IpAddr> {
-    let trusted = &config.options.trusted_proxies;
-    let (mut forwarded_for, mut forwarded) = (Vec::new(), Vec::new());
-    if !trusted.is_empty() {
-        head.each_header("x-forwarded-for", &mut |line| forwarded_for.push(line));
-        head.each_header("forwarded", &mut |line| forwarded.push(line));
-    }
-    client_address(
-        head.peer(),
-        trusted,
-        forwarded_for.into_iter(),
-        forwarded.into_iter(),
-    )
-}
-
-fn agent_of(head: &impl RequestHead, known: Option<&Arc<str>>) -> Option<Agent> {
-    let mut agent = None;
-    head.each_header("user-agent", &mut |line| {
-        agent.get_or_insert(line);
-    });
-    agent.map(|line| Agent::of(line, known))
 }
 
 impl Failure {
@@ -624,7 +349,7 @@ impl fmt::Debug for Exchange {
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazySession")
-            .field("has_token", &self.opening.first.is_some())
+            .field("has_token", &self.opening.has_token())
             .finish_non_exhaustive()
     }
 }

@@ -13,6 +13,7 @@ mod form;
 mod guard;
 mod nested;
 mod net;
+mod opening;
 mod origin;
 mod policy;
 mod reply;
