@@ -22,6 +22,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -55,6 +56,70 @@ impl Span {
     /// One past the value.
     fn end(self, start: usize) -> usize {
         self.value_at(start) + self.value as usize
+    }
+
+    /// The key, of an object's text.
+    fn key_of(self, text: &str, start: usize) -> &str {
+        &text[start + 1..self.value_at(start) - 2]
+    }
+}
+
+/// An object that is being written.
+struct Builder {
+    text: String,
+    spans: Vec<Span>,
+}
+
+impl Builder {
+    fn with_capacity(bytes: usize, keys: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            spans: Vec::with_capacity(keys),
+        }
+    }
+
+    fn push(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let span = Span {
+            key: length(key.len())?,
+            value: length(value.len())?,
+        };
+        let text = &mut self.text;
+        text.push(if text.is_empty() { '{' } else { ',' });
+        text.push('"');
+        text.push_str(key);
+        text.push_str("\":");
+        text.push_str(value);
+        self.spans.push(span);
+        Ok(())
+    }
+
+    /// Entries of another object: from the first one's opening quote to where the next one's would be.
+    fn copy(&mut self, from: &str, place: Range<usize>, spans: &[Span]) {
+        if !spans.is_empty() {
+            let first = self.text.is_empty();
+            self.text.push(if first { '{' } else { ',' });
+            self.text.push_str(&from[place.start..place.end - 1]);
+            self.spans.extend_from_slice(spans);
+        }
+    }
+
+    fn finish(self) -> Data {
+        let Self {
+            mut text,
+            mut spans,
+        } = self;
+        if spans.is_empty() {
+            return Data::new();
+        }
+        text.push('}');
+        // Stores may keep this for long: what was removed or replaced must not linger as room.
+        if text.capacity() - text.len() > text.len() / 4 + 32 {
+            text.shrink_to_fit();
+        }
+        if spans.capacity() - spans.len() > spans.len() / 4 + 4 {
+            spans.shrink_to_fit();
+        }
+        Data(Some(Arc::new(Inner { text, spans })))
     }
 }
 
@@ -139,31 +204,42 @@ impl Data {
         bytes: usize,
         keys: usize,
     ) -> Result<Self, Error> {
-        let mut text = String::with_capacity(bytes);
-        let mut spans = Vec::with_capacity(keys);
+        let mut built = Builder::with_capacity(bytes, keys);
         for (key, value) in entries {
-            text.push(if text.is_empty() { '{' } else { ',' });
-            text.push('"');
-            text.push_str(key);
-            text.push_str("\":");
-            text.push_str(value);
-            spans.push(Span {
-                key: length(key.len())?,
-                value: length(value.len())?,
-            });
+            built.push(key, value)?;
         }
-        if spans.is_empty() {
-            return Ok(Self::new());
+        Ok(built.finish())
+    }
+
+    /// The object with the changes made: `changed` says of a key what its value is now, none if it is
+    /// gone; `new` comes after what there was. Keys are escaped. What stays is copied as it stands,
+    /// in as few pieces as there are.
+    pub(crate) fn with_changes<'a>(
+        &self,
+        changed: impl Fn(&str) -> Option<Option<&'a str>>,
+        new: impl Iterator<Item = (&'a str, &'a str)>,
+        bytes: usize,
+        keys: usize,
+    ) -> Result<Self, Error> {
+        let (text, spans) = (self.as_str(), self.spans());
+        let mut built = Builder::with_capacity(bytes, keys);
+        let (mut start, mut stays_from, mut first_to_stay) = (1, 1, 0);
+        for (at, span) in spans.iter().enumerate() {
+            let (key, end) = (span.key_of(text, start), span.end(start));
+            if let Some(value) = changed(key) {
+                built.copy(text, stays_from..start, &spans[first_to_stay..at]);
+                (stays_from, first_to_stay) = (end + 1, at + 1);
+                if let Some(value) = value {
+                    built.push(key, value)?;
+                }
+            }
+            start = end + 1;
         }
-        text.push('}');
-        // Stores may keep this for long: what was removed or replaced must not linger as room.
-        if text.capacity() - text.len() > text.len() / 4 + 32 {
-            text.shrink_to_fit();
+        built.copy(text, stays_from..start, &spans[first_to_stay..]);
+        for (key, value) in new {
+            built.push(key, value)?;
         }
-        if spans.capacity() - spans.len() > spans.len() / 4 + 4 {
-            spans.shrink_to_fit();
-        }
-        Ok(Self(Some(Arc::new(Inner { text, spans }))))
+        Ok(built.finish())
     }
 
     /// The object as JSON text.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::data::Data;
+use crate::error::Error;
 use crate::operations::{Act, Draft, Operation, Space};
 
 /// A space with all operations applied: the base's keys, then the new ones.
@@ -61,12 +62,26 @@ impl<'a> Merged<'a> {
             None => Some((key, value)),
             Some((_, value)) => Some((key, value?)),
         });
-        let new = self.mine().filter_map(|(at, operation)| {
+        kept.chain(self.new_entries())
+    }
+
+    /// The object of these entries, of at most so many bytes and keys.
+    pub(crate) fn data(&self, bytes: usize, keys: usize) -> Result<Data, Error> {
+        let none = Data::new();
+        self.base.unwrap_or(&none).with_changes(
+            |key| self.latest(key).map(|(_, value)| value),
+            self.new_entries(),
+            bytes,
+            keys,
+        )
+    }
+
+    fn new_entries(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.mine().filter_map(|(at, operation)| {
             let (first, value) = self.latest(&operation.key)?;
             let value = value?;
             (first == at && !self.in_base(&operation.key)).then_some((&*operation.key, value))
-        });
-        kept.chain(new)
+        })
     }
 
     fn mine(&self) -> impl Iterator<Item = (usize, &'a Operation)> + Clone {

@@ -468,11 +468,7 @@ impl Draft {
             return Ok(base.clone());
         }
         let merged = self.merged(space);
-        Data::build(
-            merged.entries(),
-            bytes + base.as_str().len(),
-            keys + base.len(),
-        )
+        merged.data(bytes + base.as_str().len(), keys + base.len())
     }
 
     pub(crate) fn base(&self, space: Space) -> &Data {

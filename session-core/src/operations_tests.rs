@@ -258,6 +258,14 @@ proptest! {
             }
         }
         prop_assert_eq!(result(&b), result(&one));
+
+        // What is copied in pieces is what the entries say, one by one.
+        let made = b.applied(Space::User).unwrap();
+        let listed = b.merged(Space::User);
+        let listed: Vec<_> = listed.entries().collect();
+        prop_assert_eq!(made.escaped_entries().collect::<Vec<_>>(), listed);
+        let lengths: Vec<u32> = made.lengths().collect();
+        prop_assert_eq!(Data::with_lengths(made.as_str(), &lengths), Some(made));
     }
 }
 
