@@ -157,9 +157,11 @@
 //! | [`from_cluster_pool`](RedisStore::from_cluster_pool) (features `pool` and `cluster`) | the application has one | redis-rs' own; see below |
 //! | [`from_connection_manager`](RedisStore::from_connection_manager) | the application has a `ConnectionManager` | redis-rs' own: none while the old server still answers, not even at `READONLY` |
 //!
-//! One shared connection is the default, for each runtime: actix-web has a runtime for each worker, and a
-//! connection that another thread drives would cost each command two wake-ups across threads, more
-//! than the command itself. Commands that wait together are written together, except over TLS.
+//! One shared connection is the default, for each runtime that uses the store: actix-web has a runtime for
+//! each worker, and one more connection is that of the runtime that called
+//! [`connect`](RedisStore::connect). Each is made at the first command there, and goes with its runtime.
+//! Were it another runtime's, every command would wake two threads. Commands that wait together are
+//! written together, except over TLS.
 //!
 //! A pool costs twice as much to one task and three to ten
 //! times as much to 64. It is not redis-rs' `ConnectionManager`, though that one costs somewhat less

@@ -118,7 +118,8 @@ fn head(json: &str) -> Option<(Head<'_>, Index, &str)> {
         head.agent = Some(rest.string()?);
     }
     if rest.optional(OWN_KEY) {
-        head.own = Some(rest.any::<&RawValue>()?);
+        // Not `null`, which is none.
+        head.own = Some(rest.any::<Option<&RawValue>>()??);
     }
     rest.literal(INDEX_KEY)?;
     let checksum = rest.number()?.try_into().ok()?;
