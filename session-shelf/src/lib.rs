@@ -129,6 +129,8 @@
 //! redb's to 0600. Folders above are made with 0700 if they are missing, and else left as they
 //! are.
 
+#![cfg(any(feature = "redb", feature = "sled"))]
+
 mod config;
 mod migrate;
 mod store;

@@ -29,6 +29,7 @@ pub(super) struct Stepped {
 }
 
 impl Stepped {
+    #[cfg(feature = "cached")]
     pub(super) fn loads(&self) -> usize {
         self.loads.load(Ordering::Relaxed)
     }
