@@ -129,6 +129,7 @@
 //! redb's to 0600. Folders above are made with 0700 if they are missing, and else left as they
 //! are.
 
+// Without an engine there is nothing to offer.
 #![cfg(any(feature = "redb", feature = "sled"))]
 
 mod config;
