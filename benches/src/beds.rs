@@ -105,7 +105,13 @@ impl Bed {
                 Ok(Self::new(store, floor, server))
             }
             "mariadb" => {
-                let server = MariaDbServer::builder().data_on(folder).start()?;
+                // The memory and the log that it has by default. With the few megabytes that are
+                // enough for tests, it writes pages all the time.
+                let server = MariaDbServer::builder()
+                    .setting("innodb-buffer-pool-size", "128M")
+                    .setting("innodb-log-file-size", "96M")
+                    .data_on(folder)
+                    .start()?;
                 let store = sql(&server.url()).await?;
                 let floor = MySqlFloor::open(&server.url(), CONNECTIONS).await?;
                 Ok(Self::new(store, floor, server))
