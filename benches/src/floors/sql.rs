@@ -1,33 +1,33 @@
-//! SQL: one `SELECT` by primary key, one `UPDATE` on a version, over pools that do not test a
-//! connection before they hand it out.
+//! SQL: one `SELECT` by primary key, one `UPDATE` on a version, over connections that are handed on
+//! as they are: a pool of sqlx's asks each that comes back for a sign of life.
 
 use std::hint::black_box;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use sqlx::mysql::MySqlPoolOptions;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{MySqlPool, PgPool, Row, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, MySqlConnection, PgConnection, Row as _, SqliteConnection};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Floor;
 
 /// SQLite with a write-ahead log, `synchronous` as it is by default in a store: NORMAL.
 #[derive(Clone, Debug)]
 pub struct SqliteFloor {
-    readers: SqlitePool,
-    writer: SqlitePool,
+    readers: AtRest<SqliteConnection>,
+    writer: AtRest<SqliteConnection>,
     versions: Versions,
 }
 
 /// PostgreSQL.
 #[derive(Clone, Debug)]
-pub struct PostgresFloor(PgPool, Versions);
+pub struct PostgresFloor(AtRest<PgConnection>, Versions);
 
 /// MySQL or MariaDB.
 #[derive(Clone, Debug)]
-pub struct MySqlFloor(MySqlPool, Versions);
+pub struct MySqlFloor(AtRest<MySqlConnection>, Versions);
 
 impl SqliteFloor {
     /// A database in `file`.
@@ -41,16 +41,12 @@ impl SqliteFloor {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal);
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .test_before_acquire(false)
-        };
-        let writer = pool(1).connect_with(options.clone()).await?;
+        let mut writer = options.connect().await?;
         sqlx::query("CREATE TABLE floor (id TEXT PRIMARY KEY, version TEXT, data TEXT)")
-            .execute(&writer)
+            .execute(&mut writer)
             .await?;
-        let readers = pool(connections).connect_with(options).await?;
+        let readers = AtRest::open(&options, connections).await?;
+        let writer = AtRest::of(vec![writer]);
         let versions = Versions::default();
         Ok(Self {
             readers,
@@ -67,15 +63,12 @@ impl PostgresFloor {
     ///
     /// sqlx's.
     pub async fn open(url: &str, connections: u32) -> sqlx::Result<Self> {
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .test_before_acquire(false)
-            .connect(url)
-            .await?;
+        let options: <PgConnection as Connection>::Options = url.parse()?;
+        let connections = AtRest::open(&options, connections).await?;
         sqlx::query("CREATE TABLE floor (id TEXT PRIMARY KEY, version TEXT, data TEXT)")
-            .execute(&pool)
+            .execute(&mut *connections.take().await)
             .await?;
-        Ok(Self(pool, Versions::default()))
+        Ok(Self(connections, Versions::default()))
     }
 }
 
@@ -86,23 +79,90 @@ impl MySqlFloor {
     ///
     /// sqlx's.
     pub async fn open(url: &str, connections: u32) -> sqlx::Result<Self> {
-        let pool = MySqlPoolOptions::new()
-            .max_connections(connections)
-            .test_before_acquire(false)
-            .connect(url)
-            .await?;
+        let options: <MySqlConnection as Connection>::Options = url.parse()?;
+        let connections = AtRest::open(&options, connections).await?;
         sqlx::query(
             "CREATE TABLE floor (id VARCHAR(22) PRIMARY KEY, version VARCHAR(33), data LONGTEXT)",
         )
-        .execute(&pool)
+        .execute(&mut *connections.take().await)
         .await?;
-        Ok(Self(pool, Versions::default()))
+        Ok(Self(connections, Versions::default()))
     }
 }
 
 fn name(key: usize) -> String {
     format!("{key:022}")
 }
+
+/// Connections that nobody uses.
+#[derive(Debug)]
+struct AtRest<C>(Arc<(Semaphore, Mutex<Vec<C>>)>);
+
+/// One that is used, until this is dropped.
+struct Taken<'a, C> {
+    /// `None` only while it is dropped.
+    connection: Option<C>,
+    at_rest: &'a Mutex<Vec<C>>,
+    // Ends after the connection is back.
+    _turn: SemaphorePermit<'a>,
+}
+
+impl<C: Connection> AtRest<C> {
+    async fn open(options: &C::Options, count: u32) -> sqlx::Result<Self> {
+        let mut connections = Vec::new();
+        for _ in 0..count {
+            connections.push(C::connect_with(options).await?);
+        }
+        Ok(Self::of(connections))
+    }
+}
+
+impl<C> AtRest<C> {
+    fn of(connections: Vec<C>) -> Self {
+        let turns = Semaphore::new(connections.len());
+        Self(Arc::new((turns, Mutex::new(connections))))
+    }
+
+    async fn take(&self) -> Taken<'_, C> {
+        let (turns, at_rest) = &*self.0;
+        let turn = turns.acquire().await.expect("it is never closed");
+        let connection = at_rest.lock().expect("nobody panics with it").pop();
+        Taken {
+            connection,
+            at_rest,
+            _turn: turn,
+        }
+    }
+}
+
+impl<C> Clone for AtRest<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> Deref for Taken<'_, C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        self.connection.as_ref().expect(ONE_EACH)
+    }
+}
+
+impl<C> DerefMut for Taken<'_, C> {
+    fn deref_mut(&mut self) -> &mut C {
+        self.connection.as_mut().expect(ONE_EACH)
+    }
+}
+
+impl<C> Drop for Taken<'_, C> {
+    fn drop(&mut self) {
+        let mut at_rest = self.at_rest.lock().expect("nobody panics with it");
+        at_rest.extend(self.connection.take());
+    }
+}
+
+const ONE_EACH: &str = "there are as many turns as connections";
 
 /// The version of each row. It changes with each write: MySQL writes nothing that stays the same.
 #[derive(Clone, Debug)]
@@ -140,7 +200,7 @@ macro_rules! floor {
                     .bind(name(key))
                     .bind(self.$versions.now(key))
                     .bind(value)
-                    .execute(&self.$writer)
+                    .execute(&mut *self.$writer.take().await)
                     .await;
                 filled.expect("the database takes it");
             }
@@ -148,7 +208,7 @@ macro_rules! floor {
             async fn read(&self, key: usize) {
                 let row = sqlx::query($read)
                     .bind(name(key))
-                    .fetch_one(&self.$readers)
+                    .fetch_one(&mut *self.$readers.take().await)
                     .await
                     .expect("the database answers");
                 black_box(row.get::<String, _>(0));
@@ -161,7 +221,7 @@ macro_rules! floor {
                     .bind(value)
                     .bind(name(key))
                     .bind(before)
-                    .execute(&self.$writer)
+                    .execute(&mut *self.$writer.take().await)
                     .await
                     .expect("the database answers");
                 assert_eq!(written.rows_affected(), 1, "nobody else writes");
