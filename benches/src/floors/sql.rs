@@ -164,7 +164,8 @@ impl<C> Drop for Taken<'_, C> {
 
 const ONE_EACH: &str = "there are as many turns as connections";
 
-/// The version of each row. It changes with each write: MySQL writes nothing that stays the same.
+/// The version of each row. It changes with each write, and so does the value: MySQL writes no
+/// column that stays the same.
 #[derive(Clone, Debug)]
 struct Versions(Arc<[AtomicU64]>);
 
@@ -216,6 +217,8 @@ macro_rules! floor {
 
             async fn write(&self, key: usize, value: &str) {
                 let [before, after] = self.$versions.next(key);
+                let mut value = value.to_owned();
+                value.replace_range(..after.len(), &after);
                 let written = sqlx::query($write)
                     .bind(after)
                     .bind(value)
