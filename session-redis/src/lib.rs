@@ -163,19 +163,18 @@
 //! Were it another runtime's, every command would wake two threads. Commands that wait together are
 //! written together, except over TLS.
 //!
-//! A pool costs twice as much to one task and three to ten
-//! times as much to 64. It is not redis-rs' `ConnectionManager`, though that one costs somewhat less
-//! under load, because it does not notice a server that hangs or was demoted. In one run against
-//! one server (`cargo bench -p session-benches --bench redis_links`), as multiples of a bare `GET`
-//! by one task (16 µs), and by 64 (2.5 µs):
+//! A pool costs three times as much to one task and five to twelve times as much to 64. The default is not
+//! redis-rs' `ConnectionManager`, because that one does not notice a server that hangs or was demoted. In
+//! one run against one server (`cargo bench -p session-benches --bench redis_links`), as multiples of
+//! a bare `GET` by one task (11 µs), and by 64 (2.7 µs):
 //!
 //! | | load, 1 task | load, 64 | update, 1 | update, 64 |
 //! |---|---|---|---|---|
-//! | `redis://` | 1.2 | 1.7 | 1.3 | 4.6 |
-//! | `?connections=4` | 1.3 | 2.7 | 1.4 | 4.8 |
-//! | `ConnectionManager` | 1.1 | 1.5 | 1.4 | 3.7 |
-//! | a pool of 4, 16 or 64 | 2.2 to 2.3 | 10.5 to 12.4 | 2.5 to 2.6 | 12.7 to 14.5 |
-//! | a cluster of three, on the same two cores | 1.7 | 2.7 | 1.4 | 4.9 |
+//! | `redis://` | 1.0 | 1.2 | 2.3 | 2.5 |
+//! | `?connections=4` | 1.4 | 1.3 | 2.4 | 2.9 |
+//! | `ConnectionManager` | 1.0 | 1.5 | 2.3 | 2.6 |
+//! | a pool of 4, 16 or 64 | 2.7 to 3.4 | 5.4 to 11.7 | 3.8 to 5.0 | 6.1 to 16.0 |
+//! | a cluster of three, on the same two cores | 0.9 | 1.3 | 2.0 | 3.0 |
 //!
 //! The `ConnectionManager` of this run had `TCP_NODELAY` off, as is its default: its packets are
 //! fewer and, over a network, may wait for each other's acknowledgement.
