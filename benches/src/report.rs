@@ -160,6 +160,16 @@ fn covered(text: &mut String, parts: &Parts) {
     if parts.probes.is_empty() {
         left_out.push("no program was put to the probes".to_owned());
     }
+    let without_http: Vec<&str> = backends::NAMES
+        .into_iter()
+        .filter(|name| !parts.loads().any(|load| load.store == *name))
+        .collect();
+    if !parts.http.is_empty() && !without_http.is_empty() {
+        left_out.push(format!(
+            "not measured over HTTP: {}",
+            without_http.join(", ")
+        ));
+    }
     for name in beds::NAMES {
         if !parts.stores.iter().any(|(known, _)| *known == name) {
             left_out.push(format!("the store {name} was not measured"));
