@@ -101,18 +101,7 @@ fn what_is_written_is_read_by_its_index() {
 /// Every optional field there and not.
 fn samples() -> [Record; 3] {
     let full = sample();
-    let bare = Record {
-        expiry: Expiry::NEVER,
-        own_timeout: None,
-        persistent: false,
-        previous: None,
-        owner: None,
-        address: None,
-        agent: None,
-        own: Data::new(),
-        data: Data::new(),
-        ..full
-    };
+    let bare = Record::new(full.secret, full.created_at, Expiry::NEVER).unwrap();
     let open = Record {
         previous: Some(Box::new(Previous {
             until: None,

@@ -170,7 +170,8 @@ impl RedisConfig {
     /// How many connections of each runtime lead to the server; commands take turns on them.
     ///
     /// Each is shared by any number of requests. A second one helps where sessions are so large
-    /// that a small one waits behind them. In a cluster there is one to each server.
+    /// that a small one waits behind them. In a cluster each runtime has one to
+    /// each server.
     ///
     /// A program under `#[tokio::main]` has one runtime, one under actix-web has one for each worker.
     ///

@@ -163,7 +163,7 @@
 //! Were it another runtime's, every command would wake two threads. Commands that wait together are
 //! written together, except over TLS.
 //!
-//! A pool costs three times as much to one task and five to twelve times as much to 64. The default is not
+//! A pool costs two to three times as much to one task and two and a half to ten times as much to 64. The default is not
 //! redis-rs' `ConnectionManager`, because that one does not notice a server that hangs or was demoted. In
 //! one run against one server (`cargo bench -p session-benches --bench redis_links`), as multiples of
 //! a bare `GET` by one task (11 µs), and by 64 (2.7 µs):

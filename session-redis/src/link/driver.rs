@@ -8,6 +8,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,7 +84,10 @@ pub(crate) async fn open(
 
 /// Whichever address of the name answers first: one that is silent must not use up the time.
 async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = lookup_host((host, port)).await?;
+    first_of(lookup_host((host, port)).await?).await
+}
+
+async fn first_of(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let attempts: Vec<_> = addresses
         .map(|address| Box::pin(TcpStream::connect(address)))
         .collect();
@@ -141,7 +145,34 @@ async fn giving_way(driver: impl Future<Output = ()>, waiting: Waiting) {
 mod tests {
     use std::task::{Context, Wake};
 
+    use redis::io::tcp::socket2::{Domain, Socket, Type};
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_does_not_keep_the_others_waiting() {
+        let socket = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            socket.bind(&any.into()).unwrap();
+            // No room but for one that nobody accepts.
+            socket.listen(0).unwrap();
+            let addr = socket.local_addr().unwrap().as_socket().unwrap();
+            (socket, addr)
+        };
+        let ((_full, silent), (_free, good)) = (socket(), socket());
+        let _first = TcpStream::connect(silent).await.unwrap();
+        let tried = TcpStream::connect(silent);
+        let brief = std::time::Duration::from_millis(200);
+        assert!(
+            tokio::time::timeout(brief, tried).await.is_err(),
+            "it is silent"
+        );
+        let reached = first_of([silent, good].into_iter());
+        let reached = tokio::time::timeout(std::time::Duration::from_secs(60), reached).await;
+        let reached = reached.expect("the other one answers").unwrap();
+        assert_eq!(reached.peer_addr().unwrap(), good);
+    }
 
     /// Counts how often it is woken.
     #[derive(Default)]
