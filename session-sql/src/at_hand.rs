@@ -1,107 +1,103 @@
-//! Connections at hand: those whose last question was answered a moment ago.
+//! The connections of a pool of the store's own.
 //!
-//! sqlx asks each connection that comes back to its pool for a sign of life: a second round trip
-//! for each statement. Here a connection that is known to be at rest does not go back at once;
-//! who needs one next takes it as it is. Those that have rested for a second, may be dead, or may
-//! hold the rest of an answer go through the pool, and so by all of its rules.
+//! sqlx's pool asks each connection that comes back for a sign of life: a second round trip for
+//! each statement. Here a connection that is known to be at rest is at hand for who needs one
+//! next, who takes it as it is. Only one that has rested for a second, or may be dead, is asked.
+//!
+//! A socket belongs to the runtime that opened it. Used from another, each answer has to wake
+//! two threads, a third of all that a load costs, and it ends with a runtime that has nothing to
+//! do with the request. So a task takes a connection of its own runtime's where it can, and where
+//! there may be no more, a runtime's place is another's once a minute. A program under
+//! `#[tokio::main]` has one runtime, one under actix-web has one for each worker.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
-use tokio::sync::Semaphore;
+use sqlx::Connection as _;
+use tokio::runtime::{Handle, Id};
+use tokio::sync::{Semaphore, oneshot};
 
-use crate::pool::{ANSWER_MAX, give_back};
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 use crate::suspicion::Suspicion;
 
 pub(crate) struct AtHand<DB: sqlx::Database> {
-    pool: sqlx::Pool<DB>,
-    /// As many as the pool may have connections: who has one finds a connection at hand or in
-    /// the pool, and never waits there while one comes to hand.
+    /// Opens connections, and waits for a server that starts; none is kept in it.
+    opener: sqlx::Pool<DB>,
+    /// As many as there may be connections.
     turns: Semaphore,
     resting: Mutex<Resting<DB>>,
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
-    suspicion: Option<Arc<Suspicion>>,
+    /// `None`: a connection is a file that is open. Nothing at the other end loses it, and it
+    /// belongs to no runtime.
+    suspicion: Option<Suspicion>,
 }
 
 /// The right to one connection; it ends after the connection is back.
 pub(crate) struct Turn<DB: sqlx::Database>(Arc<AtHand<DB>>);
 
 struct Resting<DB: sqlx::Database> {
-    /// The one that has rested longest is first.
+    /// The one that was used last is last.
     connections: Vec<Taken<DB>>,
-    /// Somebody looks after those that rest for long.
-    watched: bool,
+    /// Those that have opened a connection and have not ended.
+    runtimes: Vec<Runtime>,
 }
 
-/// A connection out of the pool.
+struct Runtime {
+    id: Id,
+    /// With it ends the task that waits for the end of the runtime.
+    _watched: oneshot::Sender<()>,
+}
+
+/// A connection that somebody uses, or may.
 pub(crate) struct Taken<DB: sqlx::Database> {
-    pub(crate) connection: PoolConnection<DB>,
-    from_pool_at: Instant,
+    pub(crate) connection: DB::Connection,
+    runtime: Option<Id>,
+    opened_at: Instant,
     /// It was taken to be used: what it said comes after this.
     used_at: Instant,
 }
 
 impl<DB: sqlx::Database> AtHand<DB> {
-    pub(crate) fn new(pool: sqlx::Pool<DB>) -> Self {
-        let most = pool.options().get_max_connections();
+    /// As many connections as `opener` may have, of which none is open yet.
+    pub(crate) fn new(opener: sqlx::Pool<DB>, suspicion: Option<Suspicion>) -> Self {
+        let most = opener.options().get_max_connections();
         Self {
             turns: Semaphore::new(usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS)),
-            pool,
+            opener,
             resting: Mutex::new(Resting {
                 connections: Vec::new(),
-                watched: false,
+                runtimes: Vec::new(),
             }),
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            suspicion: None,
+            suspicion,
         }
     }
 
-    /// As `self`, but a connection that `suspicion` concerns goes through the pool.
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
-    pub(crate) fn suspecting(mut self, suspicion: Arc<Suspicion>) -> Self {
-        self.suspicion = Some(suspicion);
-        self
-    }
-
-    /// A connection, waited for as long as the pool would.
+    /// A connection, waited for no longer than the opener's options say.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<(Taken<DB>, Turn<DB>), sqlx::Error> {
-        let begun = match self.try_turn() {
-            None => None,
-            Some(turn) => match self.trusted() {
-                Ok(taken) => return Ok((taken, turn)),
-                Err(suspect) => Some((turn, suspect)),
-            },
+        let mut now = Instant::now();
+        let wait = self.opener.options().get_acquire_timeout();
+        // Beyond what the clock can express is as good as for ever.
+        let until = now.checked_add(wait).unwrap_or(now + LIFE_MAX);
+        let turn = match self.try_turn() {
+            Some(turn) => turn,
+            None => {
+                let turn = self.turn(until).await?;
+                now = Instant::now();
+                turn
+            }
         };
-        let wait = self.pool.options().get_acquire_timeout();
-        // On the heap: to open a connection takes many kilobytes, and most find one at hand.
-        let waited = Box::pin(tokio::time::timeout(wait, async {
-            let (turn, suspect) = match begun {
-                Some(begun) => begun,
-                None => {
-                    let turn = self.turns.acquire().await;
-                    turn.map_err(|_| sqlx::Error::PoolClosed)?.forget();
-                    let turn = Turn(Arc::clone(self));
-                    match self.trusted() {
-                        Ok(taken) => return Ok((taken, turn)),
-                        Err(suspect) => (turn, suspect),
-                    }
-                }
-            };
-            Ok((self.acquired(suspect).await?, turn))
-        }));
-        waited.await.map_err(|_| sqlx::Error::PoolTimedOut)?
-    }
-
-    /// A connection of the pool's: `suspect`, once it has given it a sign of life.
-    async fn acquired(&self, suspect: Option<Taken<DB>>) -> Result<Taken<DB>, sqlx::Error> {
-        if let Some(mut suspect) = suspect {
-            let back = suspect.connection.return_to_pool();
-            drop(suspect);
-            let _ = tokio::time::timeout(ANSWER_MAX, back).await;
+        let runtime = self.runtime()?;
+        let next = self.resting().next(runtime, &self.turns);
+        match next {
+            Some(mut taken) if self.trusts(&taken, runtime, now) => {
+                taken.used_at = now;
+                Ok((taken, turn))
+            }
+            // On the heap: to open a connection takes many kilobytes, and most find one at hand.
+            next => {
+                let taken = Box::pin(self.alive(next, runtime, until)).await?;
+                Ok((taken, turn))
+            }
         }
-        self.pool.acquire().await.map(Taken::from)
     }
 
     fn try_turn(self: &Arc<Self>) -> Option<Turn<DB>> {
@@ -109,57 +105,98 @@ impl<DB: sqlx::Database> AtHand<DB> {
         Some(Turn(Arc::clone(self)))
     }
 
-    /// The connection used last.
-    ///
-    /// # Errors
-    ///
-    /// There is none, or it is to be asked for a sign of life first.
-    fn trusted(&self) -> Result<Taken<DB>, Option<Taken<DB>>> {
-        let taken = self.resting().connections.pop();
-        match taken {
-            Some(mut taken) if self.trusts(&taken) => {
-                taken.used_at = Instant::now();
-                Ok(taken)
+    /// The next turn that ends.
+    async fn turn(self: &Arc<Self>, until: Instant) -> Result<Turn<DB>, sqlx::Error> {
+        let turn = within(until, self.turns.acquire()).await?;
+        turn.map_err(|_| sqlx::Error::PoolClosed)?.forget();
+        Ok(Turn(Arc::clone(self)))
+    }
+
+    /// That of the task, which its connections belong to.
+    fn runtime(&self) -> Result<Option<Id>, sqlx::Error> {
+        if self.suspicion.is_none() {
+            return Ok(None);
+        }
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
+        Ok(Some(runtime.id()))
+    }
+
+    /// Whether it is used as it is.
+    fn trusts(&self, taken: &Taken<DB>, runtime: Option<Id>, now: Instant) -> bool {
+        let Some(suspicion) = &self.suspicion else {
+            return true;
+        };
+        let lasts = || now.saturating_duration_since(taken.opened_at) < STRANGE_MAX;
+        !suspicion.concerns(taken.used_at, now) && (taken.runtime == runtime || lasts())
+    }
+
+    /// `next`, once it has given a sign of life, or else a new one.
+    async fn alive(
+        self: &Arc<Self>,
+        next: Option<Taken<DB>>,
+        runtime: Option<Id>,
+        until: Instant,
+    ) -> Result<Taken<DB>, sqlx::Error> {
+        match next {
+            Some(mut own) if own.runtime == runtime => {
+                own.used_at = Instant::now();
+                if let Ok(Ok(())) = within(until, own.connection.ping()).await {
+                    return Ok(own);
+                }
             }
-            suspect => Err(suspect),
+            // Its place is taken by one of this runtime's.
+            Some(strange) => close(strange).await,
+            None => (),
         }
+        self.opened(until).await
     }
 
-    /// Whether it may be used without a sign of life.
-    fn trusts(&self, taken: &Taken<DB>) -> bool {
-        #[cfg(any(feature = "postgres", feature = "mysql"))]
-        if let Some(suspicion) = &self.suspicion {
-            return !suspicion.concerns(taken.used_at.elapsed());
+    async fn opened(self: &Arc<Self>, until: Instant) -> Result<Taken<DB>, sqlx::Error> {
+        let runtime = self.runtime()?;
+        let connection = within(until, self.opener.acquire()).await??.detach();
+        if let Some(runtime) = runtime {
+            self.watch(runtime);
         }
-        let _ = taken;
-        true
+        let now = Instant::now();
+        Ok(Taken {
+            connection,
+            runtime,
+            opened_at: now,
+            used_at: now,
+        })
     }
 
-    /// Gives back what has rested for long; whether something is left to be looked after.
-    fn give_back_rested(self: &Arc<Self>) -> bool {
+    /// Sees to it that this runtime's connections end when they have rested for long, and at the
+    /// latest with it.
+    fn watch(self: &Arc<Self>, id: Id) {
         let mut resting = self.resting();
-        while resting
-            .connections
-            .first()
-            .is_some_and(|first| first.used_at.elapsed() >= REST_MAX)
-        {
-            // Without a turn left, somebody is about to take it.
-            let Some(turn) = self.try_turn() else {
-                break;
-            };
-            give_back(resting.connections.remove(0).connection, Some(turn));
+        if resting.has(id) {
+            return;
         }
-        resting.watched = !resting.connections.is_empty();
-        resting.watched
-    }
-
-    fn close_rested(&self) {
-        let mut resting = self.resting();
-        resting.watched = false;
-        let connections = std::mem::take(&mut resting.connections);
+        let (watched, ended) = oneshot::channel();
+        resting.runtimes.push(Runtime {
+            id,
+            _watched: watched,
+        });
+        // A runtime that has just ended drops the watch at once, and that takes this lock.
         drop(resting);
-        for taken in connections {
-            drop(taken.connection.detach());
+        let watch = Watch {
+            at_hand: Arc::downgrade(self),
+            runtime: id,
+        };
+        tokio::spawn(watch.run(ended));
+    }
+
+    /// Takes out the connections of this runtime that have rested for long.
+    fn rested(&self, runtime: Id) -> Vec<Taken<DB>> {
+        let rested = |taken: &Taken<DB>| taken.used_at.elapsed() >= IDLE_MAX;
+        self.resting().taken_out(runtime, rested)
+    }
+
+    /// A connection was found broken.
+    pub(crate) fn broke(&self) {
+        if let Some(suspicion) = &self.suspicion {
+            suspicion.raise();
         }
     }
 
@@ -168,34 +205,78 @@ impl<DB: sqlx::Database> AtHand<DB> {
     }
 }
 
-impl<DB: sqlx::Database> From<PoolConnection<DB>> for Taken<DB> {
-    fn from(connection: PoolConnection<DB>) -> Self {
-        let now = Instant::now();
-        Self {
-            connection,
-            from_pool_at: now,
-            used_at: now,
+impl<DB: sqlx::Database> Resting<DB> {
+    /// The connection that was used last; `None` if a new one is to be opened.
+    ///
+    /// A new one is opened also where others rest, if they are other runtimes' and there may be
+    /// more: who has a turn has a connection, or is about to.
+    fn next(&mut self, runtime: Option<Id>, turns: &Semaphore) -> Option<Taken<DB>> {
+        let own = |taken: &Taken<DB>| taken.runtime == runtime;
+        if let Some(last) = self.connections.iter().rposition(own) {
+            return Some(self.connections.remove(last));
         }
+        if self.connections.len() <= turns.available_permits() {
+            return None;
+        }
+        self.connections.pop()
+    }
+
+    fn has(&self, runtime: Id) -> bool {
+        self.runtimes.iter().any(|known| known.id == runtime)
+    }
+
+    /// Takes out the connections of this runtime for which this holds.
+    fn taken_out(&mut self, runtime: Id, holds: impl Fn(&Taken<DB>) -> bool) -> Vec<Taken<DB>> {
+        let these = |taken: &mut Taken<DB>| taken.runtime == Some(runtime) && holds(taken);
+        self.connections.extract_if(.., these).collect()
     }
 }
 
 impl<DB: sqlx::Database> Turn<DB> {
     /// Ends it, and keeps its connection, which is at rest, for who needs one next.
     pub(crate) fn put(self, taken: Taken<DB>) {
-        let runtime = tokio::runtime::Handle::try_current();
-        let (Ok(runtime), true) = (runtime, taken.from_pool_at.elapsed() < AWAY_MAX) else {
-            return give_back(taken.connection, Some(self));
+        let Some(runtime) = taken.runtime else {
+            self.0.resting().connections.push(taken);
+            return;
         };
-        let at_hand = &self.0;
-        let mut resting = at_hand.resting();
-        resting.connections.push(taken);
-        let was_watched = std::mem::replace(&mut resting.watched, true);
-        // A runtime that has just ended drops the watch at once, and that takes this lock.
-        drop(resting);
-        if !was_watched {
-            runtime.spawn(Watch(Arc::downgrade(at_hand)).run());
+        if taken.opened_at.elapsed() >= LIFE_MAX {
+            return self.close(taken);
+        }
+        let mut resting = self.0.resting();
+        // Nothing wakes who would wait for an answer from one whose runtime has ended.
+        if resting.has(runtime) {
+            resting.connections.push(taken);
         }
     }
+
+    /// Ends it once its connection, which may hold the rest of an answer, has given a sign of life.
+    pub(crate) fn put_after_ping(self, mut taken: Taken<DB>) {
+        // Without a runtime nobody can wait for that: the connection is closed.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
+            taken.used_at = Instant::now();
+            let pinged = tokio::time::timeout(ANSWER_MAX, taken.connection.ping()).await;
+            if matches!(pinged, Ok(Ok(()))) {
+                self.put(taken);
+            }
+        });
+    }
+
+    /// Ends it with a word to the server.
+    fn close(self, taken: Taken<DB>) {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                close(taken).await;
+                drop(self);
+            });
+        }
+    }
+}
+
+async fn close<DB: sqlx::Database>(taken: Taken<DB>) {
+    let _ = tokio::time::timeout(ANSWER_MAX, taken.connection.close()).await;
 }
 
 impl<DB: sqlx::Database> Drop for Turn<DB> {
@@ -204,139 +285,63 @@ impl<DB: sqlx::Database> Drop for Turn<DB> {
     }
 }
 
-/// With the store go its connections, without a word, as those in a pool do.
-impl<DB: sqlx::Database> Drop for AtHand<DB> {
-    fn drop(&mut self) {
-        self.close_rested();
-    }
+async fn within<F: Future>(until: Instant, waited_for: F) -> Result<F::Output, sqlx::Error> {
+    let answer = tokio::time::timeout_at(until.into(), waited_for).await;
+    answer.map_err(|_| sqlx::Error::PoolTimedOut)
 }
 
-/// Looks once in a while at what rests; the runtime may end it at any time.
-struct Watch<DB: sqlx::Database>(Weak<AtHand<DB>>);
+/// Lives as long as a runtime, and looks once in a while at what rests of it.
+struct Watch<DB: sqlx::Database> {
+    at_hand: Weak<AtHand<DB>>,
+    runtime: Id,
+}
 
 impl<DB: sqlx::Database> Watch<DB> {
-    async fn run(mut self) {
-        loop {
-            tokio::time::sleep(REST_MAX).await;
-            let at_hand = self.0.upgrade();
-            if !at_hand.is_some_and(|at_hand| at_hand.give_back_rested()) {
-                // Perhaps there is already another that watches.
-                self.0 = Weak::new();
+    /// Nothing is sent to it: it ends with the runtime, or with the store.
+    async fn run(self, mut ended: oneshot::Receiver<()>) {
+        while tokio::time::timeout(IDLE_MAX / 10, &mut ended)
+            .await
+            .is_err()
+        {
+            let Some(at_hand) = self.at_hand.upgrade() else {
                 return;
+            };
+            let rested = at_hand.rested(self.runtime);
+            drop(at_hand);
+            for taken in rested {
+                close(taken).await;
             }
         }
     }
 }
 
-/// What rests belongs to the runtime that ends, which wakes nobody for it any more.
+/// What rests of the runtime that ends goes with it.
 impl<DB: sqlx::Database> Drop for Watch<DB> {
     fn drop(&mut self) {
-        if let Some(at_hand) = self.0.upgrade() {
-            at_hand.close_rested();
-        }
-    }
-}
-
-/// How long a connection rests at hand.
-const REST_MAX: Duration = Duration::from_secs(1);
-
-/// How long it is away from the pool, which is to see how old its connections are.
-const AWAY_MAX: Duration = Duration::from_secs(60);
-
-#[cfg(all(test, feature = "sqlite"))]
-mod tests {
-    use super::*;
-
-    async fn two(folder: &tempfile::TempDir) -> Arc<AtHand<sqlx::Sqlite>> {
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(folder.path().join("sessions.db"))
-            .create_if_missing(true);
-        let pool = sqlx::sqlite::SqlitePoolOptions::new()
-            .max_connections(2)
-            .acquire_timeout(Duration::from_millis(100));
-        let pool = pool.connect_lazy_with(options);
-        Arc::new(AtHand::new(pool))
-    }
-
-    async fn until(what: &str, holds: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !holds() {
-            assert!(started.elapsed() < Duration::from_secs(60), "{what}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_connection_at_rest_is_the_next_ones_and_later_the_pools() {
-        let folder = tempfile::tempdir().unwrap();
-        let at_hand = two(&folder).await;
-        for _ in 0..10 {
-            let (taken, turn) = at_hand.take().await.unwrap();
-            turn.put(taken);
-            assert_eq!((at_hand.pool.size(), at_hand.pool.num_idle()), (1, 0));
-        }
-        until("it is in the pool", || at_hand.pool.num_idle() == 1).await;
-        assert!(at_hand.resting().connections.is_empty());
-        until("nobody watches", || !at_hand.resting().watched).await;
-        let (taken, turn) = at_hand.take().await.unwrap();
-        assert_eq!(at_hand.pool.size(), 1);
-        turn.put(taken);
-        assert!(at_hand.resting().watched);
-    }
-
-    #[tokio::test]
-    async fn who_waits_gets_what_comes_to_hand_first_and_no_more_than_there_are() {
-        let folder = tempfile::tempdir().unwrap();
-        let at_hand = two(&folder).await;
-        let (first, turn) = at_hand.take().await.unwrap();
-        let (second, others) = at_hand.take().await.unwrap();
-        let error = at_hand.take().await.err().unwrap();
-        assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
-        let (got, ()) = tokio::join!(at_hand.take(), async { others.put(second) });
-        let (second, others) = got.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(at_hand.pool.size(), 2);
-        give_back(first.connection, Some(turn));
-        let (first, turn) = at_hand.take().await.unwrap();
-        assert_eq!(at_hand.pool.size(), 2);
-        drop((first, turn, second, others));
-    }
-
-    #[test]
-    fn the_end_of_a_runtime_and_of_the_store_leave_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let runtime = || {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
+        let Some(at_hand) = self.at_hand.upgrade() else {
+            return;
         };
-        let first = runtime().unwrap();
-        let at_hand = first.block_on(async {
-            let at_hand = two(&folder).await;
-            let (taken, turn) = at_hand.take().await.unwrap();
-            turn.put(taken);
-            at_hand
-        });
-        let handle = first.handle().clone();
-        drop(first);
-        let pool = at_hand.pool.clone();
-        let rests = || at_hand.resting().watched || !at_hand.resting().connections.is_empty();
-        assert!(!rests() && pool.size() == 0, "with its runtime all ends");
-        // So it does for who is late.
-        let (taken, turn) = runtime().unwrap().block_on(at_hand.take()).unwrap();
-        let entered = handle.enter();
-        turn.put(taken);
-        drop(entered);
-        assert!(!rests() && pool.size() == 0);
-        let taken = runtime().unwrap().block_on(at_hand.take()).unwrap();
-        let (taken, turn) = taken;
-        assert_eq!(pool.size(), 1);
-        give_back(taken.connection, Some(turn));
-        assert_eq!(pool.size(), 0, "without a runtime it is closed");
-        runtime().unwrap().block_on(async {
-            let (taken, turn) = at_hand.take().await.unwrap();
-            turn.put(taken);
-        });
-        drop(at_hand);
-        assert_eq!(pool.size(), 0);
+        let mut resting = at_hand.resting();
+        resting.runtimes.retain(|known| known.id != self.runtime);
+        let gone = resting.taken_out(self.runtime, |_| true);
+        drop(resting);
+        drop(gone);
     }
 }
+
+/// So long a connection has to give a sign of life.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// So long a connection to a server is used: a server's, or a balancer's, idea of where it is to
+/// lead may change.
+const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// So long one runtime uses what another has opened, where there may be no more connections.
+const STRANGE_MAX: Duration = Duration::from_secs(60);
+
+/// So long it may rest.
+const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
+
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
+#[path = "at_hand_tests.rs"]
+mod tests;

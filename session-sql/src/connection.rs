@@ -1,6 +1,5 @@
 //! One connection of any of the databases: the few kinds of questions that a store asks.
 
-use async_trait::async_trait;
 use session_core::{Record, StoreError, Timestamp};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Executor as _, Row as _, Type};
 
@@ -22,42 +21,48 @@ use crate::statements::Statement;
 pub trait SqlConnection: Ask {}
 
 /// What is asked of a connection; sealed, because it is not exported.
-#[async_trait]
 pub trait Ask: Send {
     #[doc(hidden)]
     fn database(&self) -> Database;
 
     /// Runs a statement and answers how many rows it met.
     #[doc(hidden)]
-    async fn count(
+    fn count(
         &mut self,
         statement: &Statement,
         values: &[Value<'_>],
-    ) -> Result<u64, sqlx::Error>;
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
     /// The record that a row holds, if there is one.
     #[doc(hidden)]
-    async fn record(&mut self, statement: &Statement, id: &str) -> Result<Loaded, sqlx::Error>;
+    fn record(
+        &mut self,
+        statement: &Statement,
+        id: &str,
+    ) -> impl Future<Output = Result<Loaded, sqlx::Error>> + Send;
 
     /// The first column of all rows.
     #[doc(hidden)]
-    async fn texts(
+    fn texts(
         &mut self,
         statement: &Statement,
         values: &[Value<'_>],
-    ) -> Result<Vec<String>, sqlx::Error>;
+    ) -> impl Future<Output = Result<Vec<String>, sqlx::Error>> + Send;
 
     /// The first column of the first row, if there is one.
     #[doc(hidden)]
-    async fn number(
+    fn number(
         &mut self,
         statement: &Statement,
         values: &[Value<'_>],
-    ) -> Result<Option<i64>, sqlx::Error>;
+    ) -> impl Future<Output = Result<Option<i64>, sqlx::Error>> + Send;
 
     /// Runs a statement without parameters and without preparing it.
     #[doc(hidden)]
-    async fn run(&mut self, statement: &Statement) -> Result<(), sqlx::Error>;
+    fn run(
+        &mut self,
+        statement: &Statement,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
 /// A row read: absent, a record, or one that cannot be decoded.
@@ -140,7 +145,6 @@ macro_rules! connection {
     ($connection:ty, $arguments:ty, $row:ty, $database:expr) => {
         impl SqlConnection for $connection {}
 
-        #[async_trait]
         impl Ask for $connection {
             fn database(&self) -> Database {
                 $database

@@ -1,9 +1,11 @@
 //! Asking the database, and asking again where that is harmless.
 
-use crate::connection::{Loaded, Value};
+use async_trait::async_trait;
+
+use crate::connection::{Ask, Loaded, Value};
 use crate::dialect::Database;
 use crate::failure::{Fate, fate};
-use crate::pool::{Access, SqlPool};
+use crate::pool::{Connections, Lease, Pools, Source};
 use crate::statements::Statement;
 
 /// A question that got no answer, and what became of it.
@@ -40,12 +42,11 @@ const LOST_MAX: u32 = 3;
 /// Runs `$ask` on a connection, and again on another if `$repeat` allows it; the answer comes with
 /// whether one was lost before it.
 macro_rules! ask {
-    ($pool:expr, $access:expr, $repeat:expr, |$connection:ident| $ask:expr) => {{
-        let connections = &$pool.connections;
+    ($database:expr, $source:expr, $repeat:expr, |$connection:ident| $ask:expr) => {{
+        let source: &Source<_> = $source;
         let (mut tries, mut lost) = (1, 0);
         loop {
-            let leased = connections.lease($access).await;
-            let mut lease = leased.map_err(|error| Unanswered {
+            let mut lease = source.lease().await.map_err(|error| Unanswered {
                 fate: Fate::Unavailable,
                 error,
             })?;
@@ -57,9 +58,9 @@ macro_rules! ask {
                 }
                 Err(error) => error,
             };
-            let fate = fate(connections.database(), &error);
+            let fate = fate($database, &error);
             if fate == Fate::Lost {
-                connections.broke();
+                source.broke();
                 lease.close_on_drop(true);
             }
             match fate {
@@ -71,53 +72,66 @@ macro_rules! ask {
     }};
 }
 
-impl SqlPool {
-    pub(crate) fn database(&self) -> Database {
-        self.connections.database()
+#[async_trait]
+impl<DB: sqlx::Database> Connections for Pools<DB>
+where
+    DB::Connection: Ask,
+{
+    fn database(&self) -> Database {
+        self.database
     }
 
-    pub(crate) async fn record(
-        &self,
-        statement: &Statement,
-        id: &str,
-    ) -> Result<Loaded, Unanswered> {
-        ask!(self, Access::Read, Repeat::Harmless, |connection| {
-            connection.record(statement, id)
-        })
+    async fn record(&self, statement: &Statement, id: &str) -> Result<Loaded, Unanswered> {
+        ask!(
+            self.database,
+            &self.readers,
+            Repeat::Harmless,
+            |connection| connection.record(statement, id)
+        )
         .map(|(answer, _)| answer)
     }
 
-    pub(crate) async fn texts(
+    async fn texts(
         &self,
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Vec<String>, Unanswered> {
-        ask!(self, Access::Read, Repeat::Harmless, |connection| {
-            connection.texts(statement, values)
-        })
+        ask!(
+            self.database,
+            &self.readers,
+            Repeat::Harmless,
+            |connection| connection.texts(statement, values)
+        )
         .map(|(answer, _)| answer)
     }
 
-    pub(crate) async fn number(
+    async fn number(
         &self,
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Option<i64>, Unanswered> {
-        ask!(self, Access::Read, Repeat::Harmless, |connection| {
-            connection.number(statement, values)
-        })
+        ask!(
+            self.database,
+            &self.readers,
+            Repeat::Harmless,
+            |connection| connection.number(statement, values)
+        )
         .map(|(answer, _)| answer)
     }
 
-    /// Runs a statement that writes.
-    pub(crate) async fn count(
+    async fn count(
         &self,
         repeat: Repeat,
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Met, Unanswered> {
-        let met = ask!(self, Access::Write, repeat, |connection| connection
-            .count(statement, values));
-        met.map(|(rows, after_loss)| Met { rows, after_loss })
+        ask!(self.database, &self.writers, repeat, |connection| {
+            connection.count(statement, values)
+        })
+        .map(|(rows, after_loss)| Met { rows, after_loss })
+    }
+
+    async fn lease(&self) -> Result<Box<dyn Lease>, sqlx::Error> {
+        Ok(Box::new(self.writers.lease().await?))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use session_core::{Error, ErrorKind, StoreErrorKind};
 
 use crate::dialect::Words;
-use crate::pool::{Access, Lease};
+use crate::pool::Lease;
 use crate::statements::Statement;
 use crate::store::SqlStore;
 use crate::table::VERSIONS;
@@ -38,7 +38,7 @@ impl SqlStore {
     }
 
     async fn make_missing(&self) -> Result<(), Error> {
-        let lease = self.pool.connections.lease(Access::Write).await;
+        let lease = self.pool.connections.lease().await;
         let mut lease = lease.map_err(|error| self.unmigrated(error))?;
         if self.missing_steps(&mut *lease).await? == 0 {
             return Ok(());
@@ -144,7 +144,7 @@ impl SqlStore {
     async fn run(&self, lease: &mut dyn Lease, templates: &[&str]) -> Result<(), Error> {
         for template in templates {
             let statement = Statement::from(self.render(template));
-            let run = lease.connection().run(&statement).await;
+            let run = lease.run(&statement).await;
             run.map_err(|error| self.unmigrated(error))?;
         }
         Ok(())
@@ -155,7 +155,7 @@ impl SqlStore {
         lease: &mut dyn Lease,
         statement: &Statement,
     ) -> Result<Option<i64>, Error> {
-        let number = lease.connection().number(statement, &[]).await;
+        let number = lease.number(statement).await;
         number.map_err(|error| self.unmigrated(error))
     }
 
@@ -191,7 +191,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
         let store = SqlStore::connect(&url).await.unwrap();
-        let lease = store.pool.connections.lease(Access::Write).await;
+        let lease = store.pool.connections.lease().await;
         let only_writer = lease.unwrap_or_else(|error| panic!("{error}"));
         let limit = Duration::from_millis(50);
         let error = store.migrate_within(limit).await.unwrap_err();

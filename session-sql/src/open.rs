@@ -7,10 +7,17 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use std::sync::Arc;
+
 use session_core::{Error, ErrorKind};
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::at_hand::AtHand;
 use crate::config::SqlConfig;
 use crate::pool::SqlPool;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::pool::{Pools, Source};
 
 /// Opens a pool; at least one connection has been made then.
 pub(crate) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
@@ -59,26 +66,32 @@ fn failed(error: sqlx::Error) -> Error {
     Error::new(ErrorKind::Unavailable, format!("{OPERATION}: {why}")).caused_by(error)
 }
 
-/// What the pools of the servers have in common.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-fn pool_options<DB: sqlx::Database>(
-    config: &SqlConfig,
-    suspicion: &std::sync::Arc<crate::suspicion::Suspicion>,
-) -> sqlx::pool::PoolOptions<DB> {
-    use sqlx::Connection as _;
-
-    let suspicion = std::sync::Arc::clone(suspicion);
+/// The options of what opens connections. It keeps none, and looks after none.
+fn opener<DB: sqlx::Database>(connections: u32, config: &SqlConfig) -> sqlx::pool::PoolOptions<DB> {
     sqlx::pool::PoolOptions::new()
-        .max_connections(config.connections)
+        .max_connections(connections)
         .acquire_timeout(config.acquire_timeout)
-        .test_before_acquire(false)
-        .before_acquire(move |connection: &mut DB::Connection, its| {
-            let concerns = suspicion.concerns(its.idle_for);
-            Box::pin(async move {
-                if concerns {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+/// The connections of a server, of which one is open.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+async fn connected<DB: sqlx::Database>(
+    database: crate::dialect::Database,
+    opener: sqlx::Pool<DB>,
+) -> Result<SqlPool, Error>
+where
+    DB::Connection: crate::connection::Ask,
+{
+    let suspicion = crate::suspicion::Suspicion::new();
+    let at_hand = Arc::new(AtHand::new(opener, Some(suspicion)));
+    let (first, turn) = at_hand.take().await.map_err(failed)?;
+    turn.put(first);
+    let source = Source::Own(at_hand);
+    Ok(SqlPool::new(Pools {
+        database,
+        readers: source.clone(),
+        writers: source,
+    }))
 }

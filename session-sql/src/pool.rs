@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
 
-use crate::at_hand::{AtHand, Taken, Turn};
-use crate::connection::Ask;
+use crate::at_hand::{ANSWER_MAX, AtHand, Taken, Turn};
+use crate::connection::{Ask, Loaded, Value};
 use crate::dialect::Database;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-use crate::suspicion::Suspicion;
+use crate::link::{Met, Repeat, Unanswered};
+use crate::statements::Statement;
 
 /// A pool of an application's own, to keep sessions in the database it leads to.
 ///
@@ -36,33 +35,54 @@ impl SqlPool {
             connections: Arc::new(connections),
         }
     }
+
+    pub(crate) fn database(&self) -> Database {
+        self.connections.database()
+    }
 }
 
-/// Where the connections of one store come from.
+/// What is asked of whatever database a store is in; each question has a connection to itself.
 #[async_trait]
 pub(crate) trait Connections: Send + Sync {
     fn database(&self) -> Database;
 
-    /// A connection, for as long as the answer is held.
-    async fn lease(&self, access: Access) -> Result<Box<dyn Lease>, sqlx::Error>;
+    /// The record that a row holds, if there is one.
+    async fn record(&self, statement: &Statement, id: &str) -> Result<Loaded, Unanswered>;
 
-    /// A connection was found broken.
-    fn broke(&self);
+    /// The first column of all rows.
+    async fn texts(
+        &self,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Vec<String>, Unanswered>;
+
+    /// The first column of the first row, if there is one.
+    async fn number(
+        &self,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Option<i64>, Unanswered>;
+
+    /// Runs a statement that writes.
+    async fn count(
+        &self,
+        repeat: Repeat,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Met, Unanswered>;
+
+    /// A connection for several statements that write.
+    async fn lease(&self) -> Result<Box<dyn Lease>, sqlx::Error>;
 }
 
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    Read,
-    Write,
-}
-
-/// A connection that is given back when it is dropped.
+/// A connection of any database, for as long as this is held.
+#[async_trait]
 pub(crate) trait Lease: Send {
-    fn connection(&mut self) -> &mut dyn Ask;
+    /// The first column of the first row, if there is one.
+    async fn number(&mut self, statement: &Statement) -> Result<Option<i64>, sqlx::Error>;
 
-    /// What was asked of the connection has been answered, and it holds nothing more.
-    fn is_at_rest(&mut self);
+    /// Runs a statement without preparing it.
+    async fn run(&mut self, statement: &Statement) -> Result<(), sqlx::Error>;
 
     /// Whether the connection is closed instead of given back.
     fn close_on_drop(&mut self, close: bool);
@@ -73,17 +93,38 @@ pub(crate) struct Pools<DB: sqlx::Database> {
     pub(crate) database: Database,
     pub(crate) readers: Source<DB>,
     pub(crate) writers: Source<DB>,
-    /// `None`: the pool is the application's, and so is the choice when it tests connections.
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
-    pub(crate) suspicion: Option<Arc<Suspicion>>,
 }
 
 /// A pool, as it is to be used.
 pub(crate) enum Source<DB: sqlx::Database> {
-    /// It is the store's alone: no other waits for what is at hand.
+    /// It is the store's alone.
     Own(Arc<AtHand<DB>>),
-    /// The application takes from it too.
+    /// The application takes from it too, and chooses when it tests connections.
     Shared(sqlx::Pool<DB>),
+}
+
+impl<DB: sqlx::Database> Source<DB> {
+    pub(crate) async fn lease(&self) -> Result<Leased<DB>, sqlx::Error> {
+        let held = match self {
+            Self::Own(at_hand) => {
+                let (taken, turn) = at_hand.take().await?;
+                Held::Own(taken, turn)
+            }
+            Self::Shared(pool) => Held::Shared(pool.acquire().await?),
+        };
+        Ok(Leased {
+            held: Some(held),
+            at_rest: false,
+            close: false,
+        })
+    }
+
+    /// A connection was found broken.
+    pub(crate) fn broke(&self) {
+        if let Self::Own(at_hand) = self {
+            at_hand.broke();
+        }
+    }
 }
 
 impl<DB: sqlx::Database> Clone for Source<DB> {
@@ -95,65 +136,46 @@ impl<DB: sqlx::Database> Clone for Source<DB> {
     }
 }
 
-#[async_trait]
-impl<DB: sqlx::Database> Connections for Pools<DB>
-where
-    DB::Connection: Ask,
-{
-    fn database(&self) -> Database {
-        self.database
-    }
-
-    async fn lease(&self, access: Access) -> Result<Box<dyn Lease>, sqlx::Error> {
-        let source = match access {
-            Access::Read => &self.readers,
-            Access::Write => &self.writers,
-        };
-        let (taken, turn) = match source {
-            Source::Own(at_hand) => {
-                let (taken, turn) = at_hand.take().await?;
-                (taken, Some(turn))
-            }
-            Source::Shared(pool) => (Taken::from(pool.acquire().await?), None),
-        };
-        Ok(Box::new(Leased::<DB> {
-            taken: Some(taken),
-            turn,
-            at_rest: false,
-            close: false,
-        }))
-    }
-
-    fn broke(&self) {
-        #[cfg(any(feature = "postgres", feature = "mysql"))]
-        if let Some(suspicion) = &self.suspicion {
-            suspicion.raise();
-        }
-    }
-}
-
-struct Leased<DB: sqlx::Database> {
+/// A connection that is given back when this is dropped.
+pub(crate) struct Leased<DB: sqlx::Database> {
     /// `None` only while it is dropped.
-    taken: Option<Taken<DB>>,
-    /// `None`: the pool is shared with the application.
-    turn: Option<Turn<DB>>,
+    held: Option<Held<DB>>,
     at_rest: bool,
     close: bool,
 }
 
+enum Held<DB: sqlx::Database> {
+    Own(Taken<DB>, Turn<DB>),
+    Shared(PoolConnection<DB>),
+}
+
+impl<DB: sqlx::Database> Leased<DB> {
+    pub(crate) fn connection(&mut self) -> &mut DB::Connection {
+        self.at_rest = false;
+        match &mut self.held {
+            Some(Held::Own(taken, _)) => &mut taken.connection,
+            Some(Held::Shared(connection)) => connection,
+            None => unreachable!("a connection is taken out only when its lease ends"),
+        }
+    }
+
+    /// What was asked of the connection has been answered, and it holds nothing more.
+    pub(crate) fn is_at_rest(&mut self) {
+        self.at_rest = true;
+    }
+}
+
+#[async_trait]
 impl<DB: sqlx::Database> Lease for Leased<DB>
 where
     DB::Connection: Ask,
 {
-    fn connection(&mut self) -> &mut dyn Ask {
-        self.at_rest = false;
-        let taken = self.taken.as_mut();
-        let taken = taken.expect("a connection is taken out only when its lease ends");
-        &mut *taken.connection
+    async fn number(&mut self, statement: &Statement) -> Result<Option<i64>, sqlx::Error> {
+        self.connection().number(statement, &[]).await
     }
 
-    fn is_at_rest(&mut self) {
-        self.at_rest = true;
+    async fn run(&mut self, statement: &Statement) -> Result<(), sqlx::Error> {
+        self.connection().run(statement).await
     }
 
     fn close_on_drop(&mut self, close: bool) {
@@ -163,26 +185,26 @@ where
 
 impl<DB: sqlx::Database> Drop for Leased<DB> {
     fn drop(&mut self) {
-        let Some(taken) = self.taken.take() else {
-            return;
-        };
-        match self.turn.take() {
-            _ if self.close => drop(taken.connection.detach()),
-            Some(turn) if self.at_rest => turn.put(taken),
-            turn => give_back(taken.connection, turn),
+        match self.held.take() {
+            Some(Held::Own(taken, turn)) => match (self.close, self.at_rest) {
+                // The turn ends after its connection.
+                (true, _) => drop((taken, turn)),
+                (false, true) => turn.put(taken),
+                (false, false) => turn.put_after_ping(taken),
+            },
+            Some(Held::Shared(connection)) if self.close => drop(connection.detach()),
+            Some(Held::Shared(connection)) => give_back(connection),
+            None => (),
         }
     }
 }
 
-/// Gives a connection back to its pool.
+/// Gives a connection back to the application's pool.
 ///
 /// The pool asks each connection that comes back whether it still answers; that also reads what
 /// a dropped question has left in it. It would wait for ever on a server that went away without
 /// a word, so this waits only [`ANSWER_MAX`].
-pub(crate) fn give_back<DB: sqlx::Database>(
-    mut connection: PoolConnection<DB>,
-    turn: Option<Turn<DB>>,
-) {
+fn give_back<DB: sqlx::Database>(mut connection: PoolConnection<DB>) {
     // Without a runtime nobody can wait for an answer.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         drop(connection.detach());
@@ -191,12 +213,8 @@ pub(crate) fn give_back<DB: sqlx::Database>(
     let back = connection.return_to_pool();
     runtime.spawn(async move {
         let _ = tokio::time::timeout(ANSWER_MAX, back).await;
-        drop(turn);
     });
 }
-
-/// So long a connection has to give a sign of life.
-pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 macro_rules! from_pool {
     ($feature:literal, $pool:ty, $database:expr) => {
@@ -207,8 +225,6 @@ macro_rules! from_pool {
                     database: $database,
                     readers: Source::Shared(pool.clone()),
                     writers: Source::Shared(pool),
-                    #[cfg(any(feature = "postgres", feature = "mysql"))]
-                    suspicion: None,
                 })
             }
         }

@@ -133,7 +133,11 @@ impl SqlStore {
 
     /// Why a conditional statement met no row.
     async fn look(&self, operation: &'static str, id: &str) -> Result<Written, StoreError> {
-        let found = self.pool.number(&self.statements.look, &[id.into()]).await;
+        let found = self
+            .pool
+            .connections
+            .number(&self.statements.look, &[id.into()])
+            .await;
         let found = found.map_err(|failed| self.error(operation, failed.error))?;
         why_not(operation, found)
     }
@@ -152,7 +156,7 @@ impl SqlStore {
             && bytes > 64 * 1024;
         if may_be_too_long {
             let statement = Statement::from("SELECT CAST(@@max_allowed_packet AS SIGNED)");
-            let most = self.pool.number(&statement, &[]).await;
+            let most = self.pool.connections.number(&statement, &[]).await;
             let most = most
                 .ok()
                 .flatten()
@@ -202,6 +206,7 @@ impl Store for SqlStore {
         let statement = &self.statements.create;
         let created = self
             .pool
+            .connections
             .count(Repeat::OnlyIfUndone, statement, &row.to_create())
             .await;
         match created {
@@ -216,6 +221,7 @@ impl Store for SqlStore {
         const OPERATION: &str = "loading the session";
         let loaded = self
             .pool
+            .connections
             .record(&self.statements.load, id.encode().as_str())
             .await;
         match loaded.map_err(|failed| self.error(OPERATION, failed.error))? {
@@ -241,6 +247,7 @@ impl Store for SqlStore {
         let statement = &self.statements.update;
         let met = self
             .pool
+            .connections
             .count(Repeat::OnlyIfUndone, statement, &row.to_update(&expected))
             .await;
         match met {
@@ -262,7 +269,12 @@ impl Store for SqlStore {
             i64::from(touch.generation.0).into(),
         ];
         let statement = &self.statements.touch;
-        match self.pool.count(Repeat::Harmless, statement, &values).await {
+        match self
+            .pool
+            .connections
+            .count(Repeat::Harmless, statement, &values)
+            .await
+        {
             Ok(Met { rows: 0, .. }) => self.look(OPERATION, id.as_str()).await,
             Ok(_) => Ok(Written::Done),
             Err(failed) => Err(self.error(OPERATION, failed.error)),
@@ -281,7 +293,12 @@ impl Store for SqlStore {
                 (&self.statements.delete_of_generation, &of)
             }
         };
-        match self.pool.count(Repeat::Harmless, statement, values).await {
+        match self
+            .pool
+            .connections
+            .count(Repeat::Harmless, statement, values)
+            .await
+        {
             Ok(Met {
                 rows: 0,
                 after_loss,
@@ -304,7 +321,11 @@ impl Store for SqlStore {
     async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
         const OPERATION: &str = "listing the owner's sessions";
         let values = [owner.as_str().into()];
-        let found = self.pool.texts(&self.statements.owned_by, &values).await;
+        let found = self
+            .pool
+            .connections
+            .texts(&self.statements.owned_by, &values)
+            .await;
         let found = found.map_err(|failed| self.error(OPERATION, failed.error))?;
         Ok(self.ids(&found))
     }
@@ -314,7 +335,11 @@ impl Store for SqlStore {
         let limit = limit.clamp(1, PAGE_MAX);
         let after = cursor.position().unwrap_or_default();
         let values = [after.into(), number(limit).into()];
-        let found = self.pool.texts(&self.statements.scan, &values).await;
+        let found = self
+            .pool
+            .connections
+            .texts(&self.statements.scan, &values)
+            .await;
         let found = found.map_err(|failed| self.error(OPERATION, failed.error))?;
         let next = if found.len() < limit {
             None
@@ -334,6 +359,7 @@ impl Store for SqlStore {
         let statement = &self.statements.sweep;
         match self
             .pool
+            .connections
             .count(Repeat::OnlyIfUndone, statement, &values)
             .await
         {
@@ -347,7 +373,11 @@ impl Store for SqlStore {
     async fn ping(&self) -> Result<(), StoreError> {
         const OPERATION: &str = "asking the database";
         let statement = &self.statements.ping;
-        let asked = self.pool.count(Repeat::Harmless, statement, &[]).await;
+        let asked = self
+            .pool
+            .connections
+            .count(Repeat::Harmless, statement, &[])
+            .await;
         match asked {
             Ok(_) => Ok(()),
             Err(failed) => Err(self.error(OPERATION, failed.error)),

@@ -16,6 +16,7 @@ pub(crate) struct Suspicion {
 }
 
 impl Suspicion {
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn new() -> Self {
         Self {
             start: Instant::now(),
@@ -25,17 +26,15 @@ impl Suspicion {
 
     /// A connection was found broken.
     pub(crate) fn raise(&self) {
-        self.broke.fetch_max(self.elapsed() + 1, Ordering::Relaxed);
+        let now = millis(self.start.elapsed());
+        self.broke.fetch_max(now + 1, Ordering::Relaxed);
     }
 
-    /// Whether a connection that was idle for so long is to be asked.
-    pub(crate) fn concerns(&self, idle_for: Duration) -> bool {
-        let idle_since = self.elapsed().saturating_sub(millis(idle_for));
-        idle_for >= TRUSTED_FOR || idle_since <= self.broke.load(Ordering::Relaxed)
-    }
-
-    fn elapsed(&self) -> u64 {
-        millis(self.start.elapsed())
+    /// Whether a connection that was last used then is to be asked.
+    pub(crate) fn concerns(&self, used_at: Instant, now: Instant) -> bool {
+        let used = millis(used_at.saturating_duration_since(self.start));
+        now.saturating_duration_since(used_at) >= TRUSTED_FOR
+            || used < self.broke.load(Ordering::Relaxed)
     }
 }
 
@@ -55,14 +54,15 @@ mod tests {
     fn after_one_broke_every_connection_that_was_idle_then_is_asked() {
         let mut suspicion = Suspicion::new();
         suspicion.start = Instant::now() - Duration::from_secs(60);
-        assert!(!suspicion.concerns(Duration::from_millis(10)));
-        assert!(suspicion.concerns(Duration::from_secs(1)));
+        let concerns = |suspicion: &Suspicion, millis| {
+            let now = Instant::now();
+            suspicion.concerns(now - Duration::from_millis(millis), now)
+        };
+        assert!(!concerns(&suspicion, 10));
+        assert!(concerns(&suspicion, 1_000));
         suspicion.raise();
-        assert!(suspicion.concerns(Duration::from_millis(10)));
+        assert!(concerns(&suspicion, 10));
         suspicion.start -= Duration::from_secs(60);
-        assert!(
-            !suspicion.concerns(Duration::from_millis(10)),
-            "it was used since"
-        );
+        assert!(!concerns(&suspicion, 10), "it was used since");
     }
 }

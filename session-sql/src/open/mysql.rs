@@ -6,33 +6,21 @@ use session_core::Error;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 
-use super::{failed, pool_options};
-use crate::at_hand::AtHand;
+use super::{connected, failed, opener};
 use crate::config::SqlConfig;
 use crate::dialect::Database;
-use crate::pool::{Pools, Source, SqlPool};
-use crate::suspicion::Suspicion;
+use crate::pool::SqlPool;
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     let options: MySqlConnectOptions = url.parse().map_err(failed)?;
-    let suspicion = Arc::new(Suspicion::new());
     let limits: Arc<str> = limits(config).into();
-    let pool = pool_options::<sqlx::MySql>(config, &suspicion)
+    let opener = opener::<sqlx::MySql>(config.connections, config)
         .after_connect(move |connection, _| {
             let limits = AssertSqlSafe(Arc::clone(&limits));
             Box::pin(async move { connection.execute(limits).await.map(drop) })
         })
-        .connect_with(options.disable_statement_logging())
-        .await
-        .map_err(failed)?;
-    let at_hand = AtHand::new(pool).suspecting(Arc::clone(&suspicion));
-    let source = Source::Own(Arc::new(at_hand));
-    Ok(SqlPool::new(Pools {
-        database: Database::MySql,
-        readers: source.clone(),
-        writers: source,
-        suspicion: Some(suspicion),
-    }))
+        .connect_lazy_with(options.disable_statement_logging());
+    connected(Database::MySql, opener).await
 }
 
 /// Each of the two reads its own kind of comment.

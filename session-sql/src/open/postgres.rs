@@ -1,17 +1,13 @@
 //! PostgreSQL: a pool whose statements the server gives up in time.
 
-use std::sync::Arc;
-
 use session_core::Error;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{failed, pool_options};
-use crate::at_hand::AtHand;
+use super::{connected, failed, opener};
 use crate::config::SqlConfig;
 use crate::dialect::Database;
-use crate::pool::{Pools, Source, SqlPool};
-use crate::suspicion::Suspicion;
+use crate::pool::SqlPool;
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     let mut options: PgConnectOptions = url.parse().map_err(failed)?;
@@ -21,17 +17,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
         let most = config.statement_timeout.as_millis().max(1).to_string();
         options = options.options([("statement_timeout", most)]);
     }
-    let suspicion = Arc::new(Suspicion::new());
-    let pool = pool_options::<sqlx::Postgres>(config, &suspicion)
-        .connect_with(options.disable_statement_logging())
-        .await
-        .map_err(failed)?;
-    let at_hand = AtHand::new(pool).suspecting(Arc::clone(&suspicion));
-    let source = Source::Own(Arc::new(at_hand));
-    Ok(SqlPool::new(Pools {
-        database: Database::Postgres,
-        readers: source.clone(),
-        writers: source,
-        suspicion: Some(suspicion),
-    }))
+    let opener = opener::<sqlx::Postgres>(config.connections, config);
+    let opener = opener.connect_lazy_with(options.disable_statement_logging());
+    connected(Database::Postgres, opener).await
 }

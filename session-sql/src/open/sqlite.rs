@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use session_core::{Error, ErrorKind};
 use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use super::{failed, invalid};
+use super::{failed, invalid, opener};
 use crate::at_hand::AtHand;
 use crate::config::{Durability, SqlConfig};
 use crate::dialect::Database;
@@ -33,32 +33,29 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
         .caused_by(error)
     })?;
 
-    let pool = |connections| {
-        SqlitePoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(config.acquire_timeout)
-            .test_before_acquire(false)
-            // A connection is a file that is open: nothing at the other end loses it.
-            .idle_timeout(None)
-            .max_lifetime(None)
+    let own = |connections| {
+        let opener = opener::<sqlx::Sqlite>(connections, config).connect_lazy_with(options.clone());
+        Arc::new(AtHand::new(opener, None))
     };
+    let (readers, writers) = (own(config.connections), own(1));
     let started = Instant::now();
-    let writers = loop {
-        match pool(1).connect_with(options.clone()).await {
+    loop {
+        match writers.take().await {
             // Another process is just turning on the write-ahead log; SQLite does not wait for that.
             Err(error) if is_busy(&error) && started.elapsed() < config.acquire_timeout => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            opened => break opened.map_err(failed)?,
+            opened => {
+                let (first, turn) = opened.map_err(failed)?;
+                turn.put(first);
+                break;
+            }
         }
-    };
-    let readers = pool(config.connections).connect_lazy_with(options);
+    }
     Ok(SqlPool::new(Pools {
         database: Database::Sqlite,
-        readers: Source::Own(Arc::new(AtHand::new(readers))),
-        writers: Source::Own(Arc::new(AtHand::new(writers))),
-        #[cfg(any(feature = "postgres", feature = "mysql"))]
-        suspicion: None,
+        readers: Source::Own(readers),
+        writers: Source::Own(writers),
     }))
 }
 

@@ -1,0 +1,228 @@
+//! Connections to SQLite, treated as those to a server are.
+
+use tokio::runtime::Runtime as Tokio;
+
+use super::*;
+
+/// At most two.
+fn two(folder: &tempfile::TempDir) -> Arc<AtHand<sqlx::Sqlite>> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(folder.path().join("sessions.db"))
+        .create_if_missing(true);
+    let opener = sqlx::sqlite::SqlitePoolOptions::new()
+        .max_connections(2)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(Duration::from_secs(10));
+    let opener = opener.connect_lazy_with(options);
+    Arc::new(AtHand::new(opener, Some(Suspicion::new())))
+}
+
+fn runtime() -> Tokio {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
+}
+
+type Held = (Taken<sqlx::Sqlite>, Turn<sqlx::Sqlite>);
+
+async fn take(at_hand: &Arc<AtHand<sqlx::Sqlite>>) -> Held {
+    let taken = at_hand.take().await;
+    taken.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn put((taken, turn): Held) {
+    turn.put(taken);
+}
+
+/// Each connection has a table of its own, by which it is known again.
+async fn mark((taken, _): &mut Held, name: &'static str) {
+    let text = sqlx::AssertSqlSafe(format!("CREATE TEMPORARY TABLE {name} (a)"));
+    sqlx::query(text)
+        .execute(&mut taken.connection)
+        .await
+        .unwrap();
+}
+
+async fn marks((taken, _): &mut Held) -> Vec<String> {
+    let names = sqlx::query_scalar("SELECT name FROM sqlite_temp_master ORDER BY name");
+    names.fetch_all(&mut taken.connection).await.unwrap()
+}
+
+impl AtHand<sqlx::Sqlite> {
+    fn rest(&self) -> usize {
+        self.resting().connections.len()
+    }
+
+    fn each(&self, change: impl FnMut(&mut Taken<sqlx::Sqlite>)) {
+        self.resting().connections.iter_mut().for_each(change);
+    }
+
+    async fn has_turns(&self, turns: u32) {
+        let all = self.turns.acquire_many(turns);
+        drop(
+            tokio::time::timeout(Duration::from_secs(60), all)
+                .await
+                .unwrap(),
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_at_rest_is_the_next_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let mut first = take(&at_hand).await;
+    mark(&mut first, "first").await;
+    put(first);
+    for _ in 0..10 {
+        let mut held = take(&at_hand).await;
+        assert_eq!(marks(&mut held).await, ["first"]);
+        put(held);
+        assert_eq!(at_hand.rest(), 1);
+    }
+    // Also one that is asked for a sign of life before, which it gives.
+    at_hand.each(|taken| taken.used_at -= IDLE_MAX / 2);
+    let mut held = take(&at_hand).await;
+    assert_eq!(marks(&mut held).await, ["first"]);
+    assert!(held.0.used_at.elapsed() < IDLE_MAX / 2);
+}
+
+#[tokio::test]
+async fn who_waits_gets_what_comes_to_hand_first_and_there_are_no_more_than_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let first = take(&at_hand).await;
+    let mut second = take(&at_hand).await;
+    mark(&mut second, "second").await;
+    let soon = Instant::now() + Duration::from_millis(50);
+    let error = at_hand.turn(soon).await.err().unwrap();
+    assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
+    let (mut got, ()) = tokio::join!(take(&at_hand), async { put(second) });
+    assert_eq!(marks(&mut got).await, ["second"]);
+    put(got);
+    put(first);
+    assert_eq!(at_hand.rest(), 2);
+}
+
+/// What the rest of an answer may be in is asked before it is used; who has lost a connection
+/// gives its place to another.
+#[tokio::test]
+async fn a_turn_ends_however_its_connection_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let (taken, turn) = take(&at_hand).await;
+    turn.put_after_ping(taken);
+    at_hand.has_turns(2).await;
+    assert_eq!(at_hand.rest(), 1);
+    drop(take(&at_hand).await);
+    at_hand.has_turns(2).await;
+    assert_eq!(at_hand.rest(), 0);
+    let (mut taken, turn) = take(&at_hand).await;
+    taken.opened_at -= LIFE_MAX;
+    turn.put(taken);
+    at_hand.has_turns(2).await;
+    assert_eq!(at_hand.rest(), 0, "it has lived for long enough");
+}
+
+/// Its question went out before the other broke, its answer came after.
+#[tokio::test]
+async fn a_connection_is_judged_by_when_it_was_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let own = at_hand.runtime().unwrap();
+    put(take(&at_hand).await);
+    let (taken, turn) = take(&at_hand).await;
+    assert!(at_hand.trusts(&taken, own, Instant::now()));
+    at_hand.broke();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    turn.put(taken);
+    at_hand.each(|taken| assert!(!at_hand.trusts(taken, own, Instant::now())));
+    put(take(&at_hand).await);
+    at_hand.each(|taken| assert!(at_hand.trusts(taken, own, Instant::now())));
+}
+
+#[test]
+fn a_runtime_has_connections_of_its_own_as_long_as_there_may_be_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let (one, other) = (runtime(), runtime());
+    one.block_on(async {
+        let mut held = take(&at_hand).await;
+        mark(&mut held, "of_one").await;
+        put(held);
+    });
+    let mut held = other.block_on(take(&at_hand));
+    assert!(other.block_on(marks(&mut held)).is_empty());
+    other.block_on(async { mark(&mut held, "of_other").await });
+    // Now there are two, and it needs both.
+    let mut second = other.block_on(take(&at_hand));
+    assert_eq!(other.block_on(marks(&mut second)), ["of_one"]);
+    put(held);
+    put(second);
+    for (runtime, expected) in [(&one, "of_one"), (&other, "of_other")] {
+        runtime.block_on(async {
+            let mut held = take(&at_hand).await;
+            assert_eq!(marks(&mut held).await, [expected]);
+            put(held);
+        });
+    }
+    // Once in a while a place goes from one to the other.
+    at_hand.each(|taken| taken.opened_at -= STRANGE_MAX);
+    let first = other.block_on(take(&at_hand));
+    let mut second = other.block_on(take(&at_hand));
+    assert!(other.block_on(marks(&mut second)).is_empty());
+    put(first);
+    put(second);
+    let of_other = Some(other.handle().id());
+    at_hand.each(|taken| assert_eq!(taken.runtime, of_other));
+    assert_eq!(at_hand.rest(), 2);
+}
+
+#[test]
+fn what_rests_ends_with_its_runtime_and_what_is_used_is_not_kept_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let (one, other) = (runtime(), runtime());
+    one.block_on(async { put(take(&at_hand).await) });
+    other.block_on(async { put(take(&at_hand).await) });
+    assert_eq!(at_hand.rest(), 2);
+    drop(one);
+    assert_eq!(at_hand.rest(), 1, "the other's stays");
+    let late = other.block_on(take(&at_hand));
+    let handle = other.handle().clone();
+    drop(other);
+    put(late);
+    assert_eq!(at_hand.rest(), 0);
+    // A runtime that has ended drops what is spawned in it at once.
+    let entered = handle.enter();
+    at_hand.watch(handle.id());
+    drop(entered);
+    assert!(at_hand.resting().runtimes.is_empty());
+    let third = runtime();
+    let (taken, turn) = third.block_on(take(&at_hand));
+    turn.put_after_ping(taken);
+    assert_eq!(at_hand.rest(), 0, "without a runtime nobody asks it");
+    assert_eq!(at_hand.turns.available_permits(), 2);
+    assert!(matches!(at_hand.runtime(), Err(sqlx::Error::Io(_))));
+}
+
+#[tokio::test]
+async fn what_has_rested_for_long_is_closed_and_the_watch_ends_with_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let (first, second) = (take(&at_hand).await, take(&at_hand).await);
+    put(first);
+    put(second);
+    at_hand.resting().connections[0].used_at -= IDLE_MAX;
+    let id = Handle::current().id();
+    assert_eq!(at_hand.rested(id).len(), 1);
+    assert_eq!(at_hand.rest(), 1);
+    let metrics = Handle::current().metrics();
+    assert_eq!(metrics.num_alive_tasks(), 1, "one watch");
+    drop(at_hand);
+    let started = Instant::now();
+    while metrics.num_alive_tasks() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        tokio::task::yield_now().await;
+    }
+}
