@@ -45,6 +45,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+
 use crate::clock::Timestamp;
 use crate::data::Data;
 use crate::error::{Error, ErrorKind};
@@ -214,6 +216,24 @@ impl Version {
     }
 }
 
+impl Version {
+    fn decode(text: &str) -> Option<Self> {
+        let part = |digits: &[u8]| {
+            let mut bytes = [0; PART_LEN / 2];
+            // Another length is no part, nor would the array take it.
+            let fits = digits.len() == PART_LEN;
+            let decoded = fits.then(|| HEXLOWER_PERMISSIVE.decode_mut(digits, &mut bytes).ok());
+            decoded.flatten().map(|_| u64::from_be_bytes(bytes))
+        };
+        let (counter, nonce) = text.split_once('-')?;
+        let (counter, nonce) = (part(counter.as_bytes())?, part(nonce.as_bytes())?);
+        Some(Self::from_parts(counter, nonce))
+    }
+}
+
+/// Digits of the counter, and of the nonce.
+const PART_LEN: usize = 16;
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}-{:016x}", self.counter, self.nonce)
@@ -224,14 +244,7 @@ impl std::str::FromStr for Version {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let part = |digits: &str| {
-            let plain = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            plain
-                .then(|| u64::from_str_radix(digits, 16).ok())
-                .flatten()
-        };
-        text.split_once('-')
-            .and_then(|(counter, nonce)| Some(Self::from_parts(part(counter)?, part(nonce)?)))
+        Self::decode(text)
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, "a record's version is malformed"))
     }
 }
@@ -301,5 +314,34 @@ impl Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_in_either_case_and_in_its_whole_length_only() {
+        let version = Version::from_parts(0x1f, u64::MAX);
+        let text = "000000000000001f-ffffffffffffffff";
+        assert_eq!(version.to_string(), text);
+        for spelling in [text, "000000000000001F-FfFfFfFfFfFfFfFf"] {
+            assert_eq!(spelling.parse::<Version>().unwrap(), version);
+        }
+        for malformed in [
+            "",
+            "-",
+            "1f-ffffffffffffffff",
+            "000000000000001fffffffffffffffffff",
+            "000000000000001f-fffffffffffffffff",
+            "000000000000001f-ffffffffffffffff-",
+            "+00000000000001f-ffffffffffffffff",
+            "000000000000001g-ffffffffffffffff",
+            "00000000000001é-ffffffffffffffff",
+        ] {
+            let error = malformed.parse::<Version>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{malformed}");
+        }
     }
 }

@@ -6,17 +6,18 @@
 //!
 //! A socket belongs to the runtime that opened it. Used from another, each answer has to wake
 //! two threads, a third of all that a load costs, and it ends with a runtime that has nothing to
-//! do with the request. So a task takes a connection of its own runtime's where it can, and where
-//! there may be no more, a runtime's place is another's once a minute. A program under
-//! `#[tokio::main]` has one runtime, one under actix-web has one for each worker.
+//! do with the request. So a task takes a connection of its own runtime's, or opens one; where
+//! there may be no more, it takes another's, and once a minute one changes its runtime. A program
+//! under `#[tokio::main]` has one runtime, one under actix-web has one for each worker.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::Connection as _;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 use crate::suspicion::Suspicion;
 
@@ -39,6 +40,19 @@ struct Resting<DB: sqlx::Database> {
     connections: Vec<Taken<DB>>,
     /// Those that have opened a connection and have not ended.
     runtimes: Vec<Runtime>,
+    /// When one was last closed for the sake of another runtime.
+    exchanged_at: Instant,
+    /// When one could last not be opened.
+    refused_at: Option<Instant>,
+}
+
+/// Where a connection is to come from.
+enum Next<DB: sqlx::Database> {
+    /// This one, if it is alive.
+    Use(Taken<DB>),
+    Open,
+    /// It is opened in place of this one.
+    Exchange(Taken<DB>),
 }
 
 struct Runtime {
@@ -66,6 +80,8 @@ impl<DB: sqlx::Database> AtHand<DB> {
             resting: Mutex::new(Resting {
                 connections: Vec::new(),
                 runtimes: Vec::new(),
+                exchanged_at: Instant::now(),
+                refused_at: None,
             }),
             suspicion,
         }
@@ -74,9 +90,7 @@ impl<DB: sqlx::Database> AtHand<DB> {
     /// A connection, waited for no longer than the opener's options say.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<(Taken<DB>, Turn<DB>), sqlx::Error> {
         let mut now = Instant::now();
-        let wait = self.opener.options().get_acquire_timeout();
-        // Beyond what the clock can express is as good as for ever.
-        let until = now.checked_add(wait).unwrap_or(now + LIFE_MAX);
+        let until = now + self.opener.options().get_acquire_timeout();
         let turn = match self.try_turn() {
             Some(turn) => turn,
             None => {
@@ -86,17 +100,14 @@ impl<DB: sqlx::Database> AtHand<DB> {
             }
         };
         let runtime = self.runtime()?;
-        let next = self.resting().next(runtime, &self.turns);
+        let next = self.resting().next(runtime, now, &self.turns);
         match next {
-            Some(mut taken) if self.trusts(&taken, runtime, now) => {
+            Next::Use(mut taken) if !self.suspects(&taken, now) => {
                 taken.used_at = now;
                 Ok((taken, turn))
             }
             // On the heap: to open a connection takes many kilobytes, and most find one at hand.
-            next => {
-                let taken = Box::pin(self.alive(next, runtime, until)).await?;
-                Ok((taken, turn))
-            }
+            next => Ok((Box::pin(self.ready(next, until)).await?, turn)),
         }
     }
 
@@ -121,34 +132,59 @@ impl<DB: sqlx::Database> AtHand<DB> {
         Ok(Some(runtime.id()))
     }
 
-    /// Whether it is used as it is.
-    fn trusts(&self, taken: &Taken<DB>, runtime: Option<Id>, now: Instant) -> bool {
-        let Some(suspicion) = &self.suspicion else {
-            return true;
-        };
-        let lasts = || now.saturating_duration_since(taken.opened_at) < STRANGE_MAX;
-        !suspicion.concerns(taken.used_at, now) && (taken.runtime == runtime || lasts())
+    /// Whether it is asked for a sign of life before it is used.
+    fn suspects(&self, taken: &Taken<DB>, now: Instant) -> bool {
+        let suspicion = self.suspicion.as_ref();
+        suspicion.is_some_and(|suspicion| suspicion.concerns(taken.used_at, now))
     }
 
-    /// `next`, once it has given a sign of life, or else a new one.
-    async fn alive(
+    async fn ready(
         self: &Arc<Self>,
-        next: Option<Taken<DB>>,
-        runtime: Option<Id>,
+        next: Next<DB>,
         until: Instant,
     ) -> Result<Taken<DB>, sqlx::Error> {
         match next {
-            Some(mut own) if own.runtime == runtime => {
-                own.used_at = Instant::now();
-                if let Ok(Ok(())) = within(until, own.connection.ping()).await {
-                    return Ok(own);
+            Next::Use(suspect) => {
+                if let Some(alive) = self.alive(suspect, until).await {
+                    return Ok(alive);
                 }
             }
-            // Its place is taken by one of this runtime's.
-            Some(strange) => close(strange).await,
-            None => (),
+            Next::Exchange(strange) => within(until, close(strange)).await?,
+            Next::Open => (),
         }
-        self.opened(until).await
+        if self.resting().connections.is_empty() {
+            return self.opened(until).await;
+        }
+        let soon = until.min(Instant::now() + OPENING_MAX);
+        if let Ok(opened) = self.opened(soon).await {
+            return Ok(opened);
+        }
+        // The server has no more for us, perhaps: another runtime's is better than none.
+        loop {
+            let strange = self.resting().after_refusal();
+            let Some(strange) = strange else {
+                return self.opened(until).await;
+            };
+            if let Some(alive) = self.alive(strange, until).await {
+                return Ok(alive);
+            }
+        }
+    }
+
+    /// `suspect`, if it gives a sign of life.
+    async fn alive(&self, mut suspect: Taken<DB>, until: Instant) -> Option<Taken<DB>> {
+        let now = Instant::now();
+        // What is left is for another that is opened in its place.
+        let half = until.saturating_duration_since(now) / 2;
+        suspect.used_at = now;
+        match within(now + half.min(ANSWER_MAX), suspect.connection.ping()).await {
+            Ok(Ok(())) => Some(suspect),
+            Ok(Err(_)) => {
+                self.broke();
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     async fn opened(self: &Arc<Self>, until: Instant) -> Result<Taken<DB>, sqlx::Error> {
@@ -187,10 +223,21 @@ impl<DB: sqlx::Database> AtHand<DB> {
         tokio::spawn(watch.run(ended));
     }
 
-    /// Takes out the connections of this runtime that have rested for long.
-    fn rested(&self, runtime: Id) -> Vec<Taken<DB>> {
-        let rested = |taken: &Taken<DB>| taken.used_at.elapsed() >= IDLE_MAX;
-        self.resting().taken_out(runtime, rested)
+    /// Closes the connections of this runtime that have rested for long.
+    fn close_rested(self: &Arc<Self>, runtime: Id) {
+        let rested = |taken: &Taken<DB>| {
+            taken.runtime == Some(runtime) && taken.used_at.elapsed() >= IDLE_MAX
+        };
+        // Without a turn left, somebody is about to take it.
+        while let Some(turn) = self.try_turn() {
+            let mut resting = self.resting();
+            let Some(first) = resting.connections.iter().position(rested) else {
+                return;
+            };
+            let taken = resting.connections.remove(first);
+            drop(resting);
+            turn.close(taken);
+        }
     }
 
     /// A connection was found broken.
@@ -206,18 +253,31 @@ impl<DB: sqlx::Database> AtHand<DB> {
 }
 
 impl<DB: sqlx::Database> Resting<DB> {
-    /// The connection that was used last; `None` if a new one is to be opened.
-    ///
-    /// A new one is opened also where others rest, if they are other runtimes' and there may be
-    /// more: who has a turn has a connection, or is about to.
-    fn next(&mut self, runtime: Option<Id>, turns: &Semaphore) -> Option<Taken<DB>> {
+    /// A connection of this runtime's, if there is one or may be one more; else another's.
+    fn next(&mut self, runtime: Option<Id>, now: Instant, turns: &Semaphore) -> Next<DB> {
         let own = |taken: &Taken<DB>| taken.runtime == runtime;
         if let Some(last) = self.connections.iter().rposition(own) {
-            return Some(self.connections.remove(last));
+            return Next::Use(self.connections.remove(last));
         }
-        if self.connections.len() <= turns.available_permits() {
-            return None;
+        let since = |moment: Instant| now.saturating_duration_since(moment);
+        let refused = self.refused_at.is_some_and(|at| since(at) < EXCHANGE_EVERY);
+        // Who has a turn has a connection, or is about to: so many may yet be opened.
+        if self.connections.is_empty()
+            || self.connections.len() <= turns.available_permits() && !refused
+        {
+            return Next::Open;
         }
+        if !refused && since(self.exchanged_at) >= EXCHANGE_EVERY {
+            self.exchanged_at = now;
+            // The one that is least missed.
+            return Next::Exchange(self.connections.remove(0));
+        }
+        self.connections.pop().map_or(Next::Open, Next::Use)
+    }
+
+    /// Any connection, after one could not be opened.
+    fn after_refusal(&mut self) -> Option<Taken<DB>> {
+        self.refused_at = Some(Instant::now());
         self.connections.pop()
     }
 
@@ -225,10 +285,11 @@ impl<DB: sqlx::Database> Resting<DB> {
         self.runtimes.iter().any(|known| known.id == runtime)
     }
 
-    /// Takes out the connections of this runtime for which this holds.
-    fn taken_out(&mut self, runtime: Id, holds: impl Fn(&Taken<DB>) -> bool) -> Vec<Taken<DB>> {
-        let these = |taken: &mut Taken<DB>| taken.runtime == Some(runtime) && holds(taken);
-        self.connections.extract_if(.., these).collect()
+    /// Takes out what is of this runtime.
+    fn taken_out(&mut self, runtime: Id) -> Vec<Taken<DB>> {
+        self.runtimes.retain(|known| known.id != runtime);
+        let its = |taken: &mut Taken<DB>| taken.runtime == Some(runtime);
+        self.connections.extract_if(.., its).collect()
     }
 }
 
@@ -240,7 +301,8 @@ impl<DB: sqlx::Database> Turn<DB> {
             return;
         };
         if taken.opened_at.elapsed() >= LIFE_MAX {
-            return self.close(taken);
+            self.close(taken);
+            return;
         }
         let mut resting = self.0.resting();
         // Nothing wakes who would wait for an answer from one whose runtime has ended.
@@ -286,7 +348,7 @@ impl<DB: sqlx::Database> Drop for Turn<DB> {
 }
 
 async fn within<F: Future>(until: Instant, waited_for: F) -> Result<F::Output, sqlx::Error> {
-    let answer = tokio::time::timeout_at(until.into(), waited_for).await;
+    let answer = tokio::time::timeout_at(until, waited_for).await;
     answer.map_err(|_| sqlx::Error::PoolTimedOut)
 }
 
@@ -306,11 +368,7 @@ impl<DB: sqlx::Database> Watch<DB> {
             let Some(at_hand) = self.at_hand.upgrade() else {
                 return;
             };
-            let rested = at_hand.rested(self.runtime);
-            drop(at_hand);
-            for taken in rested {
-                close(taken).await;
-            }
+            at_hand.close_rested(self.runtime);
         }
     }
 }
@@ -321,10 +379,8 @@ impl<DB: sqlx::Database> Drop for Watch<DB> {
         let Some(at_hand) = self.at_hand.upgrade() else {
             return;
         };
-        let mut resting = at_hand.resting();
-        resting.runtimes.retain(|known| known.id != self.runtime);
-        let gone = resting.taken_out(self.runtime, |_| true);
-        drop(resting);
+        let gone = at_hand.resting().taken_out(self.runtime);
+        // It needs the lock for none of them.
         drop(gone);
     }
 }
@@ -336,8 +392,12 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// lead may change.
 const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// So long one runtime uses what another has opened, where there may be no more connections.
-const STRANGE_MAX: Duration = Duration::from_secs(60);
+/// How often a connection of one runtime's gives way to one of another's that has none at hand; so
+/// long none is opened, either, after one could not be.
+const EXCHANGE_EVERY: Duration = Duration::from_secs(60);
+
+/// So long one is being opened at most where there are others.
+const OPENING_MAX: Duration = Duration::from_secs(1);
 
 /// So long it may rest.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);

@@ -53,8 +53,15 @@ impl AtHand<sqlx::Sqlite> {
         self.resting().connections.len()
     }
 
-    fn each(&self, change: impl FnMut(&mut Taken<sqlx::Sqlite>)) {
-        self.resting().connections.iter_mut().for_each(change);
+    /// How many rest that this runtime has opened.
+    fn of(&self, runtime: &Tokio) -> usize {
+        let id = Some(runtime.handle().id());
+        let resting = self.resting();
+        let of = resting
+            .connections
+            .iter()
+            .filter(|taken| taken.runtime == id);
+        of.count()
     }
 
     async fn has_turns(&self, turns: u32) {
@@ -81,7 +88,7 @@ async fn a_connection_at_rest_is_the_next_ones() {
         assert_eq!(at_hand.rest(), 1);
     }
     // Also one that is asked for a sign of life before, which it gives.
-    at_hand.each(|taken| taken.used_at -= IDLE_MAX / 2);
+    at_hand.resting().connections[0].used_at -= IDLE_MAX / 2;
     let mut held = take(&at_hand).await;
     assert_eq!(marks(&mut held).await, ["first"]);
     assert!(held.0.used_at.elapsed() < IDLE_MAX / 2);
@@ -129,16 +136,16 @@ async fn a_turn_ends_however_its_connection_does() {
 async fn a_connection_is_judged_by_when_it_was_taken() {
     let folder = tempfile::tempdir().unwrap();
     let at_hand = two(&folder);
-    let own = at_hand.runtime().unwrap();
     put(take(&at_hand).await);
     let (taken, turn) = take(&at_hand).await;
-    assert!(at_hand.trusts(&taken, own, Instant::now()));
+    assert!(!at_hand.suspects(&taken, Instant::now()));
     at_hand.broke();
     tokio::time::sleep(Duration::from_millis(5)).await;
     turn.put(taken);
-    at_hand.each(|taken| assert!(!at_hand.trusts(taken, own, Instant::now())));
+    let is_suspect = || at_hand.suspects(&at_hand.resting().connections[0], Instant::now());
+    assert!(is_suspect());
     put(take(&at_hand).await);
-    at_hand.each(|taken| assert!(at_hand.trusts(taken, own, Instant::now())));
+    assert!(!is_suspect());
 }
 
 #[test]
@@ -166,15 +173,55 @@ fn a_runtime_has_connections_of_its_own_as_long_as_there_may_be_more() {
             put(held);
         });
     }
-    // Once in a while a place goes from one to the other.
-    at_hand.each(|taken| taken.opened_at -= STRANGE_MAX);
-    let first = other.block_on(take(&at_hand));
+    // Once in a while one changes its runtime.
+    at_hand.resting().exchanged_at -= EXCHANGE_EVERY;
+    let mut held = other.block_on(take(&at_hand));
     let mut second = other.block_on(take(&at_hand));
+    assert_eq!(other.block_on(marks(&mut held)), ["of_other"]);
     assert!(other.block_on(marks(&mut second)).is_empty());
-    put(first);
+    put(held);
     put(second);
-    let of_other = Some(other.handle().id());
-    at_hand.each(|taken| assert_eq!(taken.runtime, of_other));
+    assert_eq!(at_hand.of(&other), 2);
+    // And not at once again.
+    let mut first = one.block_on(take(&at_hand));
+    assert!(
+        one.block_on(marks(&mut first)).is_empty(),
+        "it is used last"
+    );
+    put(first);
+    assert_eq!(at_hand.of(&other), 2);
+}
+
+/// A server has fewer for us than we would like.
+#[test]
+fn where_no_more_can_be_opened_another_runtimes_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_hand = two(&folder);
+    let (one, other) = (runtime(), runtime());
+    one.block_on(async {
+        let mut held = take(&at_hand).await;
+        mark(&mut held, "of_one").await;
+        put(held);
+    });
+    let file = folder.path().join("sessions.db");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let mut refused = Vec::new();
+    for _ in 0..2 {
+        let mut held = other.block_on(take(&at_hand));
+        assert_eq!(other.block_on(marks(&mut held)), ["of_one"]);
+        put(held);
+        refused.push(at_hand.resting().refused_at);
+    }
+    assert!(refused[0].is_some());
+    assert_eq!(refused[0], refused[1], "it is not tried at once again");
+    let held = other.block_on(take(&at_hand));
+    assert!(other.block_on(at_hand.take()).is_err(), "there is no other");
+    std::fs::remove_dir(&file).unwrap();
+    let second = other.block_on(take(&at_hand));
+    assert_eq!(second.0.runtime, Some(other.handle().id()));
+    put(held);
+    put(second);
     assert_eq!(at_hand.rest(), 2);
 }
 
@@ -215,8 +262,15 @@ async fn what_has_rested_for_long_is_closed_and_the_watch_ends_with_the_store() 
     put(second);
     at_hand.resting().connections[0].used_at -= IDLE_MAX;
     let id = Handle::current().id();
-    assert_eq!(at_hand.rested(id).len(), 1);
+    at_hand.close_rested(id);
     assert_eq!(at_hand.rest(), 1);
+    at_hand.has_turns(2).await;
+    // While all are taken, somebody is about to take it.
+    at_hand.resting().connections[0].used_at -= IDLE_MAX;
+    let turns = [at_hand.try_turn().unwrap(), at_hand.try_turn().unwrap()];
+    at_hand.close_rested(id);
+    assert_eq!(at_hand.rest(), 1);
+    drop(turns);
     let metrics = Handle::current().metrics();
     assert_eq!(metrics.num_alive_tasks(), 1, "one watch");
     drop(at_hand);

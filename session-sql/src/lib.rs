@@ -95,10 +95,10 @@
 //! | | own pool | the application's |
 //! |---|---|---|
 //! | connections | 10; SQLite one writer and 10 readers | its choice |
-//! | whose | the runtime's that opened it, where there are enough for all; SQLite anybody's | anybody's |
+//! | whose | the runtime's that opened it, while there may be more; SQLite anybody's | anybody's |
 //! | waiting for one | 5 s, and no longer than the caller does | `acquire_timeout` |
 //! | a statement | 30 s, then the server ends it | its choice |
-//! | one whose statement is answered | at hand for the next; closed after ten minutes of rest, or 30 of use, but SQLite's | in the pool, after a round trip |
+//! | one whose statement is answered | at hand for the next; closed after ten minutes of rest, or half an hour after it was opened, but SQLite's | in the pool, after a round trip |
 //! | a dead connection | asked for a sign of life before it is used, if idle for a second or since another broke | `test_before_acquire`, a round trip each time |
 //! | SQLite | write-ahead log, file mode 0600 | its choice |
 //!
@@ -107,10 +107,12 @@
 //! not within five seconds. A pool of the application's asks each connection that comes back for a
 //! sign of life, as sqlx does: with many requests at once that costs a fifth of a load.
 //!
-//! actix-web has a runtime for each worker. A task uses a connection of its own runtime's; where all
-//! ten are others', it uses those, which costs a third more for each statement, and once a minute one
-//! of them is closed and opened as its own. With more than ten workers
-//! [`connections`](SqlConfig::connections) should be larger.
+//! actix-web has a runtime for each worker, and one more called `connect`. A task uses a connection of
+//! its own runtime's, and opens one where all that rest are others', so there are at least as many
+//! connections as workers, up to the limit. At the limit, or where the server gives no more, it uses
+//! another runtime's, which costs half as much again for each statement; once a minute one of those
+//! is closed and opened as its own. With ten workers or more,
+//! [`connections`](SqlConfig::connections) should be larger than they are.
 //!
 //! **PgBouncer** in transaction mode knows no prepared statements before version 1.21 and refuses
 //! settings of a connection. Add `?statement-cache-capacity=0` to the URL, which also leaves out

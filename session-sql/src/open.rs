@@ -9,6 +9,7 @@ mod sqlite;
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use std::sync::Arc;
+use std::time::Duration;
 
 use session_core::{Error, ErrorKind};
 
@@ -70,7 +71,12 @@ fn failed(error: sqlx::Error) -> Error {
 fn opener<DB: sqlx::Database>(connections: u32, config: &SqlConfig) -> sqlx::pool::PoolOptions<DB> {
     sqlx::pool::PoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(config.acquire_timeout)
+        // Moments are counted from now: what the clock cannot express is as good as a year.
+        .acquire_timeout(
+            config
+                .acquire_timeout
+                .min(Duration::from_secs(365 * 24 * 60 * 60)),
+        )
         .idle_timeout(None)
         .max_lifetime(None)
 }

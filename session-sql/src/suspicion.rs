@@ -6,7 +6,9 @@
 //! nobody could tell whether it was carried out: only by who used the connection shortly before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 #[derive(Debug)]
 pub(crate) struct Suspicion {
