@@ -1,5 +1,6 @@
 //! What is particular to sessions in files; what all stores share is in the conformance suite.
 
+mod abandoned;
 mod bounds;
 mod full;
 mod many;

@@ -286,21 +286,23 @@ async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
     assert_eq!(std::fs::read(&away).unwrap(), before);
 }
 
-/// Returns when a task waits for the lock of this file: the kernel lists it, with an arrow.
-async fn until_it_waits_for<T>(held: &std::fs::File, task: &tokio::task::JoinHandle<T>) {
+/// Returns when a task waits for the lock of this file.
+pub(crate) async fn until_it_waits_for<T>(held: &std::fs::File, task: &tokio::task::JoinHandle<T>) {
+    while !is_waited_for(held) {
+        assert!(!task.is_finished(), "it did not wait for the lock");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whether anybody waits for the lock of this file: the kernel lists it, with an arrow.
+pub(crate) fn is_waited_for(held: &std::fs::File) -> bool {
     let inode = format!(
         ":{} ",
         std::os::unix::fs::MetadataExt::ino(&held.metadata().unwrap())
     );
     let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
-    while !std::fs::read_to_string("/proc/locks")
-        .unwrap()
-        .lines()
-        .any(waits)
-    {
-        assert!(!task.is_finished(), "it did not wait for the lock");
-        tokio::task::yield_now().await;
-    }
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(waits)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
