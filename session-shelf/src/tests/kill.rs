@@ -12,7 +12,7 @@ use crate::ShelfStore;
 const ROUNDS: u8 = 20;
 const TASKS: u8 = 6;
 
-type Sessions = BTreeMap<SessionId, Record>;
+pub(super) type Sessions = BTreeMap<SessionId, Record>;
 
 /// The session that a task's step of this number is about.
 fn session(round: u8, task: u8, step: u64) -> SessionId {
@@ -131,7 +131,7 @@ fn after(round: u8, task: u8, steps: u64) -> Sessions {
     sessions
 }
 
-async fn all(store: &ShelfStore) -> Sessions {
+pub(super) async fn all(store: &ShelfStore) -> Sessions {
     let mut sessions = Sessions::new();
     let mut cursor = Cursor::start();
     loop {

@@ -3,6 +3,8 @@
 mod child;
 mod conformance;
 mod consistent;
+#[cfg(feature = "sled")]
+mod cut;
 mod durability;
 mod flaky;
 mod indexes;
