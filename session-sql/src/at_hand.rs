@@ -70,6 +70,12 @@ pub(crate) struct Taken<DB: sqlx::Database> {
     used_at: Instant,
 }
 
+/// Why a connection is not used.
+enum Dead {
+    Broken,
+    Silent,
+}
+
 impl<DB: sqlx::Database> AtHand<DB> {
     /// As many connections as `opener` may have, of which none is open yet.
     pub(crate) fn new(opener: sqlx::Pool<DB>, suspicion: Option<Suspicion>) -> Self {
@@ -145,51 +151,69 @@ impl<DB: sqlx::Database> AtHand<DB> {
     ) -> Result<Taken<DB>, sqlx::Error> {
         match next {
             Next::Use(suspect) => {
-                if let Some(alive) = self.alive(suspect, until).await {
+                if let Ok(alive) = self.alive(suspect, until).await {
                     return Ok(alive);
                 }
             }
-            Next::Exchange(strange) => within(until, close(strange)).await?,
+            Next::Exchange(strange) => {
+                let _ = within(half_way(until), close(strange)).await;
+            }
             Next::Open => (),
         }
         if self.resting().connections.is_empty() {
             return self.opened(until).await;
         }
-        let soon = until.min(Instant::now() + OPENING_MAX);
-        if let Ok(opened) = self.opened(soon).await {
-            return Ok(opened);
-        }
+        let soon = half_way(until).min(Instant::now() + OPENING_MAX);
+        let refused = match self.opened(soon).await {
+            Ok(opened) => return Ok(opened),
+            Err(refused) => refused,
+        };
         // The server has no more for us, perhaps: another runtime's is better than none.
-        loop {
-            let strange = self.resting().after_refusal();
-            let Some(strange) = strange else {
-                return self.opened(until).await;
-            };
-            if let Some(alive) = self.alive(strange, until).await {
-                return Ok(alive);
+        while let Some(strange) = self.after_refusal() {
+            match self.alive(strange, until).await {
+                Ok(alive) => return Ok(alive),
+                Err(Dead::Broken) => (),
+                Err(Dead::Silent) => break,
             }
+        }
+        match refused {
+            sqlx::Error::PoolTimedOut => self.opened(until).await,
+            refused => Err(refused),
         }
     }
 
-    /// `suspect`, if it gives a sign of life.
-    async fn alive(&self, mut suspect: Taken<DB>, until: Instant) -> Option<Taken<DB>> {
+    /// `taken`, if it gives a sign of life, where that is wanted. One that is silent may be alive on
+    /// a server that hangs, so the others are not put to the same.
+    async fn alive(&self, mut taken: Taken<DB>, until: Instant) -> Result<Taken<DB>, Dead> {
         let now = Instant::now();
+        let suspect = self.suspects(&taken, now);
+        taken.used_at = now;
+        if !suspect {
+            return Ok(taken);
+        }
         // What is left is for another that is opened in its place.
-        let half = until.saturating_duration_since(now) / 2;
-        suspect.used_at = now;
-        match within(now + half.min(ANSWER_MAX), suspect.connection.ping()).await {
-            Ok(Ok(())) => Some(suspect),
+        let limit = half_way(until).min(now + ANSWER_MAX);
+        match within(limit, taken.connection.ping()).await {
+            Ok(Ok(())) => Ok(taken),
             Ok(Err(_)) => {
                 self.broke();
-                None
+                Err(Dead::Broken)
             }
-            Err(_) => None,
+            Err(_) => Err(Dead::Silent),
         }
+    }
+
+    /// Any connection, after one could not be opened.
+    fn after_refusal(&self) -> Option<Taken<DB>> {
+        let mut resting = self.resting();
+        resting.refused_at = Some(Instant::now());
+        resting.connections.pop()
     }
 
     async fn opened(self: &Arc<Self>, until: Instant) -> Result<Taken<DB>, sqlx::Error> {
         let runtime = self.runtime()?;
         let connection = within(until, self.opener.acquire()).await??.detach();
+        self.resting().refused_at = None;
         if let Some(runtime) = runtime {
             self.watch(runtime);
         }
@@ -267,18 +291,13 @@ impl<DB: sqlx::Database> Resting<DB> {
         {
             return Next::Open;
         }
-        if !refused && since(self.exchanged_at) >= EXCHANGE_EVERY {
+        let others = self.connections.len() > 1;
+        if others && !refused && since(self.exchanged_at) >= EXCHANGE_EVERY {
             self.exchanged_at = now;
             // The one that is least missed.
             return Next::Exchange(self.connections.remove(0));
         }
         self.connections.pop().map_or(Next::Open, Next::Use)
-    }
-
-    /// Any connection, after one could not be opened.
-    fn after_refusal(&mut self) -> Option<Taken<DB>> {
-        self.refused_at = Some(Instant::now());
-        self.connections.pop()
     }
 
     fn has(&self, runtime: Id) -> bool {
@@ -345,6 +364,12 @@ impl<DB: sqlx::Database> Drop for Turn<DB> {
     fn drop(&mut self) {
         self.0.turns.add_permits(1);
     }
+}
+
+/// In the middle between now and then.
+fn half_way(until: Instant) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) / 2
 }
 
 async fn within<F: Future>(until: Instant, waited_for: F) -> Result<F::Output, sqlx::Error> {

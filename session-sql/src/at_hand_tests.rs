@@ -43,6 +43,12 @@ async fn mark((taken, _): &mut Held, name: &'static str) {
         .unwrap();
 }
 
+async fn put_marked(at_hand: &Arc<AtHand<sqlx::Sqlite>>, name: &'static str) {
+    let mut held = take(at_hand).await;
+    mark(&mut held, name).await;
+    put(held);
+}
+
 async fn marks((taken, _): &mut Held) -> Vec<String> {
     let names = sqlx::query_scalar("SELECT name FROM sqlite_temp_master ORDER BY name");
     names.fetch_all(&mut taken.connection).await.unwrap()
@@ -78,9 +84,7 @@ impl AtHand<sqlx::Sqlite> {
 async fn a_connection_at_rest_is_the_next_ones() {
     let folder = tempfile::tempdir().unwrap();
     let at_hand = two(&folder);
-    let mut first = take(&at_hand).await;
-    mark(&mut first, "first").await;
-    put(first);
+    put_marked(&at_hand, "first").await;
     for _ in 0..10 {
         let mut held = take(&at_hand).await;
         assert_eq!(marks(&mut held).await, ["first"]);
@@ -153,11 +157,7 @@ fn a_runtime_has_connections_of_its_own_as_long_as_there_may_be_more() {
     let folder = tempfile::tempdir().unwrap();
     let at_hand = two(&folder);
     let (one, other) = (runtime(), runtime());
-    one.block_on(async {
-        let mut held = take(&at_hand).await;
-        mark(&mut held, "of_one").await;
-        put(held);
-    });
+    one.block_on(put_marked(&at_hand, "of_one"));
     let mut held = other.block_on(take(&at_hand));
     assert!(other.block_on(marks(&mut held)).is_empty());
     other.block_on(async { mark(&mut held, "of_other").await });
@@ -173,23 +173,27 @@ fn a_runtime_has_connections_of_its_own_as_long_as_there_may_be_more() {
             put(held);
         });
     }
-    // Once in a while one changes its runtime.
+    // Once in a while one changes its runtime: the one that is least missed.
+    let third = runtime();
     at_hand.resting().exchanged_at -= EXCHANGE_EVERY;
-    let mut held = other.block_on(take(&at_hand));
-    let mut second = other.block_on(take(&at_hand));
-    assert_eq!(other.block_on(marks(&mut held)), ["of_other"]);
-    assert!(other.block_on(marks(&mut second)).is_empty());
+    let mut held = third.block_on(take(&at_hand));
+    assert!(third.block_on(marks(&mut held)).is_empty());
     put(held);
-    put(second);
-    assert_eq!(at_hand.of(&other), 2);
+    let of_each = || [&one, &other, &third].map(|runtime| at_hand.of(runtime));
+    assert_eq!(of_each(), [0, 1, 1]);
     // And not at once again.
     let mut first = one.block_on(take(&at_hand));
-    assert!(
-        one.block_on(marks(&mut first)).is_empty(),
-        "it is used last"
-    );
+    let its = one.block_on(marks(&mut first));
+    assert!(its.is_empty(), "the third's is used last");
     put(first);
-    assert_eq!(at_hand.of(&other), 2);
+    assert_eq!(of_each(), [0, 1, 1]);
+    // Nor is the only one at rest given up for one that may not be had.
+    at_hand.resting().exchanged_at -= EXCHANGE_EVERY;
+    let held = third.block_on(take(&at_hand));
+    let mut first = one.block_on(take(&at_hand));
+    assert_eq!(one.block_on(marks(&mut first)), ["of_other"]);
+    put(held);
+    put(first);
 }
 
 /// A server has fewer for us than we would like.
@@ -198,11 +202,7 @@ fn where_no_more_can_be_opened_another_runtimes_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let at_hand = two(&folder);
     let (one, other) = (runtime(), runtime());
-    one.block_on(async {
-        let mut held = take(&at_hand).await;
-        mark(&mut held, "of_one").await;
-        put(held);
-    });
+    one.block_on(put_marked(&at_hand, "of_one"));
     let file = folder.path().join("sessions.db");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();

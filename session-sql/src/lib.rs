@@ -110,7 +110,7 @@
 //! actix-web has a runtime for each worker, and one more called `connect`. A task uses a connection of
 //! its own runtime's, and opens one where all that rest are others', so there are at least as many
 //! connections as workers, up to the limit. At the limit, or where the server gives no more, it uses
-//! another runtime's, which costs half as much again for each statement; once a minute one of those
+//! another runtime's, at a third more for each statement; once a minute one of those
 //! is closed and opened as its own. With ten workers or more,
 //! [`connections`](SqlConfig::connections) should be larger than they are.
 //!
