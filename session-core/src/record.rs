@@ -214,9 +214,7 @@ impl Version {
     pub const fn nonce(self) -> u64 {
         self.nonce
     }
-}
 
-impl Version {
     fn decode(text: &str) -> Option<Self> {
         let part = |digits: &[u8]| {
             let mut bytes = [0; PART_LEN / 2];

@@ -427,6 +427,6 @@ const OPENING_MAX: Duration = Duration::from_secs(1);
 /// So long it may rest.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 
-#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
+#[cfg(all(test, feature = "sqlite", feature = "postgres", feature = "mysql"))]
 #[path = "at_hand_tests.rs"]
 mod tests;

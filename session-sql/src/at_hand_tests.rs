@@ -1,8 +1,9 @@
-//! Connections to SQLite, treated as those to a server are.
+//! Connections to SQLite, treated as those to a server are; and to a server that fails.
 
 use tokio::runtime::Runtime as Tokio;
 
 use super::*;
+use crate::database::{Database, Kind};
 
 /// At most two.
 fn two(folder: &tempfile::TempDir) -> Arc<AtHand<sqlx::Sqlite>> {
@@ -220,6 +221,7 @@ fn where_no_more_can_be_opened_another_runtimes_is_used() {
     std::fs::remove_dir(&file).unwrap();
     let second = other.block_on(take(&at_hand));
     assert_eq!(second.0.runtime, Some(other.handle().id()));
+    assert_eq!(at_hand.resting().refused_at, None, "there are more again");
     put(held);
     put(second);
     assert_eq!(at_hand.rest(), 2);
@@ -279,4 +281,76 @@ async fn what_has_rested_for_long_is_closed_and_the_watch_ends_with_the_store() 
         assert!(started.elapsed() < Duration::from_secs(60));
         tokio::task::yield_now().await;
     }
+}
+
+/// At most four, to a server behind a proxy.
+async fn four(database: &Database, wait: Duration) -> Arc<AtHand<sqlx::Postgres>> {
+    let opener = sqlx::postgres::PgPoolOptions::new()
+        .max_connections(4)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(wait);
+    let opener = opener.connect_lazy(&database.url).unwrap();
+    let at_hand = Arc::new(AtHand::new(opener, Some(Suspicion::new())));
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(
+            at_hand
+                .take()
+                .await
+                .unwrap_or_else(|error| panic!("{error}")),
+        );
+    }
+    for (taken, turn) in held {
+        turn.put(taken);
+    }
+    at_hand
+}
+
+fn rest_for(at_hand: &AtHand<sqlx::Postgres>, span: Duration) {
+    let mut resting = at_hand.resting();
+    resting
+        .connections
+        .iter_mut()
+        .for_each(|taken| taken.used_at -= span);
+}
+
+/// It may only be slow: the next one finds what rests.
+#[test]
+fn a_server_that_is_silent_for_too_long_costs_one_connection() {
+    let database = Database::behind_proxy(Kind::Postgres);
+    let (one, other) = (runtime(), runtime());
+    let at_hand = one.block_on(four(&database, Duration::from_secs(2)));
+    rest_for(&at_hand, Duration::from_secs(2));
+    database.proxy().stall();
+    let error = other.block_on(at_hand.take()).err().unwrap();
+    assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
+    assert_eq!(at_hand.resting().connections.len(), 2);
+    assert_eq!(at_hand.turns.available_permits(), 4);
+    database.proxy().flow();
+    assert!(other.block_on(at_hand.take()).is_ok());
+}
+
+#[tokio::test]
+async fn one_that_gives_no_sign_of_life_makes_the_others_suspect() {
+    let database = Database::behind_proxy(Kind::Postgres);
+    let at_hand = four(&database, Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let suspects = || {
+        let resting = at_hand.resting();
+        let suspects = resting.connections.iter();
+        suspects
+            .map(|taken| at_hand.suspects(taken, taken.used_at))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(suspects(), [false; 3]);
+    at_hand.resting().connections[2].used_at -= Duration::from_secs(2);
+    database.proxy().cut();
+    let (new, turn) = at_hand
+        .take()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(suspects(), [true; 2]);
+    turn.put(new);
+    assert!(!suspects()[2], "it was opened since");
 }

@@ -184,6 +184,10 @@ mod failure;
 
 // The tests' database is shared with those that see the crate from outside.
 #[cfg(all(test, feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[path = "../tests/store/database.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod database;
+#[cfg(all(test, feature = "sqlite", feature = "postgres", feature = "mysql"))]
 extern crate self as session_sql;
 
 pub use config::{Durability, SqlConfig};

@@ -38,12 +38,12 @@ impl SqlStore {
     }
 
     async fn make_missing(&self) -> Result<(), Error> {
-        let lease = self.pool.connections.lease().await;
+        let lease = self.connections.lease().await;
         let mut lease = lease.map_err(|error| self.unmigrated(error))?;
         if self.missing_steps(&mut *lease).await? == 0 {
             return Ok(());
         }
-        let words = self.pool.database().words();
+        let words = self.connections.database().words();
         // Whatever happens from here on: an open transaction, or a lock, ends with its connection.
         lease.close_on_drop(true);
         self.take_lock(&mut *lease).await?;
@@ -80,7 +80,7 @@ impl SqlStore {
     /// ```
     #[must_use]
     pub fn schema(&self) -> String {
-        let words = self.pool.database().words();
+        let words = self.connections.database().words();
         let steps = words.steps.iter().copied().flatten().copied();
         let note = note(words, words.steps.len());
         [words.versions]
@@ -93,7 +93,7 @@ impl SqlStore {
 
     /// How many steps the table lacks.
     async fn missing_steps(&self, lease: &mut dyn Lease) -> Result<usize, Error> {
-        let database = self.pool.database();
+        let database = self.connections.database();
         let words = database.words();
         let versions: Statement = database.render(words.tables, &self.table.versions()).into();
         let is_there: Statement = self.render(words.tables).into();
@@ -129,7 +129,7 @@ impl SqlStore {
     }
 
     async fn take_lock(&self, lease: &mut dyn Lease) -> Result<(), Error> {
-        let Some(lock) = self.pool.database().words().lock else {
+        let Some(lock) = self.connections.database().words().lock else {
             return Ok(());
         };
         if self.number(lease, &lock.into()).await? == Some(1) {
@@ -160,7 +160,7 @@ impl SqlStore {
     }
 
     fn render(&self, template: &str) -> String {
-        self.pool.database().render(template, &self.table)
+        self.connections.database().render(template, &self.table)
     }
 
     fn unmigrated(&self, error: sqlx::Error) -> Error {
@@ -191,7 +191,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
         let store = SqlStore::connect(&url).await.unwrap();
-        let lease = store.pool.connections.lease().await;
+        let lease = store.connections.lease().await;
         let only_writer = lease.unwrap_or_else(|error| panic!("{error}"));
         let limit = Duration::from_millis(50);
         let error = store.migrate_within(limit).await.unwrap_err();

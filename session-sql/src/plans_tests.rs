@@ -3,15 +3,10 @@
 
 use std::fmt::Write as _;
 
+use crate::database::{Database, Kind};
 use crate::dialect::Database as Dialect;
 use crate::statements::Statements;
 use crate::table::TableName;
-
-#[path = "../tests/store/database.rs"]
-#[expect(dead_code, reason = "the other tests need more of it")]
-mod database;
-
-use database::{Database, Kind};
 
 const ROWS: u32 = 20_000;
 

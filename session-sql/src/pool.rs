@@ -35,10 +35,6 @@ impl SqlPool {
             connections: Arc::new(connections),
         }
     }
-
-    pub(crate) fn database(&self) -> Database {
-        self.connections.database()
-    }
 }
 
 /// What is asked of whatever database a store is in; each question has a connection to itself.

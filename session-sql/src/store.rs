@@ -15,7 +15,7 @@ use crate::connection::Value;
 use crate::dialect::Database;
 use crate::failure::{self, Fate, store_error};
 use crate::link::{Met, Repeat, Unanswered};
-use crate::pool::SqlPool;
+use crate::pool::{Connections, SqlPool};
 use crate::row::Row;
 use crate::statements::{Statement, Statements};
 use crate::table::TableName;
@@ -26,7 +26,7 @@ use crate::table::TableName;
 /// may work on one table.
 #[derive(Clone)]
 pub struct SqlStore {
-    pub(crate) pool: SqlPool,
+    pub(crate) connections: Arc<dyn Connections>,
     pub(crate) table: Arc<TableName>,
     pub(crate) statements: Arc<Statements>,
 }
@@ -113,9 +113,10 @@ impl SqlStore {
     }
 
     fn new(pool: SqlPool, table: TableName) -> Self {
-        let statements = Statements::new(pool.database(), &table);
+        let connections = pool.connections;
+        let statements = Statements::new(connections.database(), &table);
         Self {
-            pool,
+            connections,
             table: Arc::new(table),
             statements: Arc::new(statements),
         }
@@ -128,13 +129,12 @@ impl SqlStore {
     }
 
     pub(crate) fn error(&self, operation: &'static str, error: sqlx::Error) -> StoreError {
-        store_error(operation, self.pool.database(), &self.table, error)
+        store_error(operation, self.connections.database(), &self.table, error)
     }
 
     /// Why a conditional statement met no row.
     async fn look(&self, operation: &'static str, id: &str) -> Result<Written, StoreError> {
         let found = self
-            .pool
             .connections
             .number(&self.statements.look, &[id.into()])
             .await;
@@ -152,11 +152,11 @@ impl SqlStore {
         bytes: usize,
     ) -> StoreError {
         let may_be_too_long = failed.fate == Fate::Lost
-            && self.pool.database() == Database::MySql
+            && self.connections.database() == Database::MySql
             && bytes > 64 * 1024;
         if may_be_too_long {
             let statement = Statement::from("SELECT CAST(@@max_allowed_packet AS SIGNED)");
-            let most = self.pool.connections.number(&statement, &[]).await;
+            let most = self.connections.number(&statement, &[]).await;
             let most = most
                 .ok()
                 .flatten()
@@ -192,7 +192,7 @@ pub(crate) fn why_not(operation: &'static str, format: Option<i64>) -> Result<Wr
 impl fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqlStore")
-            .field("database", &self.pool.database())
+            .field("database", &self.connections.database())
             .field("table", &self.table)
             .finish_non_exhaustive()
     }
@@ -205,7 +205,6 @@ impl Store for SqlStore {
         let row = Row::new(id, record);
         let statement = &self.statements.create;
         let created = self
-            .pool
             .connections
             .count(Repeat::OnlyIfUndone, statement, &row.to_create())
             .await;
@@ -220,7 +219,6 @@ impl Store for SqlStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
         const OPERATION: &str = "loading the session";
         let loaded = self
-            .pool
             .connections
             .record(&self.statements.load, id.encode().as_str())
             .await;
@@ -246,7 +244,6 @@ impl Store for SqlStore {
         let expected = expected.to_string();
         let statement = &self.statements.update;
         let met = self
-            .pool
             .connections
             .count(Repeat::OnlyIfUndone, statement, &row.to_update(&expected))
             .await;
@@ -270,7 +267,6 @@ impl Store for SqlStore {
         ];
         let statement = &self.statements.touch;
         match self
-            .pool
             .connections
             .count(Repeat::Harmless, statement, &values)
             .await
@@ -294,7 +290,6 @@ impl Store for SqlStore {
             }
         };
         match self
-            .pool
             .connections
             .count(Repeat::Harmless, statement, values)
             .await
@@ -322,7 +317,6 @@ impl Store for SqlStore {
         const OPERATION: &str = "listing the owner's sessions";
         let values = [owner.as_str().into()];
         let found = self
-            .pool
             .connections
             .texts(&self.statements.owned_by, &values)
             .await;
@@ -335,11 +329,7 @@ impl Store for SqlStore {
         let limit = limit.clamp(1, PAGE_MAX);
         let after = cursor.position().unwrap_or_default();
         let values = [after.into(), number(limit).into()];
-        let found = self
-            .pool
-            .connections
-            .texts(&self.statements.scan, &values)
-            .await;
+        let found = self.connections.texts(&self.statements.scan, &values).await;
         let found = found.map_err(|failed| self.error(OPERATION, failed.error))?;
         let next = if found.len() < limit {
             None
@@ -358,7 +348,6 @@ impl Store for SqlStore {
         let values = [before.into(), number(limit).into(), before.into()];
         let statement = &self.statements.sweep;
         match self
-            .pool
             .connections
             .count(Repeat::OnlyIfUndone, statement, &values)
             .await
@@ -374,7 +363,6 @@ impl Store for SqlStore {
         const OPERATION: &str = "asking the database";
         let statement = &self.statements.ping;
         let asked = self
-            .pool
             .connections
             .count(Repeat::Harmless, statement, &[])
             .await;

@@ -60,7 +60,7 @@ impl SqlStore {
         pending: &PendingSave,
     ) -> Result<Written, StoreError> {
         const OPERATION: &str = "saving the session";
-        let database = self.pool.database();
+        let database = self.connections.database();
         if connection.database() != database {
             return Err(StoreError::new(
                 StoreErrorKind::Unavailable,
