@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use broken::Fault as F;
 use broken::{BrokenHarness, Fault};
+use futures_util::stream::{self, StreamExt as _};
 use memory::InMemory;
 use plain::Plain;
 use session_core::conformance::{Harness, PROPERTIES, Property};
@@ -319,15 +320,15 @@ async fn every_property_catches_a_broken_store_and_every_broken_store_is_caught(
     silence_expected_panics();
     let mut idle: BTreeSet<_> = PROPERTIES.iter().map(|property| property.name).collect();
     let mut uncaught = Vec::new();
-    for (fault, named) in IN_MEMORY {
-        let failing = failing(InMemory::default, *fault, &["plant", "reopen"]).await;
+    let in_memory = failing_of_each(IN_MEMORY, InMemory::default, &["plant", "reopen"]).await;
+    for ((fault, named), failing) in IN_MEMORY.iter().zip(in_memory) {
         println!("{fault:?}: {failing:?}");
         let missed = named.iter().filter(|name| !failing.contains(*name));
         uncaught.extend(missed.map(|name| (*fault, *name, false)));
         idle.retain(|name| !failing.contains(name));
     }
-    for (fault, named) in IN_A_BACKEND {
-        let failing = failing(Plain::default, *fault, &[]).await;
+    let in_a_backend = failing_of_each(IN_A_BACKEND, Plain::default, &[]).await;
+    for ((fault, named), failing) in IN_A_BACKEND.iter().zip(in_a_backend) {
         println!("{fault:?}: {failing:?}");
         let missed = named.iter().filter(|name| !failing.contains(*name));
         uncaught.extend(missed.map(|name| (*fault, *name, true)));
@@ -354,8 +355,22 @@ async fn every_property_catches_a_broken_store_and_every_broken_store_is_caught(
     assert_eq!(idle, BTreeSet::new(), "have caught nothing");
 }
 
+/// What fails by each fault; some of them at once.
+async fn failing_of_each<H: Harness + 'static>(
+    faults: &'static [(Fault, &[&str])],
+    harness: fn() -> H,
+    without: &'static [&str],
+) -> Vec<Vec<&'static str>> {
+    stream::iter(faults)
+        .map(|(fault, _)| tokio::spawn(failing(harness, *fault, without)))
+        .buffered(4)
+        .map(|failing| failing.expect("a property that panics is caught"))
+        .collect()
+        .await
+}
+
 async fn failing<H: Harness + 'static>(
-    harness: impl Fn() -> H,
+    harness: fn() -> H,
     fault: Fault,
     without: &[&str],
 ) -> Vec<&'static str> {

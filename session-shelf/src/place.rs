@@ -4,6 +4,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
@@ -97,19 +99,37 @@ pub(crate) fn open_file(path: &Path, missing: Missing) -> Result<File, Failure> 
 /// Locks a file against other processes, and other stores of this one, for as long as it is open.
 #[cfg(feature = "sled")]
 pub(crate) fn lock(file: &File, path: &Path) -> Result<(), Failure> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(fs::TryLockError::WouldBlock) => Err(in_use(path)),
+    when_free(path, || match file.try_lock() {
+        Ok(()) => Ok(Some(())),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error.into()),
+    })
+}
+
+/// Tries to open what is locked until it is free; fails if it stays locked.
+///
+/// What this process has closed may be locked a moment longer: by a thread of sled's, and by a child
+/// between its `fork` and its `exec`, which has every open file once more.
+pub(crate) fn when_free<T>(
+    path: &Path,
+    mut open: impl FnMut() -> Result<Option<T>, Failure>,
+) -> Result<T, Failure> {
+    let begun = Instant::now();
+    loop {
+        if let Some(opened) = open()? {
+            return Ok(opened);
+        }
+        if begun.elapsed() > LINGERING_MAX {
+            return Err(Failure::unavailable(format!(
+                "another process, or another store of this one, has {} open",
+                path.display()
+            )));
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
-pub(crate) fn in_use(path: &Path) -> Failure {
-    Failure::unavailable(format!(
-        "another process, or another store of this one, has {} open",
-        path.display()
-    ))
-}
+const LINGERING_MAX: Duration = Duration::from_secs(2);
 
 /// Brings the names in a folder, and the folder's own, to the disk.
 pub(crate) fn sync_names(dir: &Path) -> Result<(), Failure> {

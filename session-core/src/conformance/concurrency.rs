@@ -111,7 +111,9 @@ async fn count_together(openings: &[Shared], tasks: usize, each: usize) {
 
 /// Adds one `times` times, each time from what is stored; the numbers it wrote.
 async fn count(store: &dyn Store, id: &SessionId, times: usize) -> Vec<u64> {
-    let (mut written, mut conflicts) = (Vec::new(), 0);
+    let mut written = Vec::new();
+    // Soon so long that most of the others are not in each other's way.
+    let mut wait = WAIT_MIN;
     let mut refused = None;
     for _ in 0..20_000 {
         if written.len() == times {
@@ -130,12 +132,12 @@ async fn count(store: &dyn Store, id: &SessionId, times: usize) -> Vec<u64> {
         match update(store, id, &next, seen.version).await {
             Written::Done => {
                 written.push(count);
-                conflicts = 0;
+                wait = WAIT_MIN.max(wait / 2);
             }
             Written::Conflict => {
                 refused = Some(seen.version);
-                conflicts = 16.min(conflicts + 1);
-                let jitter = (next.version.nonce() >> 32) % (1_000 * conflicts);
+                wait = WAIT_MAX.min(wait * 2);
+                let jitter = (next.version.nonce() >> 32) % (1_000 * wait);
                 tokio::time::sleep(Duration::from_micros(jitter)).await;
             }
             Written::Gone => panic!("the record is gone and nobody deletes it"),
@@ -146,6 +148,10 @@ async fn count(store: &dyn Store, id: &SessionId, times: usize) -> Vec<u64> {
         written.len()
     );
 }
+
+/// How long a writer that met another waits at most, in milliseconds.
+const WAIT_MIN: u64 = 1;
+const WAIT_MAX: u64 = 128;
 
 fn counted(record: &Record) -> u64 {
     let count = record.data.raw("count").and_then(|raw| raw.parse().ok());

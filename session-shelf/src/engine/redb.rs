@@ -41,6 +41,11 @@ impl Redb {
     }
 
     fn open_file(config: &ShelfConfig, missing: Missing) -> Result<Self, Failure> {
+        place::when_free(config.path(), || Self::open_unlocked(config, missing))
+    }
+
+    /// `None`: it is locked.
+    fn open_unlocked(config: &ShelfConfig, missing: Missing) -> Result<Option<Self>, Failure> {
         let path = config.path();
         let above = path.parent().filter(|_| missing == Missing::Make);
         if let Some(above) = above {
@@ -54,20 +59,22 @@ impl Redb {
         place::close_to_others(path)?;
         let backend = Allocated {
             handle: file.try_clone()?,
-            file: FileBackend::new(file).map_err(|error| not_opened(error, config))?,
+            file: FileBackend::new(file).map_err(not_opened)?,
         };
         let mut options = Database::builder();
         options.set_cache_size(config.page_bytes().max(CACHE_BYTES_MIN));
-        let db = options
-            .create_with_backend(backend)
-            .map_err(|error| not_opened(error, config))?;
+        let db = match options.create_with_backend(backend) {
+            Ok(db) => db,
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
+            Err(error) => return Err(not_opened(error)),
+        };
         if let Some(above) = above.filter(|_| is_new) {
             place::sync_names(above)?;
         }
-        Ok(Self {
+        Ok(Some(Self {
             db,
             place: Place::of(path.to_owned())?,
-        })
+        }))
     }
 }
 
@@ -238,9 +245,8 @@ fn no_table(error: TableError) -> Failure {
     }
 }
 
-fn not_opened(error: DatabaseError, config: &ShelfConfig) -> Failure {
+fn not_opened(error: DatabaseError) -> Failure {
     match error {
-        DatabaseError::DatabaseAlreadyOpen => place::in_use(config.path()),
         DatabaseError::Storage(StorageError::Io(error))
             if error.kind() == io::ErrorKind::InvalidData =>
         {

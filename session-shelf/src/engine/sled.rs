@@ -9,8 +9,6 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use session_core::{StoreError, StoreErrorKind};
 
@@ -88,40 +86,30 @@ fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
 }
 
 /// Opens the database, which nobody but this process can be using.
-///
-/// Threads of sled's may hold the file for a moment after a database of this process was closed.
 fn open_unlocked(config: &ShelfConfig, folder: &Path) -> Result<sled::Db, Failure> {
     let cache = config.page_bytes().max(CACHE_BYTES_MIN);
     let options = sled::Config::new()
         .path(folder)
         .cache_capacity(cache as u64);
-    let begun = Instant::now();
-    loop {
+    place::when_free(config.path(), || {
         // sled panics over some kinds of damage.
         let opened = catch_unwind(AssertUnwindSafe(|| options.open()));
         match opened {
-            Ok(Ok(db)) => return Ok(db),
+            Ok(Ok(db)) => Ok(Some(db)),
             Ok(Err(sled::Error::Io(error))) if error.to_string().contains("acquire lock") => {
-                if begun.elapsed() > LINGERING_MAX {
-                    return Err(place::in_use(config.path()));
-                }
-                thread::sleep(Duration::from_millis(5));
+                Ok(None)
             }
             Ok(Err(error @ (sled::Error::Corruption { .. } | sled::Error::Unsupported(_)))) => {
-                return Err(Failure::engine(StoreErrorKind::Corrupt, error));
+                Err(Failure::engine(StoreErrorKind::Corrupt, error))
             }
-            Ok(Err(error)) => return Err(failed(error)),
-            Err(_) => {
-                return Err(Failure::Engine(StoreError::new(
-                    StoreErrorKind::Corrupt,
-                    "sled panicked over what it found: the database is damaged",
-                )));
-            }
+            Ok(Err(error)) => Err(failed(error)),
+            Err(_) => Err(Failure::Engine(StoreError::new(
+                StoreErrorKind::Corrupt,
+                "sled panicked over what it found: the database is damaged",
+            ))),
         }
-    }
+    })
 }
-
-const LINGERING_MAX: Duration = Duration::from_secs(2);
 
 const CACHE_BYTES_MIN: usize = 1 << 20;
 

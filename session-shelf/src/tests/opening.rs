@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use session_core::{Created, ErrorKind, Store};
 
@@ -57,6 +59,24 @@ async fn who_comes_second_is_told_that_another_has_it_open() {
             told[0].starts_with("Unavailable opening the database failed"),
             "{told:?}"
         );
+    }
+}
+
+/// As a child has it between its `fork` and its `exec`, when what it has inherited is closed.
+#[tokio::test]
+async fn what_stays_locked_for_a_moment_is_waited_for() {
+    for kind in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let (lingering, shelf) = open(config(*kind, dir.path()));
+        let created = lingering.create(&id(1), &counted(1)).await.unwrap();
+        assert_eq!(created, Created::Done);
+        let leaving = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            drop((lingering, shelf));
+        });
+        let (store, _) = open(config(*kind, dir.path()));
+        assert_eq!(store.load(&id(1)).await.unwrap(), Some(counted(1)));
+        leaving.join().unwrap();
     }
 }
 

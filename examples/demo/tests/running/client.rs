@@ -3,9 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Method, Request};
-use http_body_util::{BodyExt, Full};
+use http_body_util::channel::Channel;
+use http_body_util::{BodyExt, Either, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -13,12 +14,14 @@ use serde_json::Value;
 
 /// One visitor.
 pub(crate) struct Client {
-    http: legacy::Client<HttpConnector, Full<&'static [u8]>>,
+    http: legacy::Client<HttpConnector, Body>,
     url: Mutex<String>,
     /// The cookie as `name=value`, or the header's value.
     token: Mutex<Option<String>>,
     by_header: bool,
 }
+
+type Body = Either<Full<&'static [u8]>, Channel<&'static [u8]>>;
 
 /// What came back.
 #[derive(Debug)]
@@ -119,7 +122,10 @@ impl Client {
         }
         // The client wants a body that outlives it; tests are short.
         let body: &'static [u8] = Box::leak(body.as_bytes().into());
-        let response = self.http.request(request.body(Full::new(body))?).await?;
+        if body.len() > LONG {
+            request = request.header(CONTENT_LENGTH, body.len());
+        }
+        let response = self.http.request(request.body(sent(body))?).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         self.remember(&head.headers);
@@ -162,6 +168,24 @@ impl Reply {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
     }
+}
+
+/// More than a server reads of what it refuses.
+pub(crate) const LONG: usize = 100_000;
+
+/// A long body is sent when the server has had time to refuse it unread: if it closes the connection
+/// while it is being written, its answer is lost (RFC 9112 section 9.6).
+fn sent(body: &'static [u8]) -> Body {
+    if body.len() <= LONG {
+        return Either::Left(Full::new(body));
+    }
+    let (mut sender, channel) = Channel::new(1);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // An error says that it is not wanted.
+        let _ = sender.send_data(body).await;
+    });
+    Either::Right(channel)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::client::{Client, Reply};
+use crate::client::{Client, LONG, Reply};
 use crate::demo::Demo;
 
 const REQUESTS: usize = 250;
@@ -128,7 +128,7 @@ impl Visitor {
     /// with it (RFC 9112, section 9.6). What it refuses so has changed nothing, as
     /// [`Sent::random`] gives no long body to what acts without reading it.
     async fn answer(&self, sent: &Sent, headers: &[(&str, &str)], body: &str) -> Reply {
-        let tries = if sent.body.len() > 100_000 { 20 } else { 1 };
+        let tries = if sent.body.len() > LONG { 20 } else { 1 };
         let mut failure = String::new();
         for _ in 0..tries {
             let sending = self.client.try_send(sent.method, &sent.path, headers, body);
