@@ -11,14 +11,15 @@ mod memory;
 mod plain;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broken::Fault as F;
 use broken::{BrokenHarness, Fault};
-use futures_util::stream::{self, StreamExt as _};
 use memory::InMemory;
 use plain::Plain;
 use session_core::conformance::{Harness, PROPERTIES, Property};
+use tokio::sync::Semaphore;
 
 /// What is broken in a memory store, and the properties that must fail.
 const IN_MEMORY: &[(Fault, &[&str])] = &[
@@ -361,12 +362,19 @@ async fn failing_of_each<H: Harness + 'static>(
     harness: fn() -> H,
     without: &'static [&str],
 ) -> Vec<Vec<&'static str>> {
-    stream::iter(faults)
-        .map(|(fault, _)| tokio::spawn(failing(harness, *fault, without)))
-        .buffered(4)
-        .map(|failing| failing.expect("a property that panics is caught"))
-        .collect()
-        .await
+    let turns = Arc::new(Semaphore::new(4));
+    let trying = faults.iter().map(|(fault, _)| {
+        let turn = Arc::clone(&turns).acquire_owned();
+        tokio::spawn(async move {
+            let _turn = turn.await;
+            failing(harness, *fault, without).await
+        })
+    });
+    let mut found = Vec::new();
+    for trying in trying.collect::<Vec<_>>() {
+        found.push(trying.await.expect("a property that panics is caught"));
+    }
+    found
 }
 
 async fn failing<H: Harness + 'static>(
@@ -397,7 +405,7 @@ const TRIES: usize = 12;
 async fn fails<H: Harness + 'static>(property: Property, harness: H) -> bool {
     let check = tokio::spawn(async move { property.check(&harness).await });
     let abort = check.abort_handle();
-    match tokio::time::timeout(Duration::from_secs(20), check).await {
+    match tokio::time::timeout(Duration::from_secs(10), check).await {
         Ok(checked) => checked.is_err_and(|error| error.is_panic()),
         Err(_) => {
             abort.abort();
