@@ -351,10 +351,20 @@ impl<'de> Visitor<'de> for Entries {
         let mut positions: HashMap<Cow<'de, str>, usize> = HashMap::new();
         while let Some(key) = map.next_key::<BorrowedKey<'de>>()? {
             let value = map.next_value::<&'de RawValue>()?;
-            match positions.get(&key.0) {
-                Some(&at) => entries[at].1 = value,
+            if entries.len() == FEW_KEYS && positions.is_empty() {
+                let known = entries.iter().enumerate();
+                positions.extend(known.map(|(at, (key, _))| (key.clone(), at)));
+            }
+            let known = match entries.len() {
+                ..FEW_KEYS => entries.iter().position(|(known, _)| *known == key.0),
+                _ => positions.get(&key.0).copied(),
+            };
+            match known {
+                Some(at) => entries[at].1 = value,
                 None => {
-                    positions.insert(key.0.clone(), entries.len());
+                    if entries.len() >= FEW_KEYS {
+                        positions.insert(key.0.clone(), entries.len());
+                    }
                     entries.push((key.0, value));
                 }
             }
@@ -362,6 +372,9 @@ impl<'de> Visitor<'de> for Entries {
         Ok(entries)
     }
 }
+
+/// So many are compared one by one in less time than they are hashed.
+const FEW_KEYS: usize = 16;
 
 #[derive(serde::Deserialize)]
 struct BorrowedKey<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -378,6 +391,24 @@ mod tests {
         let data = Data::parse("{ \"a\\u0062\" : [ 1 , 2 ] ,\n \"x\":1, \"x\": 2}\t").unwrap();
         assert_eq!(data.as_str(), r#"{"ab":[ 1 , 2 ],"x":2}"#);
         assert_eq!(data.raw("ab"), Some("[ 1 , 2 ]"));
+    }
+
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_counts_however_many_there_are() {
+        for keys in [1, FEW_KEYS - 1, FEW_KEYS, FEW_KEYS + 1, 3 * FEW_KEYS] {
+            let entry = |round: usize| move |key| format!("\"k{key}\":{}", round * 100 + key);
+            let entries: Vec<_> = (1..=3)
+                .flat_map(|round| (0..keys).map(entry(round)))
+                .collect();
+            let data = Data::parse(&format!("{{{}}}", entries.join(","))).unwrap();
+            assert_eq!(data.len(), keys);
+            for key in 0..keys {
+                assert_eq!(
+                    data.raw(&format!("k{key}")),
+                    Some(&*(300 + key).to_string())
+                );
+            }
+        }
     }
 
     #[test]

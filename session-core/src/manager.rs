@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -33,7 +33,8 @@ struct Shared {
     store: Arc<dyn Store>,
     config: Arc<SessionConfig>,
     sealed: Option<Arc<Sealed>>,
-    queues: Arc<Queues>,
+    /// Made when something is saved: the managers of exchanges with sealed sessions come and go.
+    queues: OnceLock<Arc<Queues>>,
     endings: Endings,
     sweeping: tokio::sync::Mutex<()>,
 }
@@ -72,7 +73,7 @@ impl SessionManager {
             store: store.into_store(),
             config,
             sealed,
-            queues: Arc::default(),
+            queues: OnceLock::new(),
             endings: Endings::default(),
             sweeping: tokio::sync::Mutex::new(()),
         }))
@@ -336,7 +337,7 @@ impl SessionManager {
     }
 
     pub(crate) fn queues(&self) -> &Arc<Queues> {
-        &self.0.queues
+        self.0.queues.get_or_init(Arc::default)
     }
 
     pub(crate) fn endings(&self) -> &Endings {

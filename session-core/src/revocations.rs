@@ -137,9 +137,9 @@ impl Revocations {
         &self,
         operation: &'static str,
         id: &SessionId,
-        record: &Record,
-    ) -> Result<Option<Record>, Error> {
-        let as_it_is = || Ok(Some(record.clone()));
+        record: &Arc<Record>,
+    ) -> Result<Option<Arc<Record>>, Error> {
+        let as_it_is = || Ok(Some(Arc::clone(record)));
         let Some(owner) = &record.owner else {
             return as_it_is();
         };
@@ -152,9 +152,9 @@ impl Revocations {
         }
         let found = self.load(operation, owner, &self.deadline()).await?;
         Ok(match found.verdict(id, record) {
-            Verdict::Lives => Some(record.clone()),
+            Verdict::Lives => Some(Arc::clone(record)),
             Verdict::Ended => None,
-            Verdict::Renewed { at, lives_from } => Some(Record {
+            Verdict::Renewed { at, lives_from } => Some(Arc::new(Record {
                 generation: lives_from,
                 secret: Token::blank(*id).digest(),
                 previous: Some(Box::new(Previous {
@@ -162,8 +162,8 @@ impl Revocations {
                     until: Some(self.time_of(at).after(self.config.options.grace)),
                     valid: false,
                 })),
-                ..record.clone()
-            }),
+                ..Record::clone(record)
+            })),
         })
     }
 

@@ -125,11 +125,11 @@ impl SessionManager {
     }
 
     /// The manager that one exchange works with: what it writes goes into its own cookie.
-    pub(crate) fn of_exchange(&self, found: Option<(SessionId, &Record)>) -> Self {
+    pub(crate) fn of_exchange(&self, found: Option<(SessionId, &Arc<Record>)>) -> Self {
         let Some(sealed) = self.sealed_by() else {
             return self.clone();
         };
-        let records = found.map(|(id, record)| (id, record.clone()));
+        let records = found.map(|(id, record)| (id, Arc::clone(record)));
         let slot = Slot {
             sealed: Arc::clone(sealed),
             records: Mutex::new(records.into_iter().collect()),
@@ -184,11 +184,11 @@ impl Sealed {
         &self,
         operation: &'static str,
         id: &SessionId,
-        record: &Record,
-    ) -> Result<Option<Record>, Error> {
+        record: &Arc<Record>,
+    ) -> Result<Option<Arc<Record>>, Error> {
         match &self.revocations {
-            Some(revocations) => revocations.as_stored(operation, id, record).await,
-            None => Ok(Some(record.clone())),
+            Some(revocations) => Box::pin(revocations.as_stored(operation, id, record)).await,
+            None => Ok(Some(Arc::clone(record))),
         }
     }
 
@@ -420,11 +420,11 @@ fn opened(inside: &[u8]) -> Option<(Token, Record)> {
 /// exchange's end seals what is in force.
 struct Slot {
     sealed: Arc<Sealed>,
-    records: Mutex<Vec<(SessionId, Record)>>,
+    records: Mutex<Vec<(SessionId, Arc<Record>)>>,
 }
 
 impl Slot {
-    fn records(&self) -> MutexGuard<'_, Vec<(SessionId, Record)>> {
+    fn records(&self) -> MutexGuard<'_, Vec<(SessionId, Arc<Record>)>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -443,14 +443,14 @@ impl Store for Slot {
         if records.iter().any(|(known, _)| known == id) {
             return Ok(Created::Taken);
         }
-        records.push((*id, record.clone()));
+        records.push((*id, Arc::new(record.clone())));
         Ok(Created::Done)
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
         let records = self.records();
         let found = records.iter().find(|(known, _)| known == id);
-        Ok(found.map(|(_, record)| record.clone()))
+        Ok(found.map(|(_, record)| Record::clone(record)))
     }
 
     async fn update(
@@ -468,21 +468,23 @@ impl Store for Slot {
             return Ok(Written::Conflict);
         }
         let accessed_at = stored.accessed_at.max(record.accessed_at);
-        *stored = Record {
+        *stored = Arc::new(Record {
             accessed_at,
             ..record.clone()
-        };
+        });
         Ok(Written::Done)
     }
 
     async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
         let mut records = self.records();
         let found = records.iter_mut().find(|(known, _)| known == id);
-        Ok(match found.map(|(_, record)| record.touch(touch)) {
-            Some(true) => Written::Done,
-            Some(false) => Written::Conflict,
-            None => Written::Gone,
-        })
+        Ok(
+            match found.map(|(_, record)| Arc::make_mut(record).touch(touch)) {
+                Some(true) => Written::Done,
+                Some(false) => Written::Conflict,
+                None => Written::Gone,
+            },
+        )
     }
 
     async fn delete(&self, id: &SessionId, only: Only) -> Result<Written, StoreError> {

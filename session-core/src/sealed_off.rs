@@ -1,5 +1,6 @@
 //! What stands in for client-side sessions where the feature `sealed` is off: there are none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
@@ -24,8 +25,8 @@ impl Sealed {
         &self,
         _: &'static str,
         _: &SessionId,
-        _: &Record,
-    ) -> Result<Option<Record>, Error> {
+        _: &Arc<Record>,
+    ) -> Result<Option<Arc<Record>>, Error> {
         match *self {}
     }
 
@@ -82,7 +83,7 @@ impl Sealed {
 }
 
 impl SessionManager {
-    pub(crate) fn of_exchange(&self, _: Option<(SessionId, &Record)>) -> Self {
+    pub(crate) fn of_exchange(&self, _: Option<(SessionId, &Arc<Record>)>) -> Self {
         self.clone()
     }
 }

@@ -99,15 +99,21 @@ impl SealingKeys {
         let position = self.0.iter().position(|key| key.name == name);
         let position = position.ok_or(NotOpened::UnknownKey)?;
         let bytes = BASE64URL.decode(encoded.as_bytes());
-        let bytes = bytes.map_err(|_| NotOpened::Malformed)?;
-        let (nonce, sealed) = bytes
-            .split_first_chunk::<NONCE_BYTES>()
+        // What is sealed is opened where it stands.
+        let mut inside = Zeroizing::new(bytes.map_err(|_| NotOpened::Malformed)?);
+        let (nonce, sealed) = inside
+            .split_first_chunk_mut::<NONCE_BYTES>()
             .ok_or(NotOpened::Malformed)?;
-        let mut inside = Zeroizing::new(sealed.to_vec());
+        let (sealed, tag) = sealed
+            .split_last_chunk_mut::<TAG_BYTES>()
+            .ok_or(NotOpened::Refused)?;
         self.0[position]
             .cipher
-            .decrypt_in_place(&XNonce::from(*nonce), bound, &mut *inside)
+            .decrypt_inout_detached(&XNonce::from(*nonce), bound, sealed.into(), &(*tag).into())
             .map_err(|_| NotOpened::Refused)?;
+        let end = NONCE_BYTES + sealed.len();
+        inside.truncate(end);
+        inside.drain(..NONCE_BYTES);
         let signed = if position == 0 {
             Signed::Current
         } else {

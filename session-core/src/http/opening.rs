@@ -33,7 +33,7 @@ struct Candidate {
     token: Token,
     signed: Signed,
     /// The session itself, where the client keeps it.
-    sealed: Option<Box<Record>>,
+    sealed: Option<Arc<Record>>,
 }
 
 /// Tokens of one request that are looked up at most (rule I5).
@@ -54,7 +54,7 @@ impl Opening {
                 Some(sealed) => sealed.open(text).map(|(token, record, signed)| Candidate {
                     token,
                     signed,
-                    sealed: Some(Box::new(record)),
+                    sealed: Some(Arc::new(record)),
                 }),
                 None => Token::parse(text, keys)
                     .ok()
@@ -178,8 +178,7 @@ impl Opening {
             }
         }
         let found = live.as_ref();
-        let manager =
-            manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), &**record)));
+        let manager = manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), record)));
         let (draft, due, token, base) = match live {
             Some((candidate, record, due)) => {
                 standing = Standing::Live;
@@ -249,10 +248,7 @@ impl Candidate {
     ) -> Result<Option<Arc<Record>>, Error> {
         let id = self.token.id();
         match (&self.sealed, manager.sealed_by()) {
-            (Some(record), Some(sealed)) => {
-                let stored = Box::pin(sealed.as_stored(operation, &id, record)).await?;
-                Ok(stored.map(Arc::new))
-            }
+            (Some(record), Some(sealed)) => sealed.as_stored(operation, &id, record).await,
             _ => manager.load(operation, &id, &manager.deadline()).await,
         }
     }
