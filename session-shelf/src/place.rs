@@ -52,6 +52,17 @@ pub(crate) enum Missing {
     Refuse,
 }
 
+impl Missing {
+    /// How long to wait for whoever still has it open: a running store does not, its next operation
+    /// tries again.
+    pub(crate) fn patience(self) -> Duration {
+        match self {
+            Self::Make => LINGERING_MAX,
+            Self::Refuse => Duration::ZERO,
+        }
+    }
+}
+
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     if path.as_os_str().is_empty() {
         return Err(Failure::unavailable("the path is empty"));
@@ -98,8 +109,8 @@ pub(crate) fn open_file(path: &Path, missing: Missing) -> Result<File, Failure> 
 
 /// Locks a file against other processes, and other stores of this one, for as long as it is open.
 #[cfg(feature = "sled")]
-pub(crate) fn lock(file: &File, path: &Path) -> Result<(), Failure> {
-    when_free(path, || match file.try_lock() {
+pub(crate) fn lock(file: &File, path: &Path, patience: Duration) -> Result<(), Failure> {
+    when_free(path, patience, || match file.try_lock() {
         Ok(()) => Ok(Some(())),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error.into()),
@@ -107,11 +118,9 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<(), Failure> {
 }
 
 /// Tries to open what is locked until it is free; fails if it stays locked.
-///
-/// What this process has closed may be locked a moment longer: by a thread of sled's, and by a child
-/// between its `fork` and its `exec`, which has every open file once more.
 pub(crate) fn when_free<T>(
     path: &Path,
+    patience: Duration,
     mut open: impl FnMut() -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
     let begun = Instant::now();
@@ -119,7 +128,7 @@ pub(crate) fn when_free<T>(
         if let Some(opened) = open()? {
             return Ok(opened);
         }
-        if begun.elapsed() > LINGERING_MAX {
+        if begun.elapsed() >= patience {
             return Err(Failure::unavailable(format!(
                 "another process, or another store of this one, has {} open",
                 path.display()
@@ -129,7 +138,9 @@ pub(crate) fn when_free<T>(
     }
 }
 
-const LINGERING_MAX: Duration = Duration::from_secs(2);
+/// What this process has closed may be locked a moment longer: by a thread of sled's, and by a child
+/// between its `fork` and its `exec`, which has every open file once more.
+pub(crate) const LINGERING_MAX: Duration = Duration::from_secs(2);
 
 /// Brings the names in a folder, and the folder's own, to the disk.
 pub(crate) fn sync_names(dir: &Path) -> Result<(), Failure> {

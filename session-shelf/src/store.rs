@@ -43,7 +43,7 @@ impl ShelfStore {
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`](session_core::ErrorKind::Unavailable): it cannot be opened, or
-    /// another process has it open; the message says which.
+    /// another process keeps it open for two seconds; the message says which.
     /// [`ErrorKind::Corrupt`](session_core::ErrorKind::Corrupt): what is there is no such
     /// database, or a damaged one. [`ErrorKind::NewerFormat`](session_core::ErrorKind::NewerFormat):
     /// a later version of this crate made it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use session_core::{Created, ErrorKind, Store};
 
 use super::child::{Running, command, task, tell};
-use super::{ENGINES, config, counted, id, open};
+use super::{ENGINES, EngineKind, config, counted, id, open};
 use crate::ShelfStore;
 
 #[tokio::test]
@@ -90,8 +90,17 @@ async fn a_store_that_is_dropped_has_closed_the_database() {
             drop(store);
             let created = clone.create(&id(number), &counted(1)).await.unwrap();
             assert_eq!(created, Created::Done);
+            let locked = match kind {
+                #[cfg(feature = "sled")]
+                EngineKind::Sled => dir.path().join("sled/lock"),
+                #[cfg(feature = "redb")]
+                EngineKind::Redb => dir.path().join("sessions.redb"),
+            };
+            assert!(is_open(&locked), "{}", locked.display());
+            drop(clone);
+            assert!(!is_open(&locked), "{}", locked.display());
         }
-        // Nothing of this process holds it: another one may.
+        // Another process may have it.
         let (other, gone) = (id(1), dir.path());
         drop(
             open(config(*kind, gone))
@@ -102,6 +111,16 @@ async fn a_store_that_is_dropped_has_closed_the_database() {
         let told = Running::start(command(&[], CHILD, *kind, "try 0", gone)).finish();
         assert_eq!(told, ["open"]);
     }
+}
+
+/// Whether this process has a file open.
+fn is_open(file: &Path) -> bool {
+    let file = file.canonicalize().unwrap();
+    let open = fs::read_dir("/proc/self/fd").unwrap();
+    // One that was closed meanwhile has no link any more.
+    open.flatten()
+        .filter_map(|one| fs::read_link(one.path()).ok())
+        .any(|open| open == file)
 }
 
 #[test]

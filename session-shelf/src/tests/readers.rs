@@ -32,16 +32,15 @@ async fn a_store_that_is_dropped_waits_for_a_read_that_is_under_way() {
         loading.abort();
         assert!(loading.await.unwrap_err().is_cancelled());
         drop(shelf);
-        let again = config(*kind, dir.path());
-        let reopening = thread::spawn(move || {
-            drop(store);
-            ShelfStore::with_config(again)
-        });
-        // Time enough to find it locked, if it did not wait.
+        let closing = thread::spawn(move || drop(store));
+        // Time enough to be done, if it did not wait.
         let begun = Instant::now();
-        until(|| reopening.is_finished() || begun.elapsed() > Duration::from_millis(300)).await;
+        until(|| closing.is_finished() || begun.elapsed() > Duration::from_millis(300)).await;
+        let waits = !closing.is_finished();
         faults.reads_held.store(false, Ordering::SeqCst);
-        let store = reopening.join().unwrap().unwrap();
+        closing.join().unwrap();
+        assert!(waits, "a read was under way");
+        let store = ShelfStore::with_config(config(*kind, dir.path())).unwrap();
         assert_eq!(store.load(&id(1)).await.unwrap(), Some(owned("ada")));
     }
 }

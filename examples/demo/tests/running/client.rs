@@ -184,6 +184,8 @@ fn sent(body: &'static [u8]) -> Body {
         tokio::time::sleep(Duration::from_millis(20)).await;
         // An error says that it is not wanted.
         let _ = sender.send_data(body).await;
+        // Whoever looks whether the sender failed must have seen the data first.
+        tokio::time::sleep(Duration::from_millis(20)).await;
     });
     Either::Right(channel)
 }
