@@ -24,14 +24,14 @@ fn runtime() -> Tokio {
     builder.enable_all().build().unwrap()
 }
 
-type Held = (Taken<sqlx::Sqlite>, Turn<sqlx::Sqlite>);
+type Held<DB = sqlx::Sqlite> = (Taken<DB>, Turn<DB>);
 
-async fn take(at_hand: &Arc<AtHand<sqlx::Sqlite>>) -> Held {
+async fn take<DB: sqlx::Database>(at_hand: &Arc<AtHand<DB>>) -> Held<DB> {
     let taken = at_hand.take().await;
     taken.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn put((taken, turn): Held) {
+fn put<DB: sqlx::Database>((taken, turn): Held<DB>) {
     turn.put(taken);
 }
 
@@ -294,16 +294,9 @@ async fn four(database: &Database, wait: Duration) -> Arc<AtHand<sqlx::Postgres>
     let at_hand = Arc::new(AtHand::new(opener, Some(Suspicion::new())));
     let mut held = Vec::new();
     for _ in 0..3 {
-        held.push(
-            at_hand
-                .take()
-                .await
-                .unwrap_or_else(|error| panic!("{error}")),
-        );
+        held.push(take(&at_hand).await);
     }
-    for (taken, turn) in held {
-        turn.put(taken);
-    }
+    held.into_iter().for_each(put);
     at_hand
 }
 
@@ -346,11 +339,8 @@ async fn one_that_gives_no_sign_of_life_makes_the_others_suspect() {
     assert_eq!(suspects(), [false; 3]);
     at_hand.resting().connections[2].used_at -= Duration::from_secs(2);
     database.proxy().cut();
-    let (new, turn) = at_hand
-        .take()
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let new = take(&at_hand).await;
     assert_eq!(suspects(), [true; 2]);
-    turn.put(new);
+    put(new);
     assert!(!suspects()[2], "it was opened since");
 }

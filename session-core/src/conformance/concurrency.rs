@@ -151,7 +151,8 @@ async fn count(store: &dyn Store, id: &SessionId, times: usize) -> Vec<u64> {
 
 /// Each of 64 writers needs some 250 where they all meet.
 const ATTEMPTS_MAX: usize = 5_000;
-/// How long a writer that met another waits at most, in milliseconds.
+/// A writer that met another waits for a random part of a span, in milliseconds: twice the one
+/// before, and half of it after a write.
 const WAIT_MIN: u64 = 1;
 const WAIT_MAX: u64 = 128;
 
