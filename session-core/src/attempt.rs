@@ -38,9 +38,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// The same attempt on a newer record.
     pub(crate) fn on(&mut self, record: Arc<Record>) {
-        // Who finds the secret already replaced drops its own renewal (rule I7).
-        let secret = self.base.as_ref().map(|base| base.secret);
-        self.due.renewal &= secret == Some(record.secret);
+        self.due.goes_on(self.base.as_deref(), &record);
         self.base = Some(record);
     }
 
@@ -78,6 +76,7 @@ impl Attempt {
             token,
             cookie: plan.cookie,
             operations: self.operations,
+            limits: self.limits,
             facts: self.facts(),
         }
     }

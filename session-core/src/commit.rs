@@ -117,6 +117,7 @@ impl Session {
                 return Ok(());
             }
             if state.life.draft.is_same(&seen) {
+                draft.freeze_as(&state.life.draft);
                 state.life.draft = draft;
                 state.life.rebase(record);
                 return Ok(());
@@ -178,7 +179,7 @@ impl Session {
                 _ => None,
             };
             open.keep();
-            self.doubt(attempt.life, record.version, &outcome);
+            self.doubt(&attempt, record.version, &outcome);
             let written = self
                 .write(operation, &attempt, &record, &outcome.token, deadline)
                 .await;

@@ -120,8 +120,10 @@ impl Session {
                 Ok(Reconciled::Committed)
             }
             (_, stored) => {
-                let ours = life.base.as_ref().map(|base| base.version);
-                if life.doubts.is_empty() || version == ours || version.is_none() {
+                // What each would have replaced still stands. Not what the handle builds on by now:
+                // a reload since may have brought what was written over one of them.
+                let stands = || life.doubts.iter().all(|doubt| doubt.expected == version);
+                if version.is_none() || stands() {
                     return Ok(Reconciled::NotApplied(stored));
                 }
                 Err(Error::new(
@@ -135,10 +137,13 @@ impl Session {
     }
 
     /// Notes a write that is about to be made.
-    pub(crate) fn doubt(&self, number: u32, version: Version, outcome: &Outcome) {
-        if let Some(life) = self.state().life_mut(number) {
-            let outcome = outcome.clone();
-            life.doubts.push(Doubt { version, outcome });
+    pub(crate) fn doubt(&self, attempt: &Attempt, version: Version, outcome: &Outcome) {
+        if let Some(life) = self.state().life_mut(attempt.life) {
+            life.doubts.push(Doubt {
+                version,
+                expected: attempt.base.as_ref().map(|base| base.version),
+                outcome: outcome.clone(),
+            });
         }
     }
 

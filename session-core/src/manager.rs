@@ -186,7 +186,9 @@ impl SessionManager {
                 Ok(Some(record)) if record.owner.as_ref() != Some(owner) => return Ok(false),
                 Ok(Some(record)) => Only::Generation(record.generation),
                 // Whose it is cannot be read; where the index says theirs, it ends (rule F2).
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NewerFormat) =>
+                {
                     if !self.owned_by(OPERATION, owner).await?.contains(id) {
                         return Err(error);
                     }

@@ -414,6 +414,11 @@ impl Draft {
         }
     }
 
+    /// Takes over which operations a commit works on: one may have begun since `self` was copied.
+    pub(crate) fn freeze_as(&mut self, other: &Self) {
+        self.committing = other.committing;
+    }
+
     /// The data that the operations were made on.
     pub(crate) fn began_with(&self) -> (Data, Data) {
         (self.user.clone(), self.own.clone())

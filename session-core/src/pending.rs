@@ -84,7 +84,7 @@ impl Session {
         };
         let outcome = attempt.outcome(&plan, token);
         open.keep();
-        self.doubt(attempt.life, record.version, &outcome);
+        self.doubt(&attempt, record.version, &outcome);
         Ok(Some(PendingSave {
             session: self.clone(),
             ticket,

@@ -140,6 +140,18 @@ pub(crate) struct Due {
     pub(crate) sealed: bool,
 }
 
+impl Due {
+    /// What is still due on a newer record of the same session.
+    ///
+    /// Another request may have been first to renew (rule I7): a second new secret would kill the
+    /// one it gave, and what was presented here confirms a secret that is no longer in force.
+    pub(crate) fn goes_on(&mut self, before: Option<&Record>, newer: &Record) {
+        let same = before.is_some_and(|before| before.secret == newer.secret);
+        self.renewal &= same;
+        self.confirm &= same;
+    }
+}
+
 /// One conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Write {

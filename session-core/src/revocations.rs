@@ -222,7 +222,7 @@ impl Revocations {
                 .change(operation, owner, deadline, |found, now, in_doubt| {
                     match found.verdict(id, base) {
                         Verdict::Lives => {
-                            let (at, until) = (self.bound(found, now), self.until(base, now));
+                            let (at, until) = self.bound_over(found, base, now);
                             found.first.end_one(id, Some(record.generation), at, until);
                             Ok(())
                         }
@@ -258,7 +258,7 @@ impl Revocations {
         self.change(operation, owner, deadline, |found, now, _| {
             match found.verdict(id, base) {
                 Verdict::Lives => {
-                    let (at, until) = (self.bound(found, now), self.until(base, now));
+                    let (at, until) = self.bound_over(found, base, now);
                     found.first.end_one(id, None, at, until);
                     Ok(())
                 }
@@ -371,7 +371,7 @@ impl Revocations {
             if found.first == before {
                 return Ok(found);
             }
-            found.first.fold();
+            found.first.fold(self.until_any(now));
             let record = found.next(&id, now)?;
             match self.write(operation, &id, &record, version, deadline).await {
                 Ok(true) => return Ok(found),
@@ -466,14 +466,17 @@ impl Revocations {
         now.after(self.config.options.clock_skew).max(found.end())
     }
 
+    /// A time at which `base` has been issued for certain, even if the clock was set back since;
+    /// and how long that has to be remembered.
+    fn bound_over(&self, found: &Found, base: &Record, now: Timestamp) -> (Timestamp, Timestamp) {
+        let at = self.bound(found, now).max(base.secret_at);
+        let timeout = timeout_of(base).unwrap_or(TIMEOUT_MAX);
+        (at, self.remember(timeout, now.max(self.time_of(at))))
+    }
+
     /// When a bound was written, or a little later.
     fn time_of(&self, bound: Timestamp) -> Timestamp {
         bound.before(self.config.options.clock_skew)
-    }
-
-    /// How long the end of a session's present generation has to be remembered.
-    fn until(&self, base: &Record, now: Timestamp) -> Timestamp {
-        self.remember(timeout_of(base).unwrap_or(TIMEOUT_MAX), now)
     }
 
     /// How long the end of a session has to be remembered of which nothing is known.

@@ -203,8 +203,9 @@ impl Revoked {
     }
 
     /// Keeps at most [`SESSIONS_MAX`] sessions one by one: the older half of more is folded
-    /// into the not-before time, which ends whatever began before them as well.
-    pub(crate) fn fold(&mut self) {
+    /// into the not-before time, which ends whatever began before them as well, and so is remembered
+    /// until `until`, when no cookie of the owner's from then can live any more.
+    pub(crate) fn fold(&mut self, until: Timestamp) {
         if self.sessions.len() <= SESSIONS_MAX {
             return;
         }
@@ -212,8 +213,8 @@ impl Revoked {
         times.sort_unstable();
         let last = times[times.len() / 2];
         let folded = |ended: &Ended| ended.at <= last;
-        let until = self.sessions.values().filter(|ended| folded(ended));
-        let until = until.map(|ended| ended.until).max().unwrap_or(last);
+        let known = self.sessions.values().map(|ended| ended.until).max();
+        let until = until.as_unix_ms().max(known.unwrap_or(last));
         let spared = self.not_before.and_then(|not_before| not_before.spared);
         let spared = spared.filter(|one| !self.sessions.get(&one.id).is_some_and(folded));
         let (at, until) = (

@@ -122,7 +122,7 @@ fn too_many_ends_are_folded_and_none_of_them_is_lost() {
     revoked.end_all(at(500), LATER, Some(&id(1)));
     for n in 0..=SESSIONS_MAX {
         revoked.end_one(&name(n), None, at(moment(n)), LATER);
-        revoked.fold();
+        revoked.fold(at(9_000_000));
     }
     assert!(revoked.sessions.len() <= SESSIONS_MAX / 2 + 1);
     for n in 0..=SESSIONS_MAX {
@@ -135,6 +135,9 @@ fn too_many_ends_are_folded_and_none_of_them_is_lost() {
     assert_eq!(revoked.verdict(&id(1), &issued(1, 400)), Verdict::Lives);
     let bytes = revoked.to_data().unwrap().as_str().len();
     assert!(bytes < 60_000, "{bytes}");
+    // Those may live longer than the ones that were ended.
+    revoked.forget(at(8_999_999));
+    assert_eq!(revoked.verdict(&id(2), &issued(1, 1_000)), Verdict::Ended);
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) struct Login {
 }
 
 /// Limits of this session's own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     pub(crate) persistent: bool,
@@ -81,6 +81,8 @@ pub(crate) struct Limits {
 #[derive(Clone)]
 pub(crate) struct Doubt {
     pub(crate) version: Version,
+    /// What it replaces, if it happened; nothing, if it begins the session.
+    pub(crate) expected: Option<Version>,
     pub(crate) outcome: Outcome,
 }
 
@@ -122,6 +124,8 @@ pub(crate) struct Outcome {
     pub(crate) cookie: CookieMove,
     /// So many of the operations are in the record then.
     pub(crate) operations: usize,
+    /// The limits that are in the record then.
+    pub(crate) limits: Option<Limits>,
     pub(crate) facts: Facts,
 }
 
@@ -331,10 +335,18 @@ impl Life {
         {
             self.signed_in = Some(SignedIn::over(self.base.as_deref(), login.owner));
         }
+        // A revert since has forgotten the write and its operations: those there are now are others.
+        let known = self.doubts.iter();
+        let known = known
+            .map(|doubt| doubt.version)
+            .any(|version| version == record.version);
+        let operations = if known { outcome.operations } else { 0 };
         let (data, own) = (record.data.clone(), record.own.clone());
-        self.draft.committed(outcome.operations, data, own);
+        self.draft.committed(operations, data, own);
         self.doubts.clear();
-        self.limits = None;
+        // Others may have been asked for since.
+        self.limits
+            .take_if(|limits| Some(*limits) == outcome.limits);
         self.standing = Standing::Live;
         self.refusal_told = false;
         self.rebase(record);
@@ -343,9 +355,7 @@ impl Life {
 
     /// Goes on from a newer record of the same session.
     pub(crate) fn rebase(&mut self, record: Arc<Record>) {
-        let before = self.base.as_ref().map(|base| base.secret);
-        // Another request was first to renew: a second new secret would kill the one it gave.
-        self.due.renewal &= before == Some(record.secret);
+        self.due.goes_on(self.base.as_deref(), &record);
         self.base = Some(record);
     }
 

@@ -187,7 +187,8 @@ impl SessionConfigBuilder {
         ///
         /// # Default
         ///
-        /// `false`: a request that failed changed nothing.
+        /// `false`: a request that failed drops what it has not stored yet. What `transact`, `save`
+        /// or `take_flashes` stored before stays.
         save_on_server_error: bool;
         /// Whether a logout asks the browser to forget what it keeps of the site
         /// (`Clear-Site-Data: "cookies", "storage"`).

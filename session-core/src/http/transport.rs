@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::check::is_token_octet;
 use super::cookie;
 use super::policy::CookiePolicy;
 use crate::error::{Error, ErrorKind};
@@ -104,8 +105,6 @@ impl Transport {
 
     pub(crate) fn checked(&self) -> Result<Self, Error> {
         let checked = |name: &String| {
-            let token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             let reserved = [
                 "cookie",
                 "set-cookie",
@@ -114,7 +113,8 @@ impl Transport {
                 "content-length",
             ];
             let lower = name.to_ascii_lowercase();
-            if lower.is_empty() || !lower.bytes().all(token) || reserved.contains(&&*lower) {
+            if lower.is_empty() || !lower.bytes().all(is_token_octet) || reserved.contains(&&*lower)
+            {
                 return Err(Error::new(
                     ErrorKind::Invalid,
                     format!(

@@ -52,6 +52,12 @@ pub(super) async fn c1_what_is_done_beside_a_clones_commit_is_kept(harness: &dyn
             json!({}),
         ),
         (vec![insert("k", 1)], Step::Save, vec![Step::Revert], json!({"seen":1,"k":1})),
+        (
+            vec![insert("k", 1)],
+            Step::Save,
+            vec![Step::Revert, insert("m", 2)],
+            json!({"seen":1,"k":1,"m":2}),
+        ),
     ] {
         let world = World::new(harness).await;
         let (running, held) = beside(&world, &before, commit.clone(), &meanwhile, &[]).await;

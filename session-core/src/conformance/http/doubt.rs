@@ -154,14 +154,41 @@ pub(super) async fn c5_saving_again_on_the_same_handle_does_not_count_twice(
 }
 
 pub(super) async fn c5_a_doubt_that_others_wrote_over_stays_an_error(harness: &dyn HttpHarness) {
+    // A reload brings the others' record; what it was written over is no better known.
+    for then in [vec![Step::Save], vec![Step::Reload, Step::Save], vec![Step::Reload]] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        let steps = [
+            wait("begin"),
+            Step::UpdateAdd("n".into()),
+            attempt(Step::Save),
+            wait("healed"),
+        ];
+        let running = visitor.start_post([&steps[..], &then].concat());
+        world.reached("begin").await;
+        world.spy.once(Operation::Update, Fault::BreakAnswer);
+        world.spy.always(Operation::Load, DOWN);
+        world.release("begin", 1).await;
+        world.reached("healed").await;
+        world.spy.heal();
+        visitor.post([insert("other", 1)]).await;
+        world.release("healed", 1).await;
+        let response = running.answer().await;
+        assert_eq!(response.status, 503, "what became of it cannot be known: {then:?}");
+        let response = visitor.get([get("n"), get("other")]).await;
+        assert_eq!(response.body, "[1,1]", "{then:?}");
+    }
+}
+
+pub(super) async fn c5_limits_asked_for_over_a_doubt_are_kept(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     let mut visitor = world.visitor().await;
     let running = visitor.start_post([
         wait("begin"),
-        Step::UpdateAdd("n".into()),
+        insert("n", 1),
         attempt(Step::Save),
         wait("healed"),
-        Step::Save,
+        Step::Remember(86_400),
     ]);
     world.reached("begin").await;
     world.spy.once(Operation::Update, Fault::BreakAnswer);
@@ -169,10 +196,14 @@ pub(super) async fn c5_a_doubt_that_others_wrote_over_stays_an_error(harness: &d
     world.release("begin", 1).await;
     world.reached("healed").await;
     world.spy.heal();
-    visitor.post([insert("other", 1)]).await;
     world.release("healed", 1).await;
     let response = running.answer().await;
-    assert_eq!(response.status, 503, "what became of it cannot be known");
-    let response = visitor.get([get("n"), get("other")]).await;
-    assert_eq!(response.body, "[1,1]");
+    assert_eq!(response.status, 200);
+    let cookie = response.set_cookie().expect("a cookie that stays");
+    assert!(cookie.contains("Max-Age=86400"), "{cookie}");
+    let (_, record) = world.record().await;
+    assert_eq!(record.data.as_str(), r#"{"seen":1,"n":1}"#);
+    assert!(record.persistent);
+    visitor.keep(&response);
+    assert_eq!(visitor.get([get("n")]).await.outcome(0), 1);
 }

@@ -183,6 +183,7 @@ suite! {
         i7_the_old_secret_is_good_until_the_new_one_comes
         i7_presenting_the_new_secret_is_noted_once
         i7_a_lost_answer_costs_no_session
+        i7_a_renewal_that_was_not_received_is_not_confirmed
         i7_open_handles_stay_bound
         i7_login_has_none_of_this
         i7_a_loser_sends_no_cookie
@@ -280,6 +281,7 @@ suite! {
         c5_after_a_503_nothing_is_written_late
         c5_saving_again_on_the_same_handle_does_not_count_twice
         c5_a_doubt_that_others_wrote_over_stays_an_error
+        c5_limits_asked_for_over_a_doubt_are_kept
     }
     flashes {
         c6_each_flash_is_shown_exactly_once

@@ -184,33 +184,39 @@ pub(super) async fn o2_a_revocation_that_failed_says_so(harness: &dyn HttpHarnes
 }
 
 pub(super) async fn o2_a_damaged_record_is_ended_only_by_its_owner(harness: &dyn HttpHarness) {
-    let world = World::new(harness).await;
-    let _member = world.member("ada").await;
-    let (id, _) = world.record().await;
-    let corrupt = Fault::Refuse(StoreErrorKind::Corrupt);
-    world.spy.always(Operation::Load, corrupt);
-    let manager = world.manager();
-    let refused = manager.revoke_owned(&owner("bob"), &id).await;
-    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Corrupt);
-    assert_eq!(world.records().await.len(), 1);
-    assert!(manager.revoke_owned(&owner("ada"), &id).await.unwrap());
-    assert!(world.records().await.is_empty());
+    for (kind, told) in [
+        (StoreErrorKind::Corrupt, ErrorKind::Corrupt),
+        (StoreErrorKind::NewerFormat, ErrorKind::NewerFormat),
+    ] {
+        let world = World::new(harness).await;
+        let _member = world.member("ada").await;
+        let (id, _) = world.record().await;
+        world.spy.always(Operation::Load, Fault::Refuse(kind));
+        let manager = world.manager();
+        let refused = manager.revoke_owned(&owner("bob"), &id).await;
+        assert_eq!(refused.unwrap_err().kind(), told);
+        assert_eq!(world.records().await.len(), 1);
+        assert!(manager.revoke_owned(&owner("ada"), &id).await.unwrap());
+        assert!(world.records().await.is_empty());
+    }
 }
 
 pub(super) async fn o2_what_cannot_be_ended_keeps_no_other_alive(harness: &dyn HttpHarness) {
     let ada = owner("ada");
-    for operation in [Operation::Load, Operation::Delete] {
-        for kind in [StoreErrorKind::Unavailable, StoreErrorKind::NewerFormat] {
-            let world = World::new(harness).await;
-            for _ in 0..3 {
-                world.member("ada").await;
-            }
-            world.spy.once(operation, Fault::Refuse(kind));
-            let refused = world.manager().revoke_owner(&ada, None).await;
-            assert!(refused.is_err(), "{operation:?} {kind:?}");
-            assert!(world.records().await.len() <= 1, "the others are ended");
-            world.manager().revoke_owner(&ada, None).await.unwrap();
-            assert!(world.records().await.is_empty());
+    for (operation, kind) in [
+        (Operation::Load, StoreErrorKind::Unavailable),
+        (Operation::Delete, StoreErrorKind::Unavailable),
+        (Operation::Delete, StoreErrorKind::NewerFormat),
+    ] {
+        let world = World::new(harness).await;
+        for _ in 0..3 {
+            world.member("ada").await;
         }
+        world.spy.once(operation, Fault::Refuse(kind));
+        let refused = world.manager().revoke_owner(&ada, None).await;
+        assert!(refused.is_err(), "{operation:?} {kind:?}");
+        assert!(world.records().await.len() <= 1, "the others are ended");
+        world.manager().revoke_owner(&ada, None).await.unwrap();
+        assert!(world.records().await.is_empty());
     }
 }

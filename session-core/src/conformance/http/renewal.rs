@@ -168,6 +168,29 @@ pub(super) async fn i7_a_lost_answer_costs_no_session(harness: &dyn HttpHarness)
     assert_eq!(seen(&mut received).await, 1);
 }
 
+pub(super) async fn i7_a_renewal_that_was_not_received_is_not_confirmed(
+    harness: &dyn HttpHarness,
+) {
+    for steps in [vec![], vec![insert("a", 1)], vec![add("n")], vec![Step::Reload]] {
+        let world = hourly(harness).await;
+        let mut visitor = world.visitor().await;
+        world.advance(HOUR);
+        // The second secret is given out, and next presented by two requests at once.
+        seen(&mut visitor).await;
+        world.advance(HOUR);
+        let slow = visitor.start_post([vec![wait("go")], steps.clone()].concat());
+        world.reached("go").await;
+        let mut lost = visitor.clone();
+        seen(&mut lost).await;
+        assert_ne!(lost.token(), visitor.token(), "an answer that never arrives");
+        world.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert_eq!((slow.status, slow.set_cookie()), (200, None), "{steps:?}");
+        world.advance(60);
+        assert_eq!(seen(&mut visitor).await, 1, "its secret is good still: {steps:?}");
+    }
+}
+
 pub(super) async fn i7_open_handles_stay_bound(harness: &dyn HttpHarness) {
     let world = hourly(harness).await;
     let mut visitor = world.visitor().await;

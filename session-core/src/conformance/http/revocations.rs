@@ -241,6 +241,26 @@ pub(super) async fn o2_a_login_on_a_node_whose_clock_is_ahead_is_ended(harness: 
     }
 }
 
+pub(super) async fn o2_a_session_ends_also_after_the_clock_was_set_back(harness: &dyn HttpHarness) {
+    for end in [Step::Logout, Step::Renew] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let mut copy = member.clone();
+        world.clock.step_back(Duration::from_secs(300));
+        assert_eq!(member.post([end.clone()]).await.status, 200);
+        for _ in 0..2 {
+            assert_eq!(who(&mut copy).await, NOBODY, "{end:?}");
+            let expected = if end == Step::Logout {
+                NOBODY
+            } else {
+                "ada".into()
+            };
+            assert_eq!(who(&mut member).await, expected, "{end:?}");
+            world.advance(300);
+        }
+    }
+}
+
 pub(super) async fn o2_being_spared_brings_nothing_back(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     let (ada, manager) = (owner("ada"), world.manager());

@@ -166,6 +166,7 @@ suite! {
         o2_signing_out_everywhere_spares_one
         o2_a_login_right_after_signing_out_everywhere_lives
         o2_a_login_on_a_node_whose_clock_is_ahead_is_ended
+        o2_a_session_ends_also_after_the_clock_was_set_back
         o2_being_spared_brings_nothing_back
         o2_one_session_is_ended_by_its_owner
         f1_what_is_revoked_cannot_be_read
