@@ -44,7 +44,7 @@
 //!
 //! ```text
 //! DIR/sessions/5a/5a0c…32 hex digits….session   one per session; the name is configurable
-//! DIR/owners/e1/e1f4…64 hex digits…/5a0c…       empty; one per session with an owner
+//! DIR/owners/e1/e1f4…64 hex…/5a0c….session      empty; one per session with an owner, of its name
 //! DIR/sweep.lock                                empty; locked by the one who sweeps
 //! ```
 //!

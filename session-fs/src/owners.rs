@@ -1,4 +1,7 @@
-//! The owner index: an empty file named by the id, in a folder named by a hash of the owner.
+//! The owner index: an empty file named as the session's, in a folder named by a hash of the owner.
+//!
+//! The name is the whole of the file's, so that applications whose templates differ, in one folder,
+//! do not take each other's markers for what is left of sessions of their own.
 //!
 //! A marker is written before the record that names the owner and removed after it, both under
 //! the record's lock; so none is ever missing, and one that is too many can be told by looking
@@ -13,7 +16,7 @@ use session_core::{Owner, SessionId};
 use crate::config::Durability;
 use crate::failure::{Failure, refused};
 use crate::folder::{self, Access, Folders};
-use crate::paths::{self, OwnerPath};
+use crate::paths::{OwnerPath, Template};
 
 /// How often a folder may vanish, emptied by another, before a marker is in it.
 const ATTEMPTS: usize = 10_000;
@@ -29,17 +32,16 @@ pub(crate) enum Marked {
 pub(crate) fn add(
     folders: &Folders,
     owner: &Owner,
-    id: &SessionId,
+    name: &str,
     durability: Durability,
 ) -> Result<Marked, Failure> {
     let path = OwnerPath::new(owner);
-    let name = paths::id_hex(id);
     for _ in 0..ATTEMPTS {
         let Some(folder) = make(folders, &path)? else {
             continue;
         };
-        let before = folder::open_file(folder.as_fd(), &name, Access::Read)?.is_some();
-        if !before && folder::open_file(folder.as_fd(), &name, Access::Make)?.is_none() {
+        let before = folder::open_file(folder.as_fd(), name, Access::Read)?.is_some();
+        if !before && folder::open_file(folder.as_fd(), name, Access::Make)?.is_none() {
             // The folder was emptied and removed between the two steps.
             continue;
         }
@@ -74,12 +76,12 @@ fn make(folders: &Folders, path: &OwnerPath) -> Result<Option<OwnedFd>, Failure>
 }
 
 /// Removes the marker of a session whose record is gone or another's; its lock is held.
-pub(crate) fn remove(folders: &Folders, owner: &Owner, id: &SessionId) -> Result<(), Failure> {
+pub(crate) fn remove(folders: &Folders, owner: &Owner, name: &str) -> Result<(), Failure> {
     let path = OwnerPath::new(owner);
     let Some(folder) = folder::open_folder(folders.owners.as_fd(), &path.path)? else {
         return Ok(());
     };
-    if folder::unlink(folder.as_fd(), &paths::id_hex(id))?
+    if folder::unlink(folder.as_fd(), name)?
         && let Some(shard) = folder::open_folder(folders.owners.as_fd(), &path.shard)?
     {
         match rustix::fs::unlinkat(&shard, &*path.name, AtFlags::REMOVEDIR) {
@@ -90,13 +92,17 @@ pub(crate) fn remove(folders: &Folders, owner: &Owner, id: &SessionId) -> Result
     Ok(())
 }
 
-/// The ids of all markers of an owner.
-pub(crate) fn list(folders: &Folders, owner: &Owner) -> Result<Vec<SessionId>, Failure> {
+/// The ids of the markers of an owner that this template made: others are another application's.
+pub(crate) fn list(
+    folders: &Folders,
+    owner: &Owner,
+    template: &Template,
+) -> Result<Vec<SessionId>, Failure> {
     let path = OwnerPath::new(owner);
     let mut ids = Vec::new();
     match folder::open_folder(folders.owners.as_fd(), &path.path)? {
         Some(folder) => folder::for_each_name(folder.as_fd(), |name| {
-            ids.extend(paths::parse_id(name));
+            ids.extend(template.id_of(name));
         })?,
         None => folders.check_present()?,
     }

@@ -218,7 +218,7 @@ impl Records {
             self.sync_file(id, &file)?;
         }
         if let Some(before) = &stored.owner {
-            owners::remove(folders, before, id)?;
+            owners::remove(folders, before, &self.template.name(id))?;
         }
         Ok(Written::Done)
     }
@@ -328,7 +328,7 @@ impl Records {
         id: &SessionId,
     ) -> Result<Marked, Failure> {
         match owner {
-            Some(owner) => owners::add(folders, owner, id, self.durability),
+            Some(owner) => owners::add(folders, owner, &self.template.name(id), self.durability),
             None => Ok(Marked::Before),
         }
     }
@@ -336,7 +336,7 @@ impl Records {
     /// Takes a marker back whose record was not written. One that stays does no harm.
     fn unmark(&self, folders: &Folders, owner: Option<&Owner>, id: &SessionId, marked: Marked) {
         if let (Some(owner), Marked::New) = (owner, marked)
-            && let Err(failure) = owners::remove(folders, owner, id)
+            && let Err(failure) = owners::remove(folders, owner, &self.template.name(id))
         {
             tracing::debug!(?failure, %id, "a marker of the owner index stays behind");
         }

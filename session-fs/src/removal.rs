@@ -62,7 +62,7 @@ impl Records {
             .and_then(|record| record.owner);
         if let Some(owner) = owner {
             file.clear()?;
-            owners::remove(folders, &owner, id)?;
+            owners::remove(folders, &owner, &self.template.name(id))?;
         }
         self.unlink(folders, id)
     }
@@ -80,7 +80,7 @@ impl Records {
         folders: &Folders,
         owner: &Owner,
     ) -> Result<Vec<SessionId>, Failure> {
-        let mut ids = owners::list(folders, owner)?;
+        let mut ids = owners::list(folders, owner, &self.template)?;
         let mut failed = None;
         ids.retain(|id| {
             failed.is_some()
@@ -124,14 +124,14 @@ impl Records {
         match file.read_locked() {
             Ok(Some(last)) => match last.record() {
                 Ok(record) if record.owner.as_ref() != Some(owner) => {
-                    owners::remove(folders, owner, id)?;
+                    owners::remove(folders, owner, &self.template.name(id))?;
                     Ok(false)
                 }
                 _ => Ok(true),
             },
             Ok(None) => {
                 tracing::debug!(%id, "dropping a marker of the owner index without a record");
-                owners::remove(folders, owner, id)?;
+                owners::remove(folders, owner, &self.template.name(id))?;
                 self.unlink(folders, id)?;
                 Ok(false)
             }

@@ -66,7 +66,7 @@ async fn a_marker_without_its_record_is_dropped_and_leaves_nothing() {
         store.create(&id(2), &owned("bob")).await.unwrap(),
         Created::Done
     );
-    let marker = |number| hex(&id(number));
+    let marker = |number| format!("{}.session", hex(&id(number)));
     let adas = files(&dir.path().join("owners"))
         .into_iter()
         .find(|file| file.ends_with(marker(1)))

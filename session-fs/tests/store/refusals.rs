@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode};
-use session_core::{Created, ErrorKind, Only, Store, StoreErrorKind, Touch, Written};
+use session_core::{Created, ErrorKind, Only, Owner, Store, StoreErrorKind, Touch, Written};
 use session_fs::{FsConfig, FsStore};
 
 use crate::{START, TIMEOUT, files, folder, id, next, owned, path_of, record};
@@ -189,11 +189,20 @@ async fn stores_with_other_templates_do_not_see_each_others_sessions() {
     let (dir, store) = folder();
     let config = FsConfig::new(dir.path()).filename_template("shop-%s.v1");
     let shop = FsStore::with_config(config).unwrap();
-    assert_eq!(shop.create(&id(1), &record()).await.unwrap(), Created::Done);
+    let first = record();
+    assert_eq!(shop.create(&id(1), &first).await.unwrap(), Created::Done);
     assert_eq!(store.load(&id(1)).await.unwrap(), None);
     let page = store.scan(session_core::Cursor::start(), 10).await.unwrap();
     assert_eq!((page.ids.len(), page.next), (0, None));
-    let update = next(&record(), "x");
-    let answer = store.update(&id(1), &update, update.version).await.unwrap();
+    let mut update = next(&first, "x");
+    let answer = store.update(&id(1), &update, first.version).await.unwrap();
     assert_eq!(answer, Written::Gone);
+
+    // Nor does one take the other's for what is left of its own.
+    let ada = Owner::new("ada").unwrap();
+    update.owner = Some(ada.clone());
+    let answer = shop.update(&id(1), &update, first.version).await.unwrap();
+    assert_eq!(answer, Written::Done);
+    assert!(store.owned_by(&ada).await.unwrap().is_empty());
+    assert_eq!(shop.owned_by(&ada).await.unwrap(), [id(1)]);
 }
