@@ -180,7 +180,7 @@ impl RedisConfig {
     /// 1
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections.max(1);
+        self.connections = connections.clamp(1, CONNECTIONS_MAX);
         self
     }
 
@@ -354,10 +354,17 @@ fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N, String> {
     value.parse().map_err(wrong)
 }
 
+/// The most connections of one store; more than a server takes by default would be of no use.
+const CONNECTIONS_MAX: usize = 1_024;
+
+/// A number of connections.
 fn positive(name: &str, value: &str) -> Result<usize, String> {
     match number(name, value)? {
         0 => Err(format!("the URL's option `{name}` is 0")),
-        positive => Ok(positive),
+        positive if positive <= CONNECTIONS_MAX => Ok(positive),
+        _ => Err(format!(
+            "the URL's option `{name}` is above {CONNECTIONS_MAX}"
+        )),
     }
 }
 

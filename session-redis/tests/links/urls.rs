@@ -15,6 +15,11 @@ async fn an_option_that_is_not_known_is_refused_by_name() {
         ("redis+sentinel://127.0.0.1/a?pool=2", "`pool`"),
         ("redis://127.0.0.1?connections=0", "`connections`"),
         ("redis://127.0.0.1?connections=many", "`connections`"),
+        (
+            "redis://127.0.0.1?connections=18446744073709551615",
+            "`connections`",
+        ),
+        ("redis://127.0.0.1?connections=1025", "above 1024"),
         ("redis+unix:///a?database=-", "`database`"),
     ] {
         let error = cannot_connect(url).await;
