@@ -44,7 +44,7 @@ use crate::url::{Servers, Url};
 /// |---|---|
 /// | `prefix` | see [`prefix`](Self::prefix) |
 /// | `connections` | see [`connections`](Self::connections) |
-/// | `pool` | size of a `deadpool-redis` pool to use instead; `redis`, `rediss` and `redis+unix` only; feature `pool` |
+/// | `pool` | size of a `deadpool-redis` pool to use instead; `redis`, `rediss` and `redis+unix` only; 1 to 1,024; feature `pool` |
 /// | `ca` | see [`certificate_authority`](Self::certificate_authority); the path of a PEM file |
 /// | `database` | the database's number, for `redis+unix` |
 /// | `sentinel_user`, `sentinel_password` | of the sentinels themselves, if they have a password |
@@ -174,6 +174,8 @@ impl RedisConfig {
     /// each server.
     ///
     /// A program under `#[tokio::main]` has one runtime, one under actix-web has one for each worker.
+    /// At least 1 and at most 1,024: a number beyond these counts as the nearest, and is refused in a
+    /// URL.
     ///
     /// # Default
     ///
@@ -354,7 +356,7 @@ fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N, String> {
     value.parse().map_err(wrong)
 }
 
-/// The most connections of one store; more than a server takes by default would be of no use.
+/// The most connections that are made at once: an absurd number is an error, not a panic.
 const CONNECTIONS_MAX: usize = 1_024;
 
 /// A number of connections.

@@ -20,6 +20,7 @@ async fn an_option_that_is_not_known_is_refused_by_name() {
             "`connections`",
         ),
         ("redis://127.0.0.1?connections=1025", "above 1024"),
+        ("redis://127.0.0.1?pool=1025", "above 1024"),
         ("redis+unix:///a?database=-", "`database`"),
     ] {
         let error = cannot_connect(url).await;

@@ -2,6 +2,7 @@
 
 use super::HttpHarness;
 use super::browser::Running;
+use super::doubt::in_doubt;
 use super::script::Step;
 use super::world::{World, add, attempt, get, insert, wait};
 use crate::conformance::{Fault, Gate, Operation};
@@ -186,12 +187,7 @@ pub(super) async fn c5_a_doubt_whose_record_is_gone_is_gone(harness: &dyn HttpHa
                 wait("healed"),
                 again.clone(),
             ]);
-            world.reached("begin").await;
-            world.spy.once(Operation::Update, fault.clone());
-            world.spy.always(Operation::Load, DOWN);
-            world.release("begin", 1).await;
-            world.reached("healed").await;
-            world.spy.heal();
+            in_doubt(&world, Operation::Update, fault.clone()).await;
             let (id, _) = world.record().await;
             assert!(world.manager().revoke(&id).await.unwrap());
             world.release("healed", 1).await;

@@ -9,6 +9,17 @@ use serde_json::{Value, json};
 
 const DOWN: Fault = Fault::Refuse(StoreErrorKind::Unavailable);
 
+/// Lets a request go on at "begin" and save, which stays in doubt; it waits at "healed", as the
+/// store is.
+pub(super) async fn in_doubt(world: &World<'_>, write: Operation, fault: Fault) {
+    world.reached("begin").await;
+    world.spy.once(write, fault);
+    world.spy.always(Operation::Load, DOWN);
+    world.release("begin", 1).await;
+    world.reached("healed").await;
+    world.spy.heal();
+}
+
 pub(super) async fn c5_an_update_whose_answer_is_lost_counts_once(harness: &dyn HttpHarness) {
     for fault in [Fault::LoseAnswer, Fault::BreakAnswer] {
         for steps in [vec![add("n")], vec![Step::UpdateAdd("n".into())]] {
@@ -130,17 +141,12 @@ pub(super) async fn c5_saving_again_on_the_same_handle_does_not_count_twice(
                 Step::Save,
                 get("n"),
             ]);
-            world.reached("begin").await;
             let write = if create {
                 Operation::Create
             } else {
                 Operation::Update
             };
-            world.spy.once(write, fault.clone());
-            world.spy.always(Operation::Load, DOWN);
-            world.release("begin", 1).await;
-            world.reached("healed").await;
-            world.spy.heal();
+            in_doubt(&world, write, fault.clone()).await;
             world.release("healed", 1).await;
             let response = running.answer().await;
             assert_eq!(response.status, 200, "{fault:?} {response:?}");
@@ -165,12 +171,7 @@ pub(super) async fn c5_a_doubt_that_others_wrote_over_stays_an_error(harness: &d
             wait("healed"),
         ];
         let running = visitor.start_post([&steps[..], &then].concat());
-        world.reached("begin").await;
-        world.spy.once(Operation::Update, Fault::BreakAnswer);
-        world.spy.always(Operation::Load, DOWN);
-        world.release("begin", 1).await;
-        world.reached("healed").await;
-        world.spy.heal();
+        in_doubt(&world, Operation::Update, Fault::BreakAnswer).await;
         visitor.post([insert("other", 1)]).await;
         world.release("healed", 1).await;
         let response = running.answer().await;
@@ -190,12 +191,7 @@ pub(super) async fn c5_limits_asked_for_over_a_doubt_are_kept(harness: &dyn Http
         wait("healed"),
         Step::Remember(86_400),
     ]);
-    world.reached("begin").await;
-    world.spy.once(Operation::Update, Fault::BreakAnswer);
-    world.spy.always(Operation::Load, DOWN);
-    world.release("begin", 1).await;
-    world.reached("healed").await;
-    world.spy.heal();
+    in_doubt(&world, Operation::Update, Fault::BreakAnswer).await;
     world.release("healed", 1).await;
     let response = running.answer().await;
     assert_eq!(response.status, 200);
