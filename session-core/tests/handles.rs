@@ -99,6 +99,45 @@ fn within_a_minute<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'st
     waited.expect("it neither failed nor blocked");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c1_what_follows_a_reload_beside_a_clones_save_is_kept() {
+    let spy = SpyStore::new(MemoryStore::new());
+    let manager = SessionManager::new(spy.clone(), SessionConfig::builder().build().unwrap());
+    let cookie = begun(&manager).await;
+    let (_exchange, session) = opened(&manager, &cookie).await;
+    session.insert("k", 1).unwrap();
+    let (reloads, reloading) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel::<()>();
+    let mut again = false;
+    let add = move |n: Option<u64>| {
+        if std::mem::replace(&mut again, true) {
+            reloads.send(()).unwrap();
+            waits.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        n.unwrap_or(0) + 1
+    };
+    session.update("n", add).unwrap();
+    let clone = session.clone();
+    let reload = tokio::spawn(async move { clone.reload().await });
+    let began = move || reloading.recv_timeout(Duration::from_secs(60)).unwrap();
+    tokio::task::spawn_blocking(began).await.unwrap();
+    // The reload is within the closure while a clone begins to save.
+    let held = spy.hold(Operation::Update);
+    let clone = session.clone();
+    let save = tokio::spawn(async move { clone.save().await });
+    held.reached_by(1).await;
+    go_on.send(()).unwrap();
+    reload.await.unwrap().unwrap();
+    session.insert("k", 2).unwrap();
+    held.open();
+    save.await.unwrap().unwrap();
+    session.save().await.unwrap();
+    assert_eq!(session.get::<u64>("k").unwrap(), Some(2));
+    let (_exchange, other) = opened(&manager, &cookie).await;
+    assert_eq!(other.get::<u64>("k").unwrap(), Some(2));
+    assert_eq!(other.get::<u64>("n").unwrap(), Some(2));
+}
+
 #[test]
 fn c1_a_closure_may_read_a_clone_of_its_session() {
     within_a_minute(|| async {
