@@ -44,6 +44,8 @@ struct Resting<DB: sqlx::Database> {
     exchanged_at: Instant,
     /// When one could last not be opened.
     refused_at: Option<Instant>,
+    /// Those that were opened before are not used again.
+    astray_before: Option<Instant>,
 }
 
 /// Where a connection is to come from.
@@ -88,6 +90,7 @@ impl<DB: sqlx::Database> AtHand<DB> {
                 runtimes: Vec::new(),
                 exchanged_at: Instant::now(),
                 refused_at: None,
+                astray_before: None,
             }),
             suspicion,
         }
@@ -271,6 +274,27 @@ impl<DB: sqlx::Database> AtHand<DB> {
         }
     }
 
+    /// Gives up this one, and all that were opened when it was or before: their server takes no
+    /// writes, and by now their address may lead to one that does. `false` if it was opened only
+    /// just now: another would lead to the same.
+    pub(crate) fn leads_astray(&self, taken: &Taken<DB>) -> bool {
+        if self.suspicion.is_none() || taken.opened_at.elapsed() < ASTRAY_AFTER {
+            return false;
+        }
+        let now = Instant::now();
+        let mut resting = self.resting();
+        let before = resting.astray_before.unwrap_or(taken.opened_at);
+        if taken.opened_at < before {
+            return true;
+        }
+        resting.astray_before = Some(now);
+        let gone = std::mem::take(&mut resting.connections);
+        drop(resting);
+        // The lock is needed for none of them.
+        drop(gone);
+        true
+    }
+
     fn resting(&self) -> MutexGuard<'_, Resting<DB>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -300,6 +324,10 @@ impl<DB: sqlx::Database> Resting<DB> {
         self.connections.pop().map_or(Next::Open, Next::Use)
     }
 
+    fn leads_astray(&self, taken: &Taken<DB>) -> bool {
+        self.astray_before.is_some_and(|at| taken.opened_at < at)
+    }
+
     fn has(&self, runtime: Id) -> bool {
         self.runtimes.iter().any(|known| known.id == runtime)
     }
@@ -324,6 +352,11 @@ impl<DB: sqlx::Database> Turn<DB> {
             return;
         }
         let mut resting = self.0.resting();
+        if resting.leads_astray(&taken) {
+            drop(resting);
+            self.close(taken);
+            return;
+        }
         // Nothing wakes who would wait for an answer from one whose runtime has ended.
         if resting.has(runtime) {
             resting.connections.push(taken);
@@ -416,6 +449,10 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// So long a connection to a server is used: a server's, or a balancer's, idea of where it is to
 /// lead may change.
 const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// So long after it was opened a connection is not closed because its server takes no writes: to a
+/// server that takes none for hours, new ones are opened no more often than this.
+const ASTRAY_AFTER: Duration = Duration::from_secs(5);
 
 /// How often a connection of one runtime's gives way to one of another's that has none at hand; so
 /// long none is opened, either, after one could not be.

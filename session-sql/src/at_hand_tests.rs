@@ -55,7 +55,7 @@ async fn marks((taken, _): &mut Held) -> Vec<String> {
     names.fetch_all(&mut taken.connection).await.unwrap()
 }
 
-impl AtHand<sqlx::Sqlite> {
+impl<DB: sqlx::Database> AtHand<DB> {
     fn rest(&self) -> usize {
         self.resting().connections.len()
     }
@@ -318,7 +318,7 @@ fn a_server_that_is_silent_for_too_long_costs_one_connection() {
     database.proxy().stall();
     let error = other.block_on(at_hand.take()).err().unwrap();
     assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
-    assert_eq!(at_hand.resting().connections.len(), 2);
+    assert_eq!(at_hand.rest(), 2);
     assert_eq!(at_hand.turns.available_permits(), 4);
     database.proxy().flow();
     assert!(other.block_on(at_hand.take()).is_ok());
@@ -343,4 +343,85 @@ async fn one_that_gives_no_sign_of_life_makes_the_others_suspect() {
     assert_eq!(suspects(), [true; 2]);
     put(new);
     assert!(!suspects()[2], "it was opened since");
+}
+
+/// Each connection that rests is to a server that takes no writes any more.
+async fn demote<DB>(at_hand: &AtHand<DB>, statement: &'static str)
+where
+    DB: sqlx::Database,
+    for<'c> &'c mut DB::Connection: sqlx::Executor<'c, Database = DB>,
+{
+    let mut rest = std::mem::take(&mut at_hand.resting().connections);
+    for taken in &mut rest {
+        let done = sqlx::raw_sql(statement).execute(&mut taken.connection);
+        done.await.unwrap();
+    }
+    at_hand.resting().connections = rest;
+}
+
+/// A primary becomes a standby, and its name leads to another server.
+async fn writes_follow_the_name<DB: sqlx::Database>(
+    kind: crate::dialect::Database,
+    at_hand: Arc<AtHand<DB>>,
+    to_demote: &'static str,
+) where
+    DB::Connection: crate::connection::Ask,
+    for<'c> &'c mut DB::Connection: sqlx::Executor<'c, Database = DB>,
+{
+    use crate::failure::Fate;
+    use crate::link::Repeat;
+    use crate::pool::{Connections, Pools, Source};
+
+    let source = Source::Own(Arc::clone(&at_hand));
+    let pools = Pools {
+        database: kind,
+        readers: source.clone(),
+        writers: source,
+        place: None,
+    };
+    let write = async |text: &str| {
+        let repeat = Repeat::OnlyIfUndone;
+        pools.count(repeat, &text.into(), &[]).await
+    };
+    let table = format!("astray_{}", std::process::id());
+    write(&format!("CREATE TABLE {table} (a BIGINT)"))
+        .await
+        .unwrap();
+    let insert = format!("INSERT INTO {table} VALUES (1)");
+    let held = [take(&at_hand).await, take(&at_hand).await];
+    held.into_iter().for_each(put);
+    demote(&at_hand, to_demote).await;
+    // They have just been opened: another would lead to the same server.
+    assert_eq!(write(&insert).await.unwrap_err().fate, Fate::ReadOnly);
+    assert_eq!(at_hand.rest(), 2);
+    let mut resting = at_hand.resting();
+    resting
+        .connections
+        .iter_mut()
+        .for_each(|taken| taken.opened_at -= ASTRAY_AFTER);
+    drop(resting);
+    let reading = take(&at_hand).await;
+    assert_eq!(write(&insert).await.unwrap().rows, 1);
+    assert_eq!(at_hand.rest(), 1, "the new one");
+    put(reading);
+    at_hand.has_turns(4).await;
+    assert_eq!(at_hand.rest(), 1, "it led astray too");
+    for _ in 0..3 {
+        assert_eq!(write(&insert).await.unwrap().rows, 1);
+    }
+}
+
+#[tokio::test]
+async fn connections_to_a_primary_that_takes_no_writes_any_more_give_way_to_new_ones() {
+    let (postgres, mariadb) = (Database::new(Kind::Postgres), Database::new(Kind::MariaDb));
+    let opener = sqlx::postgres::PgPoolOptions::new().max_connections(4);
+    let opener = opener.connect_lazy(&postgres.url).unwrap();
+    let at_hand = Arc::new(AtHand::new(opener, Some(Suspicion::new())));
+    let read_only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
+    writes_follow_the_name(crate::dialect::Database::Postgres, at_hand, read_only).await;
+    let opener = sqlx::mysql::MySqlPoolOptions::new().max_connections(4);
+    let opener = opener.connect_lazy(&mariadb.url).unwrap();
+    let at_hand = Arc::new(AtHand::new(opener, Some(Suspicion::new())));
+    let read_only = "SET SESSION TRANSACTION READ ONLY";
+    writes_follow_the_name(crate::dialect::Database::MySql, at_hand, read_only).await;
 }

@@ -18,6 +18,8 @@ pub(crate) enum Fate {
     Full,
     TooLarge,
     TableMissing,
+    /// The server takes no writes, so nothing was done; another may have taken its place by now.
+    ReadOnly,
     /// Refused, or not answered, for another reason.
     Unavailable,
 }
@@ -53,6 +55,7 @@ fn postgres(code: &str) -> Fate {
         "42P01" => Fate::TableMissing,
         // The server is stopping, or was told to end this connection.
         "57P01" | "57P02" | "57P03" => Fate::Lost,
+        "25006" => Fate::ReadOnly,
         _ => Fate::Unavailable,
     }
 }
@@ -67,6 +70,8 @@ fn mysql(number: u16) -> Fate {
         1146 => Fate::TableMissing,
         // Shutting down; killed; idle for too long.
         1053 | 1927 | 4031 => Fate::Lost,
+        // The server's option, of a replica for one; the transaction's; InnoDB's.
+        1290 | 1792 | 1836 => Fate::ReadOnly,
         _ => Fate::Unavailable,
     }
 }
@@ -150,8 +155,8 @@ mod tests {
             (Fate::Full, ["53100", "53100"]),
             (Fate::TooLarge, ["54000", "54000"]),
             (Fate::Lost, ["57P01", "57P02"]),
-            (Fate::Unavailable, ["25006", "57014"]),
-            (Fate::Unavailable, ["53300", "53200"]),
+            (Fate::ReadOnly, ["25006", "25006"]),
+            (Fate::Unavailable, ["53300", "57014"]),
         ] {
             for code in codes {
                 assert_eq!(postgres(code), fate, "PostgreSQL {code}");
@@ -163,7 +168,8 @@ mod tests {
             (Fate::Full, [1021, 1114]),
             (Fate::TooLarge, [1153, 1301]),
             (Fate::Lost, [1053, 1927]),
-            (Fate::Unavailable, [1205, 1290]),
+            (Fate::ReadOnly, [1290, 1792]),
+            (Fate::Unavailable, [1205, 1227]),
         ] {
             for code in codes {
                 assert_eq!(mysql(code), fate, "MySQL {code}");

@@ -32,7 +32,8 @@ pub(crate) struct Met {
     pub(crate) after_loss: bool,
 }
 
-/// How often a statement is made that the database gives up for the sake of others.
+/// How often a statement is made that the database gives up for the sake of others, or refuses
+/// because it takes no writes.
 const TRIES_MAX: u32 = 5;
 
 /// How often a connection may break under a statement that is harmless: the second is a new one, or
@@ -65,6 +66,9 @@ macro_rules! ask {
             }
             match fate {
                 Fate::Aborted if tries < TRIES_MAX => tries += 1,
+                Fate::ReadOnly if tries < TRIES_MAX && source.refuses_writes(&mut lease) => {
+                    tries += 1;
+                }
                 Fate::Lost if $repeat == Repeat::Harmless && lost < LOST_MAX => lost += 1,
                 _ => break Err(Unanswered { fate, error }),
             }
@@ -125,6 +129,10 @@ where
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Met, Unanswered> {
+        self.check_place().map_err(|error| Unanswered {
+            fate: Fate::Unavailable,
+            error,
+        })?;
         ask!(self.database, &self.writers, repeat, |connection| {
             connection.count(statement, values)
         })
@@ -132,6 +140,7 @@ where
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, sqlx::Error> {
+        self.check_place()?;
         Ok(Box::new(self.writers.lease().await?))
     }
 }

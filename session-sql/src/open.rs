@@ -2,6 +2,7 @@
 
 #[cfg(feature = "mysql")]
 mod mysql;
+pub(crate) mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -53,19 +54,52 @@ fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 }
 
 fn failed(error: sqlx::Error) -> Error {
-    const OPERATION: &str = "connecting to the database failed";
     let why = match &error {
         // Its text may quote any part of the URL, so it is not even kept as the source.
         sqlx::Error::Configuration(_) => {
             return invalid(format!(
-                "{OPERATION}: its URL cannot be used; look at its host, port and parameters"
+                "{CONNECTING}: its URL cannot be used; look at its host, port and parameters"
             ));
         }
         sqlx::Error::PoolTimedOut => "no answer in time: it is down or cannot be reached".into(),
         error => error.to_string(),
     };
-    Error::new(ErrorKind::Unavailable, format!("{OPERATION}: {why}")).caused_by(error)
+    Error::new(ErrorKind::Unavailable, format!("{CONNECTING}: {why}")).caused_by(error)
 }
+
+/// Refuses a URL that has a parameter besides these, in the words of the database's own programs.
+///
+/// sqlx passes over a strange one: a misspelt `sslmode` would leave the connections open to
+/// everybody. Of PostgreSQL's it logs the value too, and that of `sslpassword` is a secret.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn check_parameters(url: &str, known: &[&str]) -> Result<(), Error> {
+    let url = url.split_once('#').map_or(url, |(url, _)| url);
+    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+    for parameter in parameters.split('&').filter(|text| !text.is_empty()) {
+        let name = parameter
+            .split_once('=')
+            .map_or(parameter, |(name, _)| name);
+        let is_known = |known: &&str| match known.strip_suffix("[…]") {
+            // Brackets may be written as they are, or in the way of what a URL has no room for.
+            Some(family) => name.strip_prefix(family).is_some_and(|rest| {
+                rest.starts_with('[')
+                    || rest
+                        .get(..3)
+                        .is_some_and(|hex| hex.eq_ignore_ascii_case("%5B"))
+            }),
+            None => name == *known,
+        };
+        if !known.iter().any(|known| is_known(known)) {
+            return Err(invalid(format!(
+                "{CONNECTING}: its URL has a parameter that is not known; these are: {}",
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+const CONNECTING: &str = "connecting to the database failed";
 
 /// The options of what opens connections. It keeps none, and looks after none.
 fn opener<DB: sqlx::Database>(connections: u32, config: &SqlConfig) -> sqlx::pool::PoolOptions<DB> {
@@ -99,5 +133,6 @@ where
         database,
         readers: source.clone(),
         writers: source,
+        place: None,
     }))
 }

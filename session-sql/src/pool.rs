@@ -10,6 +10,7 @@ use crate::at_hand::{ANSWER_MAX, AtHand, Taken, Turn};
 use crate::connection::{Ask, Loaded, Value};
 use crate::dialect::Database;
 use crate::link::{Met, Repeat, Unanswered};
+use crate::open::place::Place;
 use crate::statements::Statement;
 
 /// A pool of an application's own, to keep sessions in the database it leads to.
@@ -89,6 +90,14 @@ pub(crate) struct Pools<DB: sqlx::Database> {
     pub(crate) database: Database,
     pub(crate) readers: Source<DB>,
     pub(crate) writers: Source<DB>,
+    /// Where a file of the store's own is; nothing is written into one that has left it.
+    pub(crate) place: Option<Place>,
+}
+
+impl<DB: sqlx::Database> Pools<DB> {
+    pub(crate) fn check_place(&self) -> Result<(), sqlx::Error> {
+        self.place.as_ref().map_or(Ok(()), Place::check)
+    }
 }
 
 /// A pool, as it is to be used.
@@ -119,6 +128,23 @@ impl<DB: sqlx::Database> Source<DB> {
     pub(crate) fn broke(&self) {
         if let Self::Own(at_hand) = self {
             at_hand.broke();
+        }
+    }
+
+    /// The server that this one leads to takes no writes: a standby, perhaps, that was the primary
+    /// when it was opened. It is closed if that is for the better; whether another is worth a try.
+    pub(crate) fn refuses_writes(&self, lease: &mut Leased<DB>) -> bool {
+        match (self, &lease.held) {
+            (Self::Own(at_hand), Some(Held::Own(taken, _))) => {
+                lease.close = at_hand.leads_astray(taken);
+                lease.at_rest = !lease.close;
+                lease.close
+            }
+            // How old those of the application's pool are is not known, so none is tried at once.
+            _ => {
+                lease.close = true;
+                false
+            }
         }
     }
 }
@@ -221,6 +247,7 @@ macro_rules! from_pool {
                     database: $database,
                     readers: Source::Shared(pool.clone()),
                     writers: Source::Shared(pool),
+                    place: None,
                 })
             }
         }

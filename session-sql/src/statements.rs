@@ -56,13 +56,15 @@ const LOAD: &str = "SELECT format, atime, version, meta, data FROM {table} WHERE
 /// Parameters: the record's expiry, access, time-out or [`FOREVER`], end or [`LATEST`], and then
 /// what is stored; last the id and the expected version.
 ///
+/// A version that was written by hand, with `HEX()` say, may be in capitals.
+///
 /// The expiry follows from the later access. It stands before `atime`: MySQL's assignments see
 /// those before them.
 const UPDATE: &str = "UPDATE {table} SET expires = CASE WHEN ? IS NULL THEN NULL ELSE \
     {least}({least}({greatest}(atime, ?), 999999999999999) + ?, ?) END, \
     atime = {greatest}(atime, ?), timeout = ?, ends = ?, format = 1, generation = ?, version = ?, \
     owner = ?, meta = ?, data = ? \
-    WHERE session_id = ? AND version = ? AND format <= 1";
+    WHERE session_id = ? AND LOWER(version) = ? AND format <= 1";
 
 /// Parameters: the access, twice, the id, the generation.
 const TOUCH: &str = "UPDATE {table} SET expires = CASE \

@@ -6,12 +6,13 @@ use session_core::Error;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 
-use super::{connected, failed, opener};
+use super::{check_parameters, connected, failed, opener};
 use crate::config::SqlConfig;
 use crate::dialect::Database;
 use crate::pool::SqlPool;
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
+    check_parameters(url, &PARAMETERS)?;
     let options: MySqlConnectOptions = url.parse().map_err(failed)?;
     let limits: Arc<str> = limits(config).into();
     let opener = opener::<sqlx::MySql>(config.connections, config)
@@ -34,3 +35,21 @@ fn limits(config: &SqlConfig) -> String {
          /*!80000 , SESSION max_execution_time = {millis} */"
     )
 }
+
+/// Those that sqlx reads.
+const PARAMETERS: [&str; 14] = [
+    "sslmode",
+    "ssl-mode",
+    "sslca",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "charset",
+    "collation",
+    "statement-cache-capacity",
+    "socket",
+    "timezone",
+    "time-zone",
+];

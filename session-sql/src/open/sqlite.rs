@@ -8,6 +8,7 @@ use session_core::{Error, ErrorKind};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
+use super::place::Place;
 use super::{failed, invalid, opener};
 use crate::at_hand::AtHand;
 use crate::config::{Durability, SqlConfig};
@@ -23,9 +24,10 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
     }
     let options = options(path, config)?;
     let file = options.get_filename().to_owned();
-    let made = tokio::task::spawn_blocking(move || make_file(&file)).await;
-    let made = made.map_err(std::io::Error::other).flatten();
-    made.map_err(|error| {
+    let made =
+        tokio::task::spawn_blocking(move || make_file(&file).and_then(|()| Place::of(&file)));
+    let made = made.await.map_err(std::io::Error::other).flatten();
+    let place = made.map_err(|error| {
         Error::new(
             ErrorKind::Unavailable,
             format!("opening the database's file failed: {error}"),
@@ -56,6 +58,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
         database: Database::Sqlite,
         readers: Source::Own(readers),
         writers: Source::Own(writers),
+        place: Some(place),
     }))
 }
 

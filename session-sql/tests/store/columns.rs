@@ -76,6 +76,20 @@ in_every_database! {
         assert_eq!(store.load(&id(1)).await.unwrap(), Some(next));
     }
 
+    /// As `HEX()` writes it.
+    async fn a_version_written_in_capitals_is_one(database: Database) {
+        let store = database.open().await;
+        let _ = store.create(&id(1), &record()).await.unwrap();
+        database
+            .sql("UPDATE {table} SET version = '00000000000000AA-00000000000000BB'")
+            .await;
+        let found = store.load(&id(1)).await.unwrap().unwrap();
+        let next = next(&found, r#"{"count":6}"#);
+        let written = store.update(&id(1), &next, found.version).await.unwrap();
+        assert_eq!(written, Written::Done);
+        assert_eq!(store.load(&id(1)).await.unwrap(), Some(next));
+    }
+
     async fn a_touch_moves_two_columns_and_no_other(database: Database) {
         let store = database.open().await;
         let record = record();

@@ -1,12 +1,14 @@
 //! What is refused, and that no message tells a password.
 
-use session_core::{ErrorKind, Store, StoreErrorKind};
-use session_sql::{SqlConfig, SqlStore};
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
+use session_core::{ErrorKind, Only, Store, StoreErrorKind};
+use session_sql::{SqlConfig, SqlStore};
+
 use crate::database::Kind;
-use crate::{Database, id, record};
+use crate::{Database, id, next, record};
 
 in_every_database! {
     async fn a_missing_table_says_what_to_call(database: Database) {
@@ -59,6 +61,11 @@ async fn a_url_that_cannot_be_used_is_refused_and_its_password_stays_unsaid() {
             "postgres://u:hunter2@h/d?sslmode=hunter2&port=x",
             ErrorKind::Invalid,
         ),
+        // sqlx would log the value of the first, and pass over the others.
+        ("postgres://u@h/d?sslpassword=hunter2", ErrorKind::Invalid),
+        ("postgres://u@h/d?optionshunter2=x", ErrorKind::Invalid),
+        ("mysql://u@h/d?ssl_mode=hunter2", ErrorKind::Invalid),
+        ("mysql://u:pass?hunter2&word@h/d", ErrorKind::Invalid),
         ("mysql://u:hunter2@h:99999/d", ErrorKind::Invalid),
         ("postgres://u:hunter2@127.0.0.1:1/d", ErrorKind::Unavailable),
         ("mysql://u:hunter2@127.0.0.1:1/d", ErrorKind::Unavailable),
@@ -82,4 +89,60 @@ async fn a_table_s_name_is_checked_before_anything_is_opened() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("cannot be used"), "{error}");
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_known_is_taken_however_it_is_written() {
+    let parameters = [
+        "",
+        "&",
+        "sslmode=prefer&application_name=shop",
+        "options[search_path]=public",
+        "options%5bsearch_path%5D=public#sslpassword=x",
+    ];
+    for parameters in parameters {
+        let url = Database::new(Kind::Postgres).url + "?" + parameters;
+        let store = SqlStore::connect(&url).await;
+        assert!(store.is_ok(), "{parameters}: {:?}", store.err());
+    }
+}
+
+/// What was written into a file without a name would be gone with the next restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_moved_replaced_or_deleted_is_not_written_to() {
+    type Deed = fn(&Path, &Path) -> std::io::Result<()>;
+    let deeds: [Deed; 3] = [
+        |path, away| std::fs::rename(path, away),
+        |path, away| {
+            std::fs::copy(path, away)?;
+            std::fs::rename(away, path)
+        },
+        |path, _| std::fs::remove_file(path),
+    ];
+    for deed in deeds {
+        let database = Database::new(Kind::Sqlite);
+        let store = database.open().await;
+        let _ = store.create(&id(1), &record()).await.unwrap();
+        let path = Path::new(database.url.strip_prefix("sqlite:").unwrap());
+        let away = path.with_extension("away");
+        deed(path, &away).unwrap();
+        let next = next(&record(), "{}");
+        let version = record().version;
+        for error in [
+            store.update(&id(1), &next, version).await.unwrap_err(),
+            store.create(&id(2), &record()).await.unwrap_err(),
+            store.delete(&id(1), Only::Any).await.unwrap_err(),
+            store.ping().await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+            let why = " failed: the database's file was moved, replaced or deleted";
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        assert!(store.migrate().await.is_err());
+        // Whoever moved it may think better of it.
+        if away.exists() {
+            std::fs::rename(&away, path).unwrap();
+            store.ping().await.unwrap();
+        }
+    }
 }

@@ -1,0 +1,56 @@
+//! Whether SQLite's file is still where it was opened.
+//!
+//! Who moves, replaces or deletes the file under a running program leaves it with one that has no
+//! name: what is written there is read back, and gone with the next restart.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A path, and the file that it led to.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    file: Identity,
+}
+
+impl Place {
+    /// The place of a file that is open.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: identity(path)?,
+        })
+    }
+
+    /// An error if the path leads elsewhere by now. It asks the system once, and reads nothing.
+    pub(crate) fn check(&self) -> Result<(), sqlx::Error> {
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            return Ok(());
+        }
+        Err(sqlx::Error::InvalidArgument(
+            "the database's file was moved, replaced or deleted; start the program again"
+                .to_owned(),
+        ))
+    }
+}
+
+#[cfg(unix)]
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(path: &Path) -> io::Result<Identity> {
+    let file = std::fs::metadata(path)?;
+    Ok((
+        std::os::unix::fs::MetadataExt::dev(&file),
+        std::os::unix::fs::MetadataExt::ino(&file),
+    ))
+}
+
+/// Elsewhere a file that is open is neither moved nor deleted.
+#[cfg(not(unix))]
+type Identity = ();
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> io::Result<Identity> {
+    Ok(())
+}
