@@ -388,12 +388,16 @@ async fn writes_follow_the_name<DB: sqlx::Database>(
         .await
         .unwrap();
     let insert = format!("INSERT INTO {table} VALUES (1)");
-    let held = [take(&at_hand).await, take(&at_hand).await];
+    // More than a statement is made anew, were each of them tried.
+    let mut held = Vec::new();
+    for _ in 0..7 {
+        held.push(take(&at_hand).await);
+    }
     held.into_iter().for_each(put);
     demote(&at_hand, to_demote).await;
     // They have just been opened: another would lead to the same server.
     assert_eq!(write(&insert).await.unwrap_err().fate, Fate::ReadOnly);
-    assert_eq!(at_hand.rest(), 2);
+    assert_eq!(at_hand.rest(), 7);
     let mut resting = at_hand.resting();
     resting
         .connections
@@ -404,7 +408,7 @@ async fn writes_follow_the_name<DB: sqlx::Database>(
     assert_eq!(write(&insert).await.unwrap().rows, 1);
     assert_eq!(at_hand.rest(), 1, "the new one");
     put(reading);
-    at_hand.has_turns(4).await;
+    at_hand.has_turns(8).await;
     assert_eq!(at_hand.rest(), 1, "it led astray too");
     for _ in 0..3 {
         assert_eq!(write(&insert).await.unwrap().rows, 1);
@@ -414,12 +418,12 @@ async fn writes_follow_the_name<DB: sqlx::Database>(
 #[tokio::test]
 async fn connections_to_a_primary_that_takes_no_writes_any_more_give_way_to_new_ones() {
     let (postgres, mariadb) = (Database::new(Kind::Postgres), Database::new(Kind::MariaDb));
-    let opener = sqlx::postgres::PgPoolOptions::new().max_connections(4);
+    let opener = sqlx::postgres::PgPoolOptions::new().max_connections(8);
     let opener = opener.connect_lazy(&postgres.url).unwrap();
     let at_hand = Arc::new(AtHand::new(opener, Some(Suspicion::new())));
     let read_only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
     writes_follow_the_name(crate::dialect::Database::Postgres, at_hand, read_only).await;
-    let opener = sqlx::mysql::MySqlPoolOptions::new().max_connections(4);
+    let opener = sqlx::mysql::MySqlPoolOptions::new().max_connections(8);
     let opener = opener.connect_lazy(&mariadb.url).unwrap();
     let at_hand = Arc::new(AtHand::new(opener, Some(Suspicion::new())));
     let read_only = "SET SESSION TRANSACTION READ ONLY";

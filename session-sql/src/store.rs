@@ -57,8 +57,8 @@ impl SqlStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](session_core::ErrorKind::Invalid): the URL cannot be used, or names
-    /// a database whose feature is off. [`ErrorKind::Unavailable`](session_core::ErrorKind::Unavailable):
+    /// [`ErrorKind::Invalid`](session_core::ErrorKind::Invalid): the URL cannot be used, has a
+    /// parameter that sqlx does not know, or names a database whose feature is off. [`ErrorKind::Unavailable`](session_core::ErrorKind::Unavailable):
     /// no connection could be made. The password is in no message.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         Self::connect_with(url, SqlConfig::new()).await
