@@ -13,11 +13,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::fs::OFlags;
 use session_core::{Record, SessionId};
 
+use crate::file;
 use crate::folder::Folders;
 use crate::log::{self, Bytes, Last};
 use crate::records::Records;
@@ -37,10 +39,10 @@ impl Records {
             .memory
             .open(&*self.root.held()?, &path, OFlags::RDONLY)?;
         let meta = file.metadata().ok()?;
-        // The same checks as of a file that is opened to wait for, in one line.
-        let plain = meta.is_file() && std::os::unix::fs::MetadataExt::nlink(&meta) == 1;
-        let plain = plain && meta.len() <= INLINE_BYTES_MAX;
-        let len = plain.then_some(meta.len())?;
+        file::check(&meta).ok()?;
+        // Without a name it was just deleted.
+        let is_short = meta.nlink() > 0 && meta.len() <= INLINE_BYTES_MAX;
+        let len = is_short.then_some(meta.len())?;
         self.memory.last(&file, len, id)?.record().ok()
     }
 }

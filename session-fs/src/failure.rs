@@ -10,7 +10,8 @@ pub(crate) enum Failure {
     /// The folder was deleted under the running store; it is made anew and the operation begins
     /// again.
     FolderDeleted,
-    /// It cannot be done at once; nothing was written, and a blocking thread begins anew.
+    /// Another has the file's lock, or it cannot be done at once: nothing was written, and it is
+    /// begun anew, later or on a blocking thread.
     WouldWait,
     Io(io::Error),
     /// What was written may not have reached the disk; it is there to be read nevertheless, also
@@ -46,7 +47,7 @@ impl Failure {
             ),
             Self::WouldWait => StoreError::new(
                 StoreErrorKind::Unavailable,
-                format!("{operation} failed: it would have to wait"),
+                format!("{operation} failed: another process keeps the session's file locked"),
             ),
         }
     }

@@ -86,8 +86,9 @@ impl SessionFile {
 
     /// Opens and locks the file that the name stands for now; `None` if there is none.
     ///
-    /// The lock is on the file and ends with this value. Who waited for it may find the file
-    /// deleted, or another under its name, and begins again.
+    /// The lock is on the file and ends with this value. If another has it, this is
+    /// [`Failure::WouldWait`], at any pace. Who gets it may find the file deleted, or another under
+    /// its name, and begins again.
     pub(crate) fn lock(
         folders: &Folders,
         template: &Template,
@@ -97,10 +98,9 @@ impl SessionFile {
         pace: Pace<'_>,
     ) -> Result<Option<Self>, Failure> {
         let path = template.path(id);
-        let how = match (lock, pace) {
-            (Lock::Shared, _) => FlockOperation::LockShared,
-            (Lock::Exclusive, Pace::Waiting) => FlockOperation::LockExclusive,
-            (Lock::Exclusive, Pace::AtOnce(_)) => FlockOperation::NonBlockingLockExclusive,
+        let how = match lock {
+            Lock::Shared => FlockOperation::NonBlockingLockShared,
+            Lock::Exclusive => FlockOperation::NonBlockingLockExclusive,
         };
         for _ in 0..ATTEMPTS {
             let file = match pace {
@@ -317,7 +317,7 @@ fn open(
 }
 
 /// Refuses what we did not make. A second name could be a file outside our folder.
-fn check(meta: &Metadata) -> Result<(), Failure> {
+pub(crate) fn check(meta: &Metadata) -> Result<(), Failure> {
     if !meta.is_file() {
         return Err(refused(
             "what is in a session file's place is no regular file",

@@ -264,15 +264,8 @@ impl Records {
         id: &SessionId,
         access: Access,
     ) -> Result<Option<SessionFile>, Failure> {
-        let waiting = Pace::Waiting;
-        SessionFile::lock(
-            folders,
-            &self.template,
-            id,
-            access,
-            Lock::Exclusive,
-            waiting,
-        )
+        let (template, how) = (&self.template, Lock::Exclusive);
+        SessionFile::lock(folders, template, id, access, how, Pace::Waiting)
     }
 
     fn lock_live(

@@ -101,10 +101,14 @@ impl Records {
             Ok(Some(record)) if record.owner.as_ref() == Some(owner) => return Ok(true),
             Ok(_) => {}
             // It cannot be read, so it may be the owner's, and must be found to be revoked.
-            Err(Failure::Store(_)) => return Ok(true),
+            Err(Failure::Store(_) | Failure::WouldWait) => return Ok(true),
             Err(failure) => return Err(failure),
         }
-        self.drop_ghost(folders, owner, id)
+        match self.drop_ghost(folders, owner, id) {
+            // Somebody is just writing it, or removing it.
+            Err(Failure::WouldWait) => Ok(true),
+            is_owned => is_owned,
+        }
     }
 
     /// Looks at the record under its lock, and drops a marker that is not its own. `true` if it

@@ -4,12 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
     Created, Cursor, Error, Only, Owner, Page, Record, SessionId, Store, StoreError,
     StoreErrorKind, Timestamp, Touch, Version, Written,
 };
+use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use crate::config::FsConfig;
@@ -20,11 +22,12 @@ use crate::watch::Pace;
 
 /// Sessions in files below one folder; cheap to clone, the clones share it.
 ///
-/// Needs a tokio runtime (actix-web's is one). Any number of stores, in any number of processes,
+/// Needs a tokio runtime with a timer (actix-web's is one). Any number of stores, in any number of processes,
 /// may work in one folder.
 #[derive(Clone, Debug)]
 pub struct FsStore {
     records: Arc<Records>,
+    threads: Arc<Semaphore>,
 }
 
 impl FsStore {
@@ -50,6 +53,7 @@ impl FsStore {
     pub fn with_config(config: FsConfig) -> Result<Self, Error> {
         Ok(Self {
             records: Arc::new(Records::new(&config)?),
+            threads: Arc::new(Semaphore::new(THREADS_MAX)),
         })
     }
 
@@ -59,46 +63,100 @@ impl FsStore {
         self.records.root.dir()
     }
 
-    /// Runs `work` on a blocking thread to its end, also when the caller stops waiting.
+    /// Runs `work` on a blocking thread, again and again while it finds a file locked.
     async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl Fn(&Records, &Folders) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let records = Arc::clone(&self.records);
-        tokio::task::spawn_blocking(move || records.within(work))
-            .await
-            .map_err(|error| stopped(operation, error))?
-            .map_err(|failure| failure.into_store_error(operation))
+        let first = self.attempt(work).await;
+        self.patiently(operation, first).await
     }
 
     /// Runs `work` on the calling runtime's threads if they can be spared and nothing has to be
-    /// waited for, and on a blocking thread otherwise; to its end in either case.
+    /// waited for, and as [`run`](Self::run) does otherwise.
     async fn run_at_once<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl Fn(&Records, &Folders, Pace<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let Some(watch) = self.records.watch() else {
-            let work =
-                move |records: &Records, folders: &Folders| work(records, folders, Pace::Waiting);
-            return self.run(operation, work).await;
+            return self.run(operation, waiting(work)).await;
         };
-        let records = Arc::clone(&self.records);
+        let store = self.clone();
         // A task of its own, so that the caller's deadline can pass while it hangs.
-        let attempt = tokio::spawn(async move {
-            let done = records.at_once(&watch, &work);
-            if !matches!(done, Err(Failure::WouldWait)) {
-                return Ok(done);
+        let first = tokio::spawn(async move {
+            match store.records.at_once(&watch, &work) {
+                Err(Failure::WouldWait) => store.attempt(waiting(work)).await,
+                done => Ok((done, waiting(work))),
             }
-            let waiting = move || records.within(|all, folders| work(all, folders, Pace::Waiting));
-            tokio::task::spawn_blocking(waiting).await
         });
-        let done = attempt.await.and_then(|done| done);
-        done.map_err(|error| stopped(operation, error))?
-            .map_err(|failure| failure.into_store_error(operation))
+        let first = first.await.and_then(|first| first);
+        self.patiently(operation, first).await
+    }
+
+    /// Runs `work` once on a blocking thread, to its end also when the caller stops waiting.
+    async fn attempt<T: Send + 'static, W>(&self, work: W) -> Attempt<T, W>
+    where
+        W: Fn(&Records, &Folders) -> Result<T, Failure> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.threads).acquire_owned().await;
+        let records = Arc::clone(&self.records);
+        tokio::task::spawn_blocking(move || {
+            let done = records.within(&work);
+            drop(turn);
+            (done, work)
+        })
+        .await
+    }
+
+    /// The end of what began with this attempt. A lock is waited for here, where the caller can
+    /// stop waiting, and no thread waits: were the one who has it stopped, all that come for
+    /// this session would take a thread each, and none would be left for other sessions.
+    async fn patiently<T: Send + 'static, W>(
+        &self,
+        operation: &'static str,
+        first: Attempt<T, W>,
+    ) -> Result<T, StoreError>
+    where
+        W: Fn(&Records, &Folders) -> Result<T, Failure> + Send + 'static,
+    {
+        let mut attempt = first;
+        let mut pause = PAUSES[0];
+        let mut waited = Duration::ZERO;
+        loop {
+            let (done, work) = attempt.map_err(|error| stopped(operation, error))?;
+            match done {
+                Err(Failure::WouldWait) if waited < LOCKED_MAX => {}
+                done => return done.map_err(|failure| failure.into_store_error(operation)),
+            }
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = PAUSES[1].min(2 * pause);
+            attempt = self.attempt(work).await;
+        }
     }
 }
+
+/// What an attempt came to, and the work, to be done again if a file was locked.
+type Attempt<T, W> = Result<(Result<T, Failure>, W), JoinError>;
+
+fn waiting<T>(
+    work: impl Fn(&Records, &Folders, Pace<'_>) -> Result<T, Failure>,
+) -> impl Fn(&Records, &Folders) -> Result<T, Failure> {
+    move |records, folders| work(records, folders, Pace::Waiting)
+}
+
+/// So many threads of the runtimes' work at once: a disk that hangs takes no more of them, which are
+/// for others too.
+const THREADS_MAX: usize = 64;
+
+/// Between two looks at a file that is locked: at first, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(8)];
+
+/// So long a lock is waited for. Who has it needs microseconds, and a disk that is busy tens of
+/// milliseconds; a process that was stopped may have it for good.
+const LOCKED_MAX: Duration = Duration::from_secs(10);
 
 fn stopped(operation: &'static str, error: JoinError) -> StoreError {
     StoreError::new(
@@ -182,5 +240,45 @@ impl Store for FsStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.run("asking the folder", Records::ping).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// What takes a thread is told to go on by who drops the sender.
+    #[test]
+    fn a_disk_that_hangs_takes_no_more_than_its_share_of_the_runtimes_threads() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().max_blocking_threads(THREADS_MAX + 1);
+        builder.build().unwrap().block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = FsStore::open(dir.path()).unwrap();
+            let (disk, hangs) = mpsc::channel::<()>();
+            let hangs = Arc::new(std::sync::Mutex::new(hangs));
+            let callers: Vec<_> = (0..2 * THREADS_MAX)
+                .map(|_| {
+                    let (store, hangs) = (store.clone(), Arc::clone(&hangs));
+                    tokio::spawn(async move {
+                        let hang = move |_: &Records, _: &Folders| {
+                            let _ = hangs.lock().map(|hangs| hangs.recv());
+                            Ok(())
+                        };
+                        store.run("hanging", hang).await
+                    })
+                })
+                .collect();
+            while store.threads.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            // Another's work, which has a thread of its own.
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            drop(disk);
+            for caller in callers {
+                caller.await.unwrap().unwrap();
+            }
+        });
     }
 }

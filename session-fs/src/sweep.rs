@@ -96,36 +96,43 @@ impl Records {
         Ok(removed)
     }
 
-    /// Removes a record that is due, as found again under its lock. What cannot be read is kept.
+    /// Removes a record that is due; whether it did. One bad file, and one that is locked for long,
+    /// must not keep all others from being swept.
     fn sweep_one(
         &self,
         folders: &Folders,
         id: &SessionId,
         expired_before: Timestamp,
     ) -> Result<bool, Failure> {
-        match self.is_due(folders, id, expired_before) {
-            Ok(true) => {}
-            Ok(false) | Err(Failure::Store(_)) => return Ok(false),
-            // One bad file must not keep all others from being swept.
+        match self.remove_due(folders, id, expired_before) {
             Err(Failure::Io(error)) => {
                 tracing::warn!(%id, %error, "a session file cannot be swept");
-                return Ok(false);
+                Ok(false)
             }
-            Err(failure) => return Err(failure),
+            // What cannot be read is kept; who has the lock is using the session.
+            Err(Failure::Store(_) | Failure::WouldWait) => Ok(false),
+            swept => swept,
+        }
+    }
+
+    /// Removes a record that is due, as found again under its lock.
+    fn remove_due(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        expired_before: Timestamp,
+    ) -> Result<bool, Failure> {
+        if !self.is_due(folders, id, expired_before)? {
+            return Ok(false);
         }
         let Some(file) = self.lock(folders, id, Access::Write)? else {
             return Ok(false);
         };
-        let last = match file.read_locked() {
-            Ok(Some(last)) => last,
-            Ok(None) => {
-                if is_abandoned(file.written_at()?, expired_before) {
-                    self.unlink(folders, id)?;
-                }
-                return Ok(false);
+        let Some(last) = file.read_locked()? else {
+            if is_abandoned(file.written_at()?, expired_before) {
+                self.unlink(folders, id)?;
             }
-            Err(Failure::Store(_)) => return Ok(false),
-            Err(failure) => return Err(failure),
+            return Ok(false);
         };
         let due = matches!(last.expires_at(), Ok(Some(end)) if end <= expired_before);
         if due {

@@ -36,7 +36,8 @@ const ASKED: u32 = 200;
 /// How an operation goes about what may take long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace<'a> {
-    /// On a blocking thread: locks and disks are waited for.
+    /// On a blocking thread: disks are waited for; a lock that another has is
+    /// [`Failure::WouldWait`] here too.
     Waiting,
     /// On a thread of the runtime: what cannot be had at once is [`Failure::WouldWait`].
     AtOnce(AtOnce<'a>),

@@ -1,6 +1,9 @@
 //! Threads that share a folder.
 
-use session_core::{Created, Only, SessionId, Store, Touch, Written};
+use std::time::Duration;
+
+use session_core::{Created, Only, SessionId, Store, StoreErrorKind, Touch, Written};
+use session_fs::FsStore;
 
 use crate::{START, TIMEOUT, counted, files, folder, id, next, owned, path_of, record};
 
@@ -263,7 +266,7 @@ async fn an_operation_that_nobody_waits_for_is_done_wholly() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
     let (dir, store) = folder();
     let (id, first) = (id(1), record());
@@ -276,7 +279,7 @@ async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
         let (store, update) = (store.clone(), update.clone());
         tokio::spawn(async move { store.update(&id, &update, first.version).await.unwrap() })
     };
-    until_it_waits_for(&held, &writer).await;
+    until_it_waits(&writer).await;
     std::fs::rename(&place, &away).unwrap();
     std::fs::copy(&away, &place).unwrap();
     let before = std::fs::read(&away).unwrap();
@@ -286,26 +289,13 @@ async fn who_waited_for_the_lock_writes_to_the_file_that_has_the_name_then() {
     assert_eq!(std::fs::read(&away).unwrap(), before);
 }
 
-/// Returns when a task waits for the lock of this file.
-pub(crate) async fn until_it_waits_for<T>(held: &std::fs::File, task: &tokio::task::JoinHandle<T>) {
-    while !is_waited_for(held) {
-        assert!(!task.is_finished(), "it did not wait for the lock");
-        tokio::task::yield_now().await;
-    }
+/// Returns when a task waits for a lock: the clock, which stands still while a thread works, has gone on.
+pub(crate) async fn until_it_waits<T>(task: &tokio::task::JoinHandle<T>) {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!task.is_finished(), "it did not wait for the lock");
 }
 
-/// Whether anybody waits for the lock of this file: the kernel lists it, with an arrow.
-pub(crate) fn is_waited_for(held: &std::fs::File) -> bool {
-    let inode = format!(
-        ":{} ",
-        std::os::unix::fs::MetadataExt::ino(&held.metadata().unwrap())
-    );
-    let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
-    let locks = std::fs::read_to_string("/proc/locks").unwrap();
-    locks.lines().any(waits)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_meets_an_unclear_end_waits_for_who_is_writing_it() {
     let (dir, store) = folder();
     let (id, first) = (id(1), record());
@@ -322,8 +312,75 @@ async fn a_reader_that_meets_an_unclear_end_waits_for_who_is_writing_it() {
         let store = store.clone();
         tokio::spawn(async move { store.load(&id).await.unwrap() })
     };
-    until_it_waits_for(&held, &reader).await;
+    until_it_waits(&reader).await;
     std::os::unix::fs::FileExt::write_all_at(&held, &bytes, 0).unwrap();
     held.unlock().unwrap();
     assert_eq!(reader.await.unwrap(), Some(first));
+}
+
+/// As of a process that was stopped in the middle of a write.
+fn locked_for_good(dir: &std::path::Path, id: &SessionId) -> std::fs::File {
+    let held = std::fs::File::open(path_of(dir, id)).unwrap();
+    held.lock().unwrap();
+    held
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_stays_locked_is_unavailable_and_the_others_are_swept() {
+    let (dir, store) = folder();
+    for number in 1..=3 {
+        let created = store.create(&id(number), &owned("ada")).await.unwrap();
+        assert_eq!(created, Created::Done);
+    }
+    let held = locked_for_good(dir.path(), &id(2));
+    let began = tokio::time::Instant::now();
+    let update = next(&owned("ada"), "x");
+    let error = store.update(&id(2), &update, update.version).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("locked"), "{error}");
+    let waited = began.elapsed().as_secs();
+    assert!((10..20).contains(&waited), "{waited} s");
+    assert_eq!(store.sweep(START.after(TIMEOUT), 100).await.unwrap(), 2);
+    let ada = session_core::Owner::new("ada").unwrap();
+    assert_eq!(store.owned_by(&ada).await.unwrap(), [id(2)]);
+    held.unlock().unwrap();
+    assert_eq!(store.sweep(START.after(TIMEOUT), 100).await.unwrap(), 1);
+}
+
+#[test]
+fn who_waits_for_a_lock_keeps_no_thread_from_other_sessions() {
+    for threads in [1, 2] {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(threads).max_blocking_threads(2);
+        let runtime = builder.enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (dir, store) = folder();
+            assert_eq!(
+                store.create(&id(1), &record()).await.unwrap(),
+                Created::Done
+            );
+            let held = locked_for_good(dir.path(), &id(1));
+            let waiting: Vec<_> = (0..50)
+                .map(|_| tokio::spawn(deleted(store.clone())))
+                .collect();
+            for number in 2..20 {
+                let created = store.create(&id(number), &record()).await.unwrap();
+                assert_eq!(created, Created::Done);
+                let deleted = store.delete(&id(number), Only::Any).await.unwrap();
+                assert_eq!(deleted, Written::Done);
+            }
+            assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+            held.unlock().unwrap();
+            let mut done = 0;
+            for waiting in waiting {
+                done += u32::from(waiting.await.unwrap() == Written::Done);
+            }
+            assert_eq!(done, 1);
+        });
+    }
+}
+
+async fn deleted(store: FsStore) -> Written {
+    store.delete(&id(1), Only::Any).await.unwrap()
 }
