@@ -89,7 +89,7 @@ fn check_parameters(url: &str, known: &[&str]) -> Result<(), Error> {
             }),
             None => name == *known,
         };
-        if !known.iter().any(|known| is_known(known)) {
+        if !known.iter().any(is_known) {
             return Err(invalid(format!(
                 "{CONNECTING}: its URL has a parameter that is not known; these are: {}",
                 known.join(", ")
