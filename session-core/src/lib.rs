@@ -43,6 +43,7 @@ mod whole;
 mod why_new;
 
 mod data;
+mod in_json;
 mod serialize;
 
 // What is done with it.

@@ -39,8 +39,9 @@ struct Shared {
     sweeping: tokio::sync::Mutex<()>,
 }
 
-/// What a device list shows of one session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a device list shows of one session; an API can answer with it as it is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct SessionInfo {
     /// Names the session in [`SessionManager::revoke`]; public, and no way in.
     pub id: SessionId,
@@ -55,11 +56,12 @@ pub struct SessionInfo {
     /// The client's address at creation or login.
     pub address: Option<IpAddr>,
     /// The client's user agent at creation or login, cut at 256 bytes.
+    #[serde(serialize_with = "crate::in_json::agent")]
     pub agent: Option<Arc<str>>,
 }
 
 impl SessionManager {
-    /// A manager of `store`, which may be an `Arc<dyn Store>`.
+    /// A manager of `store`, which may be an `Arc` of one.
     pub fn new(store: impl IntoStore, config: SessionConfig) -> Self {
         Self::of(store, Arc::new(config), None)
     }
@@ -163,7 +165,7 @@ impl SessionManager {
     ///
     /// [`ErrorKind::Unavailable`]: the session may still be there.
     /// [`ErrorKind::Contended`]: it changed hands time and again.
-    pub async fn revoke_owned(&self, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+    pub async fn revoke_of(&self, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
         self.revoke_as(Revocation::Owned, owner, id).await
     }
 
@@ -175,7 +177,7 @@ impl SessionManager {
     ) -> Result<bool, Error> {
         const OPERATION: &str = "revoking an owner's session";
         if let Some(sealed) = self.sealed_by() {
-            sealed.revoke_owned(owner, id).await?;
+            sealed.revoke_of(owner, id).await?;
             self.tell(EventKind::Revoked(by), Some(*id), Some(owner), None);
             return Ok(true);
         }

@@ -202,11 +202,20 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// What a manager accepts as its store: a [`Store`], or a shared one of any type.
+/// What a manager accepts as its store: a [`Store`], or a shared one.
+///
+/// ```
+/// use session_core::{MemoryStore, SessionConfig, SessionManager};
+/// use std::sync::Arc;
+///
+/// let store = Arc::new(MemoryStore::new());
+/// let sessions = SessionManager::new(Arc::clone(&store), SessionConfig::builder().build()?);
+/// # Ok::<(), session_core::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a session store",
     label = "not a session store",
-    note = "a store is `MemoryStore`, another type that implements `Store`, or an `Arc<dyn Store>` such as `connect(url).await?` returns"
+    note = "a store is `MemoryStore`, another type that implements `Store`, or an `Arc` of one, such as `connect(url).await?` returns"
 )]
 pub trait IntoStore {
     /// The store, shared.
@@ -216,6 +225,12 @@ pub trait IntoStore {
 impl<S: Store> IntoStore for S {
     fn into_store(self) -> Arc<dyn Store> {
         Arc::new(self)
+    }
+}
+
+impl<S: Store> IntoStore for Arc<S> {
+    fn into_store(self) -> Arc<dyn Store> {
+        self
     }
 }
 
