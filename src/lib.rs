@@ -7,6 +7,7 @@
 //! ```no_run
 //! # #[cfg(feature = "axum")] mod shown {
 //! use std::net::SocketAddr;
+//! use std::time::Duration;
 //!
 //! use axum::{Router, routing::get};
 //! use session_kit::axum::{Error, Session, SessionLayer};
@@ -25,6 +26,8 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let store = connect("memory:").await?;
 //!     let sessions = SessionManager::new(store, SessionConfig::builder().build()?);
+//!     // Removes expired records, for as long as this is kept.
+//!     let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
 //!     let app = Router::new().route("/", get(count)).layer(SessionLayer::new(sessions));
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //!     let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -37,7 +40,7 @@
 //! Under actix-web the handler is the same, but for `session_kit::actix` in its imports, and the
 //! layer wraps the application: `App::new().wrap(SessionLayer::new(sessions.clone()))`.
 //!
-//! [`guide`] says what the options and calls of other session libraries are here.
+//! [`guide`] has the options and calls of other session libraries, and what each is here.
 //! `examples/` has smaller and larger programs; `cargo run` at the repository's root starts the
 //! largest.
 //!
@@ -61,7 +64,7 @@
 //! | `metrics` | counters of events, counters and histograms of `session_kit::wrap::Traced` | metrics | no |
 //! | `sealed` | `SessionManager::sealed`, `sealed_with_revocations`: sessions kept by their clients, sealed in the cookie | chacha20poly1305 | no |
 //! | `import` | `session_kit::import`: sessions of web.py and Beaker, their pickles read without calling anything | miniz_oxide, hmac, sha1 | no |
-//! | `conformance` | `session_kit::conformance`: the suite that checks a store of your own | nothing | no |
+//! | `conformance` | `session_kit::conformance`: the suites that check a store or an adapter of your own | tokio's `test-util` | no |
 //!
 //! Turning on a feature adds names and changes no behaviour.
 

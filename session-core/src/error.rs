@@ -26,7 +26,7 @@ pub enum ErrorKind {
     TooManySessions,
     /// A new cookie would be needed, but the response head has left. HTTP 500.
     HeadSent,
-    /// The session had expired and the configuration asks for 401.
+    /// The session had expired and the configuration asks for this (`on_expired`). HTTP 401.
     Expired,
     /// The CSRF token is missing or wrong, or the request is cross-site. HTTP 403.
     Csrf,

@@ -137,7 +137,7 @@ pub enum Renewal {
 pub enum Revocation {
     /// [`SessionManager::revoke`], by its id.
     Id,
-    /// [`SessionManager::revoke_owned`], as one of its owner's.
+    /// [`SessionManager::revoke_of`], as one of its owner's.
     Owned,
     /// [`SessionManager::revoke_owner`], with all of its owner's. Of sealed sessions one event
     /// without an id speaks for all.

@@ -52,12 +52,12 @@ impl SessionManager {
     ///
     /// `store` may be any; one of its own, or a prefix of its own, keeps these records apart from
     /// sessions. A cache in front of it delays what was revoked elsewhere by its `max_stale`.
-    /// [`revoke_owner`](Self::revoke_owner) and [`revoke_owned`](Self::revoke_owned) work,
+    /// [`revoke_owner`](Self::revoke_owner) and [`revoke_of`](Self::revoke_of) work,
     /// [`ping`](Self::ping) asks the store, and [`sweep`](Self::sweep) removes records that are
     /// about nothing any more. `sessions_of`, `revoke` and `scan` remain
     /// [`Unsupported`](ErrorKind::Unsupported), since nobody keeps a list; an application that
     /// wants to show devices keeps one of its own, by `session.id()`, and ends one with
-    /// `revoke_owned`.
+    /// `revoke_of`.
     ///
     /// What the store forgets lives again: a cookie that was ended is let in, until its own end,
     /// once the record that says so is lost to a restart (a [`MemoryStore`](crate::MemoryStore)
@@ -273,7 +273,7 @@ impl Revocations {
     }
 
     /// Ends one session of the owner, of whatever generation.
-    pub(crate) async fn revoke_owned(&self, owner: &Owner, id: &SessionId) -> Result<(), Error> {
+    pub(crate) async fn revoke_of(&self, owner: &Owner, id: &SessionId) -> Result<(), Error> {
         const OPERATION: &str = "revoking an owner's session";
         let mut decided = None;
         self.change(OPERATION, owner, &self.deadline(), |found, now, _| {

@@ -259,9 +259,9 @@ impl Sealed {
         }
     }
 
-    pub(crate) async fn revoke_owned(&self, owner: &Owner, id: &SessionId) -> Result<(), Error> {
+    pub(crate) async fn revoke_of(&self, owner: &Owner, id: &SessionId) -> Result<(), Error> {
         match &self.revocations {
-            Some(revocations) => revocations.revoke_owned(owner, id).await?,
+            Some(revocations) => revocations.revoke_of(owner, id).await?,
             None => return Err(no_revocations("revoking an owner's session")),
         }
         self.endings.tell(id);

@@ -69,7 +69,7 @@ impl Sealed {
         match *self {}
     }
 
-    pub(crate) async fn revoke_owned(&self, _: &Owner, _: &SessionId) -> Result<(), Error> {
+    pub(crate) async fn revoke_of(&self, _: &Owner, _: &SessionId) -> Result<(), Error> {
         match *self {}
     }
 

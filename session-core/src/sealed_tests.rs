@@ -346,7 +346,7 @@ async fn what_only_a_store_can_do_is_refused_by_name() {
     let kinds = [
         sessions.sessions_of(&ada).await.unwrap_err().kind(),
         sessions.revoke(&id).await.unwrap_err().kind(),
-        sessions.revoke_owned(&ada, &id).await.unwrap_err().kind(),
+        sessions.revoke_of(&ada, &id).await.unwrap_err().kind(),
         sessions.revoke_owner(&ada, None).await.unwrap_err().kind(),
         sessions.scan(Cursor::start(), 1).await.unwrap_err().kind(),
     ];

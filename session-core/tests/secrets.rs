@@ -459,7 +459,7 @@ async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
 
     // Ends of all sorts.
     app.ask(&[&fourth], HOME, async |session| {
-        manager.revoke_owned(&ada, &id(&fourth)).await?;
+        manager.revoke_of(&ada, &id(&fourth)).await?;
         session.insert("late", VALUES[0])?;
         let pending = session.prepare_save().await?.unwrap();
         app.heard.add(format_args!("{pending:?}"));

@@ -182,6 +182,9 @@
 //! its writer's sync has ended. After a sync that failed, the system has forgotten what was not
 //! written: each who waited gets `Unavailable`, and the version may or may not be there.
 
+#[cfg(not(unix))]
+compile_error!("session-fs needs a Unix: its locks, and what it knows of a crash, are Unix's");
+
 mod config;
 mod store;
 

@@ -23,12 +23,14 @@
 //! use session_core::{Clock, Error, Owner, Session};
 //! use session_import::web_py::DiskStore;
 //! use std::time::Duration;
+//! use tokio::task::block_in_place;
 //!
 //! /// The time-out of the old application, whose store keeps sessions for longer.
 //! const OLD_TIMEOUT: Duration = Duration::from_secs(86_400);
 //!
 //! async fn move_in(session: &Session, old_store: &DiskStore, cookie: &str) -> Result<(), Error> {
-//!     let Some(old) = old_store.read(cookie)? else {
+//!     // It waits for the disk, on a runtime of several threads.
+//!     let Some(old) = block_in_place(|| old_store.read(cookie))? else {
 //!         return Ok(());
 //!     };
 //!     let now = Clock::system().now();
@@ -40,12 +42,14 @@
 //!         eprintln!("{skipped}");
 //!     }
 //!     old.into_session(session)?;
+//!     if let Some(user) = user {
+//!         session.login(Owner::new(user)?);
+//!     }
+//!     // All of it is stored before anything is removed.
 //!     session.save().await?;
-//!     if !old_store.remove(cookie)? {
+//!     if !block_in_place(|| old_store.remove(cookie))? {
 //!         // Another request with the same cookie was faster, and keeps what it took.
 //!         session.destroy();
-//!     } else if let Some(user) = user {
-//!         session.login(Owner::new(user)?);
 //!     }
 //!     Ok(())
 //! }

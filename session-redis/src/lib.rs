@@ -37,7 +37,8 @@
 //! # }
 //! ```
 //!
-//! Servers: Redis 6 and later, Valkey 7.2 and later. The store sends `GET`, `EVALSHA`, `EVAL`,
+//! Servers: Redis 6 and later, Valkey 7.2 and later; the tests run on Redis, and Valkey 8.0.1 has
+//! passed them. The store sends `GET`, `EVALSHA`, `EVAL`,
 //! `ZSCORE`, `PING`; its scripts run `DEL`, `EXISTS`, `GET`, `GETRANGE`, `INFO`, `PERSIST`,
 //! `PEXPIREAT`, `SCAN`, `SET`, `SETRANGE`, `TIME`, `ZADD`, `ZRANGEBYSCORE`, `ZREM`, `ZREVRANGE`,
 //! `ZSCORE`. A user of its own needs these and the keys of the prefix; also `CLUSTER|SLOTS` and

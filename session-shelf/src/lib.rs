@@ -132,6 +132,9 @@
 // Without an engine there is nothing to offer.
 #![cfg(any(feature = "redb", feature = "sled"))]
 
+#[cfg(not(unix))]
+compile_error!("session-shelf needs a Unix: how it keeps a database to one process is Unix's");
+
 mod config;
 mod migrate;
 mod store;

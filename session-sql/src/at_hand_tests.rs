@@ -398,12 +398,9 @@ async fn writes_follow_the_name<DB: sqlx::Database>(
     // They have just been opened: another would lead to the same server.
     assert_eq!(write(&insert).await.unwrap_err().fate, Fate::ReadOnly);
     assert_eq!(at_hand.rest(), 7);
-    let mut resting = at_hand.resting();
-    resting
-        .connections
-        .iter_mut()
-        .for_each(|taken| taken.opened_at -= ASTRAY_AFTER);
-    drop(resting);
+    for taken in &mut at_hand.resting().connections {
+        taken.opened_at -= ASTRAY_AFTER;
+    }
     let reading = take(&at_hand).await;
     assert_eq!(write(&insert).await.unwrap().rows, 1);
     assert_eq!(at_hand.rest(), 1, "the new one");

@@ -46,7 +46,7 @@
 //! |---|---|---|
 //! | `sqlite` (default) | SQLite 3, built in | |
 //! | `postgres` | PostgreSQL 12 and later | |
-//! | `mysql` | MySQL 8.0 and MariaDB 10.6, and later | `FOR UPDATE SKIP LOCKED` is needed |
+//! | `mysql` | MariaDB 10.6 and MySQL 8.0, and later | `FOR UPDATE SKIP LOCKED` is needed; the tests run on MariaDB, MySQL is supported by its manual alone |
 //! | `tls` | TLS for the latter two, by rustls with ring | certificates of webpki-roots |
 //!
 //! # The table

@@ -119,7 +119,10 @@ fn values(session: &Session, cart: &Cart) -> Outcome {
     show(session.remove("n"));
     show(session.take::<u64>("n")?);
     show(session.take::<serde_json::Value>("n")?);
-    show(session.take::<u64>(session.keys()[0].as_str())?);
+    show(match session.keys().first() {
+        Some(key) => session.take::<u64>(key.as_str())?,
+        None => None,
+    });
     show(session.contains_key("n"));
     show((session.keys(), session.len(), session.is_empty()));
     show(session.data()?);

@@ -98,7 +98,7 @@ async fn revoke(
     let Ok(id) = device.id.parse() else {
         return Ok(HttpResponse::BadRequest().body("no such id\n"));
     };
-    let ended = sessions.revoke_owned(&user, &id).await?;
+    let ended = sessions.revoke_of(&user, &id).await?;
     Ok(text(format!("ended {}\n", u8::from(ended))))
 }
 

@@ -107,7 +107,7 @@ async fn revoke(
     let Ok(id) = device.id.parse() else {
         return Ok((StatusCode::BAD_REQUEST, "no such id\n").into_response());
     };
-    let ended = sessions.revoke_owned(&user, &id).await?;
+    let ended = sessions.revoke_of(&user, &id).await?;
     Ok(format!("ended {}\n", u8::from(ended)).into_response())
 }
 

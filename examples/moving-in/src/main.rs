@@ -70,7 +70,7 @@ async fn move_in(
     let session = Session::from_request_parts(&mut parts, &()).await?;
     let moved = session.is_new() && bring(&session, &old_store, &old_id).await?;
     let mut response = if moved {
-        // The login is committed with this answer, whatever the handler would have answered; the
+        // The new cookie goes with this answer, whatever the handler would have answered; the
         // browser comes back at once, method and body as before (RFC 9110 section 15.4.8).
         let target = parts.uri.path_and_query().map_or("/", |uri| uri.as_str());
         Redirect::temporary(&on_this_site(target)).into_response()
@@ -107,6 +107,10 @@ async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result
     // Where the old application kept who is signed in.
     let user = old.get::<String>("user")?;
     old.into_session(session)?;
+    if let Some(user) = user {
+        session.login(Owner::new(user)?);
+    }
+    // All of it is stored before anything is removed.
     session.save().await?;
     let removed = block_in_place(|| old_store.remove(old_id)).unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -117,9 +121,6 @@ async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result
         // anything come over that could come over again.
         session.destroy();
         return Ok(false);
-    }
-    if let Some(user) = user {
-        session.login(Owner::new(user)?);
     }
     Ok(true)
 }

@@ -115,8 +115,9 @@ impl SessionConfigBuilder {
         ///
         /// 10 seconds.
         grace: Duration;
-        /// How far the clocks of the application's nodes may be apart: the sweep and a store's
-        /// own expiry wait that much longer.
+        /// How far the clocks of the application's nodes may be apart: the sweep waits that much
+        /// longer. A store whose server removes expired records by itself has to be told as much:
+        /// `RedisConfig::clock_skew`, of the same default.
         ///
         /// # Default
         ///

@@ -119,10 +119,10 @@ pub async fn one_all_others_and_all_sessions_of_an_owner_are_ended(harness: &dyn
         ids.push(stored(&*store, &used_ago("ada", minutes)).await);
     }
     let (here, bob) = (&ids[3], owner("bob"));
-    let theirs = manager.revoke_owned(&bob, &ids[0]).await;
-    assert!(!theirs.expect("revoke_owned failed"), "it is ada's");
-    let one = manager.revoke_owned(&ada, &ids[0]).await;
-    assert!(one.expect("revoke_owned failed"));
+    let theirs = manager.revoke_of(&bob, &ids[0]).await;
+    assert!(!theirs.expect("revoke_of failed"), "it is ada's");
+    let one = manager.revoke_of(&ada, &ids[0]).await;
+    assert!(one.expect("revoke_of failed"));
     let again = manager.revoke(&ids[0]).await;
     assert!(!again.expect("revoke failed"), "it has ended");
     expect_absent(&*store, &ids[0], "revoked").await;

@@ -48,7 +48,7 @@ pub async fn list(app: &App, session: &Session) -> Result<Answer, Error> {
 ///
 /// # Errors
 ///
-/// As for [`SessionManager::revoke_owned`](session_kit::SessionManager::revoke_owned) and
+/// As for [`SessionManager::revoke_of`](session_kit::SessionManager::revoke_of) and
 /// [`Session::flash`].
 pub async fn revoke(
     app: &App,
@@ -85,7 +85,7 @@ async fn revoke_one(
     };
     if id == own {
         account::sign_out(session, accept)?;
-    } else if app.sessions.revoke_owned(owner, &id).await? {
+    } else if app.sessions.revoke_of(owner, &id).await? {
         let texts = language(session).texts();
         session.flash("success", texts.device_revoked)?;
     } else {

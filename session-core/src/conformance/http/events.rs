@@ -227,8 +227,8 @@ pub(super) async fn o2_revocations_are_told_apart(harness: &dyn HttpHarness) {
     let (ada, manager) = (owner("ada"), world.manager());
     assert!(manager.revoke(&ids[0]).await.unwrap());
     assert!(!manager.revoke(&ids[0]).await.unwrap());
-    assert!(manager.revoke_owned(&ada, &ids[1]).await.unwrap());
-    assert!(!manager.revoke_owned(&owner("bob"), &ids[2]).await.unwrap());
+    assert!(manager.revoke_of(&ada, &ids[1]).await.unwrap());
+    assert!(!manager.revoke_of(&owner("bob"), &ids[2]).await.unwrap());
     assert_eq!(manager.revoke_owner(&ada, Some(&ids[3])).await.unwrap(), 1);
     let events = told.take();
     let whys: Vec<_> = events.iter().map(|event| event.kind.why()).collect();

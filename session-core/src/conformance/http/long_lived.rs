@@ -41,7 +41,7 @@ pub(super) async fn at_once(world: &World<'_>, name: &str, began: Instant) {
 }
 
 pub(super) async fn t7_an_end_in_this_process_is_told_at_once(harness: &dyn HttpHarness) {
-    let ways = ["revoke", "revoke_owned", "revoke_owner", "revoke_all", "limit"];
+    let ways = ["revoke", "revoke_of", "revoke_owner", "revoke_all", "limit"];
     let requests = [Step::Logout, Step::Destroy, Step::Renew, login("ada"), login("bob")];
     let named: Vec<_> = requests.iter().map(|step| format!("{step:?}")).collect();
     for way in ways.into_iter().chain(named.iter().map(|name| &**name)) {
@@ -53,7 +53,7 @@ pub(super) async fn t7_an_end_in_this_process_is_told_at_once(harness: &dyn Http
         let (began, manager, ada) = (Instant::now(), world.manager(), owner("ada"));
         match way {
             "revoke" => assert!(manager.revoke(&id).await.unwrap()),
-            "revoke_owned" => assert!(manager.revoke_owned(&ada, &id).await.unwrap()),
+            "revoke_of" => assert!(manager.revoke_of(&ada, &id).await.unwrap()),
             "revoke_owner" => assert_eq!(manager.revoke_owner(&ada, None).await.unwrap(), 1),
             "revoke_all" => assert_eq!(manager.revoke_all().await.unwrap(), 1),
             "limit" => assert_eq!(world.stranger().post([login("ada")]).await.status, 200),

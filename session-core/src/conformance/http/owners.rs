@@ -72,9 +72,9 @@ pub(super) async fn o2_an_owner_ends_only_sessions_of_their_own(harness: &dyn Ht
     let mut member = world.member("ada").await;
     let (id, _) = world.record().await;
     let manager = world.manager();
-    assert!(!manager.revoke_owned(&owner("bob"), &id).await.unwrap());
+    assert!(!manager.revoke_of(&owner("bob"), &id).await.unwrap());
     assert_eq!(member.get([Step::Owner]).await.outcome(0), "ada");
-    assert!(manager.revoke_owned(&owner("ada"), &id).await.unwrap());
+    assert!(manager.revoke_of(&owner("ada"), &id).await.unwrap());
     assert_eq!(member.get([Step::Keys]).await.body, "[[]]");
 }
 
@@ -193,10 +193,10 @@ pub(super) async fn o2_a_damaged_record_is_ended_only_by_its_owner(harness: &dyn
         let (id, _) = world.record().await;
         world.spy.always(Operation::Load, Fault::Refuse(kind));
         let manager = world.manager();
-        let refused = manager.revoke_owned(&owner("bob"), &id).await;
+        let refused = manager.revoke_of(&owner("bob"), &id).await;
         assert_eq!(refused.unwrap_err().kind(), told);
         assert_eq!(world.records().await.len(), 1);
-        assert!(manager.revoke_owned(&owner("ada"), &id).await.unwrap());
+        assert!(manager.revoke_of(&owner("ada"), &id).await.unwrap());
         assert!(world.records().await.is_empty());
     }
 }

@@ -275,7 +275,7 @@ pub(super) async fn o2_being_spared_brings_nothing_back(harness: &dyn HttpHarnes
     assert_eq!(who(&mut other).await, NOBODY);
     let mut third = world.member("ada").await;
     let id = id_of(&mut third).await;
-    assert!(manager.revoke_owned(&ada, &id).await.unwrap());
+    assert!(manager.revoke_of(&ada, &id).await.unwrap());
     manager.revoke_owner(&ada, Some(&id)).await.unwrap();
     assert_eq!(who(&mut third).await, NOBODY);
 }
@@ -286,9 +286,9 @@ pub(super) async fn o2_one_session_is_ended_by_its_owner(harness: &dyn HttpHarne
     let mut member = world.member("ada").await;
     let mut other = world.member("ada").await;
     let id = id_of(&mut member).await;
-    assert!(manager.revoke_owned(&owner("bob"), &id).await.unwrap());
+    assert!(manager.revoke_of(&owner("bob"), &id).await.unwrap());
     assert_eq!(who(&mut member).await, "ada", "it is not bob's");
-    assert!(manager.revoke_owned(&ada, &id).await.unwrap());
+    assert!(manager.revoke_of(&ada, &id).await.unwrap());
     assert_eq!(who(&mut member).await, NOBODY);
     assert_eq!(who(&mut other).await, "ada");
     // Nobody keeps a list.
@@ -361,7 +361,7 @@ pub(super) async fn f1_signing_out_everywhere_that_failed_says_so(harness: &dyn 
             let error = world.manager().revoke_owner(&ada, None).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unavailable);
             let id = SessionId::from_bytes([1; 16]);
-            let error = world.manager().revoke_owned(&ada, &id).await.unwrap_err();
+            let error = world.manager().revoke_of(&ada, &id).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unavailable);
             world.spy.heal();
         }
@@ -689,7 +689,7 @@ pub(super) async fn t7_an_end_of_a_sealed_session_in_this_process_is_told_at_onc
         login("bob"),
     ];
     let named: Vec<_> = requests.iter().map(|step| format!("{step:?}")).collect();
-    let ways = ["revoke_owned", "revoke_owner"].into_iter();
+    let ways = ["revoke_of", "revoke_owner"].into_iter();
     for way in ways.chain(named.iter().map(|name| &**name)) {
         let world = World::new(harness).await;
         let mut member = world.member("ada").await;
@@ -698,7 +698,7 @@ pub(super) async fn t7_an_end_of_a_sealed_session_in_this_process_is_told_at_onc
         looked(&world, 1).await;
         let (began, manager, ada) = (Instant::now(), world.manager(), owner("ada"));
         match way {
-            "revoke_owned" => assert!(manager.revoke_owned(&ada, &id).await.unwrap()),
+            "revoke_of" => assert!(manager.revoke_of(&ada, &id).await.unwrap()),
             "revoke_owner" => assert_eq!(manager.revoke_owner(&ada, None).await.unwrap(), 1),
             request => {
                 let at = named.iter().position(|name| name == request).unwrap();
@@ -749,7 +749,7 @@ pub(super) async fn o2_ends_of_sealed_sessions_are_told(harness: &dyn HttpHarnes
     let mut members = [world.member("ada").await, world.member("ada").await];
     let id = id_of(&mut members[0]).await;
     told.take();
-    manager.revoke_owned(&ada, &id).await.unwrap();
+    manager.revoke_of(&ada, &id).await.unwrap();
     manager.revoke_owner(&ada, None).await.unwrap();
     let events = told.take();
     let whys: Vec<_> = events.iter().map(|event| event.kind.why()).collect();
