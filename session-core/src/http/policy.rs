@@ -131,25 +131,6 @@ impl CookiePolicy {
         self.text("", Keep::Remove)
     }
 
-    /// The most bytes [`set`](Self::set) returns for a value of `value_len` bytes.
-    ///
-    /// Browsers refuse a name and value of more than 4,096 bytes together.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use session_core::http::{CookieAttributes, CookiePolicy};
-    ///
-    /// let policy = CookiePolicy::new(CookieAttributes::default())?;
-    /// assert!(policy.set("token", None).len() <= policy.max_len("token".len()));
-    /// # Ok::<(), session_core::http::PolicyError>(())
-    /// ```
-    #[must_use]
-    pub fn max_len(&self, value_len: usize) -> usize {
-        let around = self.name().len() + 1 + SetCookie::MAX_AGE_BYTES + self.tail.len();
-        around.saturating_add(value_len)
-    }
-
     /// The cookie's name, as it must appear in a `Cookie` header.
     ///
     /// # Example

@@ -47,6 +47,7 @@ mod browser;
 mod message;
 mod probe;
 #[cfg(feature = "sealed")]
+mod revocation_records;
 mod revocations;
 mod script;
 #[cfg(feature = "sealed")]

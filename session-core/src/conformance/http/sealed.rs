@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::task::LocalSet;
 
 use super::probe::Probe;
-use super::{App, HttpHarness, revocations};
+use super::{App, HttpHarness, revocation_records, revocations};
 use crate::config::SessionConfigBuilder;
 use crate::conformance::SpyStore;
 use crate::error::Error;
@@ -60,6 +60,7 @@ macro_rules! suite {
         everywhere { $($everywhere:ident)* }
         with_revocations { $($with:ident)* }
         revocations { $($own:ident)* }
+        revocation_records { $($record:ident)* }
     ) => {
         /// Runs one scenario over sealed sessions by its name, in a runtime of its own.
         ///
@@ -81,6 +82,7 @@ macro_rules! suite {
                 LocalSet::new().block_on(&runtime, async {
                     match name {
                         $(stringify!($own) => revocations::$own(&sealed).await,)*
+                        $(stringify!($record) => revocation_records::$record(&sealed).await,)*
                         other => super::scenario(other, &sealed).await,
                     }
                 });
@@ -97,6 +99,7 @@ macro_rules! suite {
                 $($d crate::sealed_http_conformance!(@one $d harness, $everywhere);)*
                 $($d crate::sealed_http_conformance!(@one $d harness, $with);)*
                 $($d crate::sealed_http_conformance!(@one $d harness, $own);)*
+                $($d crate::sealed_http_conformance!(@one $d harness, $record);)*
             };
             (@one $d harness:expr, $d name:ident) => {
                 #[test]
@@ -169,6 +172,16 @@ suite! {
         o2_a_session_ends_also_after_the_clock_was_set_back
         o2_being_spared_brings_nothing_back
         o2_one_session_is_ended_by_its_owner
+        f3_a_session_too_large_for_its_cookie_kills_nothing
+        t7_what_outlives_the_head_is_told_of_the_end
+        t7_an_end_of_a_sealed_session_in_this_process_is_told_at_once
+        t7_an_end_of_a_sealed_session_elsewhere_is_found_at_the_next_look
+        o2_ends_of_sealed_sessions_are_told
+        s1_a_read_that_slides_during_a_logout_brings_a_cookie_that_opens_nothing
+        i7_a_due_renewal_revives_nothing
+        t4_a_time_out_whose_end_is_not_remembered_is_refused
+    }
+    revocation_records {
         f1_what_is_revoked_cannot_be_read
         f1_a_ping_asks_the_store_of_the_revocations
         f1_an_end_that_could_not_be_written_is_no_success
@@ -183,13 +196,5 @@ suite! {
         i2_a_record_of_revocations_names_nobody_and_opens_nothing
         i3_what_was_revoked_under_an_older_key_stays_so
         f2_a_damaged_record_lets_nobody_in_until_all_are_signed_out
-        f3_a_session_too_large_for_its_cookie_kills_nothing
-        t7_what_outlives_the_head_is_told_of_the_end
-        t7_an_end_of_a_sealed_session_in_this_process_is_told_at_once
-        t7_an_end_of_a_sealed_session_elsewhere_is_found_at_the_next_look
-        o2_ends_of_sealed_sessions_are_told
-        s1_a_read_that_slides_during_a_logout_brings_a_cookie_that_opens_nothing
-        i7_a_due_renewal_revives_nothing
-        t4_a_time_out_whose_end_is_not_remembered_is_refused
     }
 }
