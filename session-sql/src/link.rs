@@ -43,8 +43,12 @@ const LOST_MAX: u32 = 3;
 /// Runs `$ask` on a connection, and again on another if `$repeat` allows it; the answer comes with
 /// whether one was lost before it.
 macro_rules! ask {
-    ($database:expr, $source:expr, $repeat:expr, |$connection:ident| $ask:expr) => {{
-        let source: &Source<_> = $source;
+    ($pools:expr, $source:expr, $repeat:expr, |$connection:ident| $ask:expr) => {{
+        let (pools, source): (&Pools<_>, &Source<_>) = ($pools, $source);
+        pools.check_place().map_err(|error| Unanswered {
+            fate: Fate::Unavailable,
+            error,
+        })?;
         let (mut tries, mut lost) = (1, 0);
         loop {
             let mut lease = source.lease().await.map_err(|error| Unanswered {
@@ -59,7 +63,7 @@ macro_rules! ask {
                 }
                 Err(error) => error,
             };
-            let fate = fate($database, &error);
+            let fate = fate(pools.database, &error);
             if fate == Fate::Lost {
                 source.broke();
                 lease.close_on_drop(true);
@@ -86,12 +90,9 @@ where
     }
 
     async fn record(&self, statement: &Statement, id: &str) -> Result<Loaded, Unanswered> {
-        ask!(
-            self.database,
-            &self.readers,
-            Repeat::Harmless,
-            |connection| connection.record(statement, id)
-        )
+        ask!(self, &self.readers, Repeat::Harmless, |connection| {
+            connection.record(statement, id)
+        })
         .map(|(answer, _)| answer)
     }
 
@@ -100,12 +101,9 @@ where
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Vec<String>, Unanswered> {
-        ask!(
-            self.database,
-            &self.readers,
-            Repeat::Harmless,
-            |connection| connection.texts(statement, values)
-        )
+        ask!(self, &self.readers, Repeat::Harmless, |connection| {
+            connection.texts(statement, values)
+        })
         .map(|(answer, _)| answer)
     }
 
@@ -114,12 +112,9 @@ where
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Option<i64>, Unanswered> {
-        ask!(
-            self.database,
-            &self.readers,
-            Repeat::Harmless,
-            |connection| connection.number(statement, values)
-        )
+        ask!(self, &self.readers, Repeat::Harmless, |connection| {
+            connection.number(statement, values)
+        })
         .map(|(answer, _)| answer)
     }
 
@@ -129,11 +124,7 @@ where
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Met, Unanswered> {
-        self.check_place().map_err(|error| Unanswered {
-            fate: Fate::Unavailable,
-            error,
-        })?;
-        ask!(self.database, &self.writers, repeat, |connection| {
+        ask!(self, &self.writers, repeat, |connection| {
             connection.count(statement, values)
         })
         .map(|(rows, after_loss)| Met { rows, after_loss })

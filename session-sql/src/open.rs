@@ -91,12 +91,24 @@ fn check_parameters(url: &str, known: &[&str]) -> Result<(), Error> {
         };
         if !known.iter().any(is_known) {
             return Err(invalid(format!(
-                "{CONNECTING}: its URL has a parameter that is not known; these are: {}",
+                "{CONNECTING}: its URL has {}, and the known ones are {}",
+                unknown(name),
                 known.join(", ")
             )));
         }
     }
     Ok(())
+}
+
+/// A parameter is named if it looks like one: what follows a `?` may be the rest of a password.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn unknown(name: &str) -> String {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || b"-_".contains(&byte);
+    if !name.is_empty() && name.len() <= 32 && name.bytes().all(legal) {
+        format!("the unknown parameter `{name}`")
+    } else {
+        "a parameter with a strange name".to_owned()
+    }
 }
 
 const CONNECTING: &str = "connecting to the database failed";

@@ -90,7 +90,7 @@ pub(crate) struct Pools<DB: sqlx::Database> {
     pub(crate) database: Database,
     pub(crate) readers: Source<DB>,
     pub(crate) writers: Source<DB>,
-    /// Where a file of the store's own is; nothing is written into one that has left it.
+    /// Where a file of the store's own is; once another is there, nothing is asked of either.
     pub(crate) place: Option<Place>,
 }
 
@@ -133,6 +133,7 @@ impl<DB: sqlx::Database> Source<DB> {
 
     /// The server that this one leads to takes no writes: a standby, perhaps, that was the primary
     /// when it was opened. It is closed if that is for the better; whether another is worth a try.
+    /// The application's connections are its own to close.
     pub(crate) fn refuses_writes(&self, lease: &mut Leased<DB>) -> bool {
         match (self, &lease.held) {
             (Self::Own(at_hand), Some(Held::Own(taken, _))) => {
@@ -140,11 +141,7 @@ impl<DB: sqlx::Database> Source<DB> {
                 lease.at_rest = !lease.close;
                 lease.close
             }
-            // How old those of the application's pool are is not known, so none is tried at once.
-            _ => {
-                lease.close = true;
-                false
-            }
+            _ => false,
         }
     }
 }

@@ -45,7 +45,7 @@ impl SqlStore {
     ///     }
     ///     // Should its answer be lost, `pending` is dropped: the next save finds out.
     ///     transaction.commit().await?;
-    ///     pending.confirm();
+    ///     pending.confirm()?;
     ///     Ok(true)
     /// }
     /// ```

@@ -1,7 +1,8 @@
 //! Whether SQLite's file is still where it was opened.
 //!
 //! Who moves, replaces or deletes the file under a running program leaves it with one that has no
-//! name: what is written there is read back, and gone with the next restart.
+//! name: what is written there is read back, and gone with the next restart. And a connection that
+//! is opened later would be to another file, with the old one's write-ahead log beside it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,15 +23,17 @@ impl Place {
         })
     }
 
-    /// An error if the path leads elsewhere by now. It asks the system once, and reads nothing.
+    /// An error if the path leads elsewhere by now. The system has the answer in its memory, as the
+    /// file is open.
     pub(crate) fn check(&self) -> Result<(), sqlx::Error> {
-        if identity(&self.path).is_ok_and(|file| file == self.file) {
-            return Ok(());
+        match identity(&self.path) {
+            Ok(file) if file == self.file => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Err(sqlx::Error::InvalidArgument(
+                "the database's file was moved, replaced or deleted; start the program again"
+                    .to_owned(),
+            )),
         }
-        Err(sqlx::Error::InvalidArgument(
-            "the database's file was moved, replaced or deleted; start the program again"
-                .to_owned(),
-        ))
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use session_core::{ErrorKind, Only, Store, StoreErrorKind};
+use session_core::{Cursor, ErrorKind, Only, Store, StoreErrorKind};
 use session_sql::{SqlConfig, SqlStore};
 
 use crate::database::Kind;
@@ -133,6 +133,9 @@ async fn a_file_that_was_moved_replaced_or_deleted_is_not_written_to() {
             store.create(&id(2), &record()).await.unwrap_err(),
             store.delete(&id(1), Only::Any).await.unwrap_err(),
             store.ping().await.unwrap_err(),
+            // Nor read: a connection that is opened now would be to another file.
+            store.load(&id(1)).await.unwrap_err(),
+            store.scan(Cursor::start(), 10).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), StoreErrorKind::Unavailable);
             let why = " failed: the database's file was moved, replaced or deleted";
@@ -143,6 +146,25 @@ async fn a_file_that_was_moved_replaced_or_deleted_is_not_written_to() {
         if away.exists() {
             std::fs::rename(&away, path).unwrap();
             store.ping().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_strange_parameter_is_named_if_it_looks_like_one() {
+    for (parameters, named) in [
+        (
+            "sslmode=require&channel_binding=require",
+            "`channel_binding`",
+        ),
+        ("ssl_mode=require", "`ssl_mode`"),
+        ("Pa55word", "a strange name"),
+    ] {
+        for scheme in ["postgres", "mysql"] {
+            let url = format!("{scheme}://u@h/d?{parameters}");
+            let error = SqlStore::connect(&url).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains(named), "{error}");
         }
     }
 }

@@ -82,7 +82,7 @@ macro_rules! in_a_transaction {
                 let written = store.save_in(&mut *transaction, &pending).await.unwrap();
                 assert_eq!(written, Written::Done);
                 transaction.commit().await.unwrap();
-                pending.confirm();
+                pending.confirm().unwrap();
                 assert_eq!(count(&pool, &orders).await, 1);
                 assert_eq!(basket(&store, &session).await, "2");
                 session.insert("basket", 3).unwrap();
@@ -112,7 +112,7 @@ macro_rules! in_a_transaction {
                 let again = store.save_in(&mut *transaction, &pending).await.unwrap();
                 assert_eq!(again, Written::Conflict);
                 transaction.commit().await.unwrap();
-                pending.confirm();
+                pending.confirm().unwrap();
                 assert_eq!(count(&pool, &orders).await, 1);
                 assert_eq!(basket(&store, &session).await, "1");
             }
@@ -166,7 +166,7 @@ macro_rules! in_a_transaction {
                 let written = store.save_in(&mut *transaction, &pending).await.unwrap();
                 assert_eq!(written, Written::Done);
                 transaction.commit().await.unwrap();
-                pending.confirm();
+                pending.confirm().unwrap();
                 assert_eq!(basket(&store, &session).await, "10");
 
                 let pending = prepared(&session, 11).await;
