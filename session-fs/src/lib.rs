@@ -113,8 +113,9 @@
 //! Under the file's lock (`flock`), and after a look whether it is still the file of that name. A
 //! lock that another has is looked at again every 1 to 8 ms, and after ten seconds the session is
 //! [`Unavailable`](session_core::StoreErrorKind::Unavailable): whoever has it was stopped in the
-//! middle. No thread waits for it, so other sessions go on, and who stops waiting has written
-//! nothing. A disk that hangs takes at most 64 threads.
+//! middle. No thread waits for it, so other sessions go on; and after its caller has gone an
+//! operation that is under way is done to its end, and none is begun. A disk that hangs takes at
+//! most 64 threads.
 //!
 //! - `create` makes an empty file if there is none, locks it, and writes the first frame. A file
 //!   without a whole frame is nobody's session: a reader sees none, a creator may take it, and

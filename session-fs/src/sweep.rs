@@ -1,5 +1,6 @@
 //! Removing what has expired, and what writers that died left behind.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -52,17 +53,22 @@ impl Records {
         }
         let start = self.sweep_place.take();
         let start_at = start.map_or(0, |id| id.as_bytes()[0]);
-        let mut removed = 0;
+        let (mut removed, mut failed) = (0, None);
         // The folder of the start comes twice: its rest first, its beginning last.
         for step in 0..=usize::from(start.is_some()) + 255 {
             let first = start_at.wrapping_add(u8::try_from(step % 256).unwrap_or(0));
             let from = if step == 0 { start } else { None };
-            removed += self.sweep_shard(folders, first, from, expired_before, limit - removed)?;
+            let left = limit - removed;
+            removed += self.sweep_shard(folders, first, from, expired_before, left, &mut failed)?;
             if removed >= limit {
                 break;
             }
         }
-        Ok(removed as u64)
+        // Where some were removed the others may be so the next time.
+        match failed {
+            Some(error) if removed == 0 => Err(error.into()),
+            _ => Ok(removed as u64),
+        }
     }
 
     fn sweep_shard(
@@ -72,13 +78,20 @@ impl Records {
         mut after: Option<SessionId>,
         expired_before: Timestamp,
         limit: usize,
+        failed: &mut Option<io::Error>,
     ) -> Result<usize, Failure> {
         let mut removed = 0;
         loop {
             let ids = self.ids_after(folders, first, after, CHUNK)?;
             for id in &ids {
-                if self.sweep_one(folders, id, expired_before)? {
-                    removed += 1;
+                match self.sweep_one(folders, id, expired_before) {
+                    Ok(swept) => removed += usize::from(swept),
+                    // One bad file must not keep all others from being swept.
+                    Err(Failure::Io(error)) => {
+                        tracing::warn!(%id, %error, "a session file cannot be swept");
+                        failed.get_or_insert(error);
+                    }
+                    Err(failure) => return Err(failure),
                 }
                 if removed >= limit {
                     self.sweep_place.set(*id);
@@ -96,20 +109,25 @@ impl Records {
         Ok(removed)
     }
 
-    /// Removes a record that is due; whether it did. One bad file, and one that is locked for long,
-    /// must not keep all others from being swept.
+    /// Removes a record that is due; whether it did.
     fn sweep_one(
         &self,
         folders: &Folders,
         id: &SessionId,
         expired_before: Timestamp,
     ) -> Result<bool, Failure> {
-        match self.remove_due(folders, id, expired_before) {
+        let swept = match self.is_due(folders, id, expired_before) {
+            Ok(true) => self.remove_due(folders, id, expired_before),
+            Ok(false) => return Ok(false),
+            // Whether it is due is not known, so nothing is known to be left undone.
             Err(Failure::Io(error)) => {
-                tracing::warn!(%id, %error, "a session file cannot be swept");
-                Ok(false)
+                tracing::warn!(%id, %error, "a session file cannot be read");
+                return Ok(false);
             }
-            // What cannot be read is kept; who has the lock is using the session.
+            Err(failure) => Err(failure),
+        };
+        match swept {
+            // What cannot be decoded is kept; who has the lock is using the session.
             Err(Failure::Store(_) | Failure::WouldWait) => Ok(false),
             swept => swept,
         }
@@ -122,9 +140,6 @@ impl Records {
         id: &SessionId,
         expired_before: Timestamp,
     ) -> Result<bool, Failure> {
-        if !self.is_due(folders, id, expired_before)? {
-            return Ok(false);
-        }
         let Some(file) = self.lock(folders, id, Access::Write)? else {
             return Ok(false);
         };

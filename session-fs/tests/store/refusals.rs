@@ -206,3 +206,29 @@ async fn stores_with_other_templates_do_not_see_each_others_sessions() {
     assert!(store.owned_by(&ada).await.unwrap().is_empty());
     assert_eq!(shop.owned_by(&ada).await.unwrap(), [id(1)]);
 }
+
+/// As in a folder that was restored with another's rights: what is due can be read and not removed.
+#[tokio::test]
+async fn a_sweep_that_can_remove_nothing_is_no_success_and_hinders_no_other() {
+    let (dir, store) = folder();
+    for number in 1..=2 {
+        let created = store.create(&id(number), &record()).await.unwrap();
+        assert_eq!(created, Created::Done);
+    }
+    let fixed = path_of(dir.path(), &id(1));
+    let attribute = |sign: &str| {
+        let mut chattr = std::process::Command::new("chattr");
+        let done = chattr.arg(format!("{sign}i")).arg(&fixed).status().unwrap();
+        assert!(
+            done.success(),
+            "the tests need root's rights, as for mounting disks"
+        );
+    };
+    attribute("+");
+    let due = START.after(TIMEOUT);
+    assert_eq!(store.sweep(due, 100).await.unwrap(), 1, "the other");
+    let error = store.sweep(due, 100).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    attribute("-");
+    assert_eq!(store.sweep(due, 100).await.unwrap(), 1);
+}
