@@ -44,7 +44,7 @@ impl SessionLayer {
     /// Of two layers of one kind but different managers, the inner one's sessions count.
     ///
     /// A [`CsrfLayer`](crate::CsrfLayer) asks for the token of one kind; give each kind whose handlers
-    /// change something a layer of its own.
+    /// change something a layer of its own, with a `token_field` and a `token_header` of its own.
     ///
     /// ```
     /// use actix_web::{App, HttpResponse, web};

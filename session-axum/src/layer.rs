@@ -21,6 +21,9 @@ use crate::head;
 /// A request's changes are stored after the inner service has answered and before the response
 /// head leaves; if that fails, the client gets the error and not the answer.
 ///
+/// An inner service that fails instead of answering, as tower's `Timeout` does, gives it no head to
+/// send cookies in: make a response of the error inside of this layer.
+///
 /// `K` names the kind of the sessions where an application has several: see [`of`](Self::of).
 pub struct SessionLayer<K = Main> {
     manager: SessionManager,
@@ -44,7 +47,7 @@ impl SessionLayer {
     /// Of two layers of one kind but different managers, the inner one's sessions count.
     ///
     /// A [`CsrfLayer`](crate::CsrfLayer) asks for the token of one kind; give each kind whose handlers
-    /// change something a layer of its own.
+    /// change something a layer of its own, with a `token_field` and a `token_header` of its own.
     ///
     /// ```
     /// use axum::{Router, routing::get};

@@ -27,9 +27,8 @@ impl SessionManager {
     /// expires as if it had not been there, unless [`touch`](Session::touch) is called.
     ///
     /// No cookie comes of it, so what needs one ([`renew`](Session::renew),
-    /// [`login`](Session::login), [`logout`](Session::logout), [`destroy`](Session::destroy)) makes
-    /// the next save [`HeadSent`](ErrorKind::HeadSent). To end the session, call
-    /// [`revoke`](Self::revoke).
+    /// [`login`](Session::login)) makes the next save [`HeadSent`](ErrorKind::HeadSent). To end the
+    /// session, call [`revoke`](Self::revoke), or [`destroy`](Session::destroy) and then `save`.
     ///
     /// ```
     /// use session_core::{Error, SessionId, SessionManager};

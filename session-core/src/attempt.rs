@@ -30,6 +30,8 @@ pub(crate) struct Attempt {
     pub(crate) login: Option<Owner>,
     /// The record is another owner's: its values are not built upon.
     pub(crate) takes_over: bool,
+    /// Others were ended before it, and may be there still.
+    pub(crate) follows_an_end: bool,
     pub(crate) limits: Option<Limits>,
     pub(crate) keep_expiry: bool,
     pub(crate) head_sent: bool,
@@ -145,8 +147,12 @@ impl Attempt {
             record.agent = visitor.agent.as_ref().map(Into::into);
         }
         if let Some(limits) = self.limits {
-            record.own_timeout = Some(limits.timeout);
+            record.own_timeout = limits.timeout;
             record.persistent = limits.persistent;
+        } else if self.takes_over {
+            // What the other owner was given is not for this one.
+            record.own_timeout = None;
+            record.persistent = false;
         }
         record.expiry = config.expiry(record.own_timeout, record.created_at);
         if let (Some(sealed), Some(base)) = (manager.sealed_by(), &self.base) {

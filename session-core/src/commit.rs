@@ -37,6 +37,7 @@ impl Session {
     {
         let work = |draft: &mut Draft| work(draft).map_err(Failed::Theirs);
         let committing = pin!(async {
+            self.end_after_head(operation).await?;
             self.before_login(operation, Scope::Data).await?;
             let answer = self.run(operation, Scope::Data, work).await?;
             self.after_login(operation).await?;
@@ -125,6 +126,38 @@ impl Session {
         }
     }
 
+    /// Carries out an end that was asked for after the response head.
+    pub(crate) async fn end_after_head(&self, operation: &'static str) -> Result<(), Error> {
+        if !self.state().ended_after_head() {
+            return Ok(());
+        }
+        if let Some(sealed) = self.0.manager.sealed_by() {
+            let state = self.state();
+            let mut ended = state.ended.iter().filter_map(|life| life.base.as_deref());
+            // Only the browser could end it, by losing its cookie.
+            if ended.any(|record| !sealed.can_end(record)) {
+                return Err(head_sent(operation));
+            }
+        }
+        Box::pin(self.delete_ended(operation)).await?;
+        self.state().end_asked = false;
+        Ok(())
+    }
+
+    /// Deletes what was ended before a session that follows on it begins: its client loses the
+    /// token of the old one then, and could end that no more if the request failed.
+    pub(crate) async fn end_before_beginning(
+        &self,
+        operation: &'static str,
+        attempt: &Attempt,
+        write: Write,
+    ) -> Result<(), Error> {
+        if write == Write::Create && attempt.follows_an_end {
+            Box::pin(self.delete_ended(operation)).await?;
+        }
+        Ok(())
+    }
+
     async fn run<T, E, F>(&self, operation: &'static str, scope: Scope, mut work: F) -> Result<T, E>
     where
         E: From<Error>,
@@ -165,6 +198,8 @@ impl Session {
             if attempt.head_sent && attempt.needs_head(&plan) {
                 return Err(head_sent(operation).into());
             }
+            self.end_before_beginning(operation, &attempt, plan.write)
+                .await?;
             let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
             let (mut record, outcome) = (Arc::new(record), attempt.outcome(&plan, token));
             drop(draft);
@@ -462,7 +497,7 @@ impl State {
         let scope = if takes_over { Scope::Everything } else { scope };
         let everything = scope == Scope::Everything;
         let (mut done, due) = (self.done(scope), self.due(scope));
-        // What was ended is deleted by the end of the request, not by this write.
+        // What was ended is deleted apart from this write.
         (done.ended, done.ended_nothing) = (false, false);
         let life = &mut self.life;
         let login = life.login.as_ref().filter(|_| everything);
@@ -481,6 +516,7 @@ impl State {
             operations: draft.changes(),
             login,
             takes_over,
+            follows_an_end: !self.ended.is_empty(),
             limits: life.limits,
             keep_expiry: self.keep_expiry,
             head_sent: self.head_sent,

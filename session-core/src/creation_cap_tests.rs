@@ -266,7 +266,7 @@ async fn a_save_in_a_transaction_counts_unless_it_is_aborted() {
     let created = store.create(&id, record).await;
     assert_eq!(created.unwrap(), Created::Done);
     assert_eq!(*told.lock().unwrap(), [], "it may still be rolled back");
-    pending.confirm();
+    pending.confirm().unwrap();
     let refused = begun().await.prepare_save().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooMany);
     assert_eq!(refused.retry_after(), Some(seconds(60)));

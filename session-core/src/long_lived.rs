@@ -69,7 +69,8 @@ impl Session {
     /// milliseconds, when the session is due to expire, and at once when this process's
     /// [`SessionManager`](crate::SessionManager) ends it. Looking does not extend the session's
     /// life; [`touch`](Self::touch) does. Where nothing is stored it waits for the session to
-    /// begin as long as the response head has not left, and afterwards resolves at once.
+    /// begin as long as the response head has not left, and afterwards resolves at once. An end that
+    /// this handle was asked for after the head, by [`logout`](Self::logout) say, it carries out.
     ///
     /// It may be dropped and called again at any time, so it has its place in
     /// `tokio::select!`:
@@ -101,6 +102,8 @@ impl Session {
     /// whether the session has ended is not known. Close, or call again after a pause.
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt),
     /// [`ErrorKind::NewerFormat`](crate::ErrorKind::NewerFormat): the record cannot be read.
+    /// [`ErrorKind::HeadSent`](crate::ErrorKind::HeadSent): an end was asked for after the head, and
+    /// only the cookie could end the session, which is sealed in it.
     ///
     /// # Cost
     ///
@@ -109,6 +112,7 @@ impl Session {
         const OPERATION: &str = "looking whether the session has ended";
         let manager = &self.0.manager;
         let every = every.max(SHORTEST);
+        self.end_after_head(OPERATION).await?;
         let number = self.state().life.number;
         let id = loop {
             match self.known(number) {

@@ -182,10 +182,18 @@ impl SessionManager {
             return Ok(true);
         }
         let deadline = self.deadline();
+        let mut listed = false;
         for _ in 0..REVOKE_TRIES_MAX {
             let only = match self.load(OPERATION, id, &deadline).await {
                 Ok(None) => return Ok(false),
-                Ok(Some(record)) if record.owner.as_ref() != Some(owner) => return Ok(false),
+                // A cache may have it as it was before its login, and forgets what is listed.
+                Ok(Some(record)) if record.owner.as_ref() != Some(owner) => {
+                    if listed || !self.owned_by(OPERATION, owner).await?.contains(id) {
+                        return Ok(false);
+                    }
+                    listed = true;
+                    continue;
+                }
                 Ok(Some(record)) => Only::Generation(record.generation),
                 // Whose it is cannot be read; where the index says theirs, it ends (rule F2).
                 Err(error)

@@ -32,6 +32,7 @@ pub struct PendingSave {
     life: u32,
     record: Arc<Record>,
     outcome: Outcome,
+    needs_head: bool,
     expected: Option<Version>,
     place: Option<Place>,
 }
@@ -59,6 +60,7 @@ impl Session {
                 format!("{OPERATION} failed: its client keeps it, so no transaction can"),
             ));
         }
+        self.end_after_head(OPERATION).await?;
         self.before_login(OPERATION, Scope::Data).await?;
         let deadline = &manager.deadline();
         let id = self.state().life.identity(OPERATION)?.id();
@@ -77,12 +79,14 @@ impl Session {
         if attempt.head_sent && attempt.needs_head(&plan) {
             return Err(head_sent(OPERATION));
         }
+        self.end_before_beginning(OPERATION, &attempt, plan.write)
+            .await?;
         let (record, token) = attempt.next(manager, &self.0.visitor, &draft, OPERATION)?;
         let place = match plan.write {
             Write::Create => manager.take_place(OPERATION, self.0.visitor.address)?,
             _ => None,
         };
-        let outcome = attempt.outcome(&plan, token);
+        let (outcome, needs_head) = (attempt.outcome(&plan, token), attempt.needs_head(&plan));
         open.keep();
         self.doubt(&attempt, record.version, &outcome);
         Ok(Some(PendingSave {
@@ -91,6 +95,7 @@ impl Session {
             life: attempt.life,
             record: Arc::new(record),
             outcome,
+            needs_head,
             expected: attempt.base.as_ref().map(|base| base.version),
             place,
         }))
@@ -118,11 +123,23 @@ impl PendingSave {
     }
 
     /// The record is written and the transaction committed.
-    pub fn confirm(self) {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::HeadSent`]: the response head left meanwhile, so the client will never get the
+    /// cookie of the session that this began, or made persistent.
+    pub fn confirm(self) -> Result<(), Error> {
         let (record, outcome) = (Arc::clone(&self.record), &self.outcome);
-        self.session.state().committed(self.life, record, outcome);
+        let mut state = self.session.state();
+        let missed = state.head_sent && self.needs_head;
+        state.committed(self.life, record, outcome);
+        drop(state);
         self.ticket.leave_with(&self.record);
         self.session.tell_committed(&self.outcome, &self.record);
+        match missed {
+            true => Err(head_sent("confirming the save of the session")),
+            false => Ok(()),
+        }
     }
 
     /// Nothing was written: the changes are as they were before. After a conflict, `reload` the
@@ -181,11 +198,64 @@ mod tests {
         assert_eq!(pending.expected(), None);
         let created = store.create(&pending.id(), pending.record()).await.unwrap();
         assert_eq!(created, Created::Done);
-        pending.confirm();
+        pending.confirm().unwrap();
         session.append("list", 2).unwrap();
         session.save().await.unwrap();
         let stored = store.load(&session.id().unwrap()).await.unwrap().unwrap();
         assert_eq!(stored.data.raw("list"), Some("[1,2]"));
+    }
+
+    #[tokio::test]
+    async fn t7_a_save_confirmed_after_the_head_says_that_its_cookie_is_lost() {
+        for live in [false, true] {
+            let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+            let config = SessionConfig::builder().build().unwrap();
+            let manager = SessionManager::new(Arc::clone(&store), config);
+            let exchange = Exchange::begin(&manager, "POST");
+            let session = exchange.session(&NoHead).await.unwrap();
+            if live {
+                session.insert("seen", true).unwrap();
+                session.save().await.unwrap();
+            }
+            session.insert("a", 1).unwrap();
+            let pending = session.prepare_save().await.unwrap().unwrap();
+            let written = match pending.expected() {
+                None => {
+                    let created = store.create(&pending.id(), pending.record()).await;
+                    created.unwrap() == Created::Done
+                }
+                Some(expected) => {
+                    let update = store
+                        .update(&pending.id(), pending.record(), expected)
+                        .await;
+                    update.unwrap() == Written::Done
+                }
+            };
+            assert!(written);
+            // The handler answers while the transaction is committed in a task of its own.
+            let _ = exchange.finish(500);
+            session.state().head_sent = true;
+            let confirmed = pending.confirm().map_err(|error| error.kind());
+            let expected = if live {
+                Ok(())
+            } else {
+                Err(ErrorKind::HeadSent)
+            };
+            assert_eq!(confirmed, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn t6_a_save_that_follows_a_logout_ends_the_session_before() {
+        let (store, session) = session().await;
+        session.insert("a", 1).unwrap();
+        session.save().await.unwrap();
+        let before = session.id().unwrap();
+        session.logout();
+        session.insert("b", 2).unwrap();
+        let pending = session.prepare_save().await.unwrap().unwrap();
+        assert_eq!(store.load(&before).await.unwrap(), None);
+        pending.abort();
     }
 
     #[tokio::test]
@@ -218,7 +288,7 @@ mod tests {
         let id = pending.id();
         let update = store.update(&id, pending.record(), expected).await;
         assert_eq!(update.unwrap(), Written::Done);
-        pending.confirm();
+        pending.confirm().unwrap();
         waiting.await.unwrap().unwrap();
         assert_eq!(
             Instant::now(),
@@ -248,7 +318,7 @@ mod tests {
         let (id, expected) = (pending.id(), pending.expected().unwrap());
         let update = store.update(&id, pending.record(), expected).await;
         assert_eq!(update.unwrap(), Written::Done);
-        pending.confirm();
+        pending.confirm().unwrap();
         if let Finish::Pending(finish) = exchange.finish(500) {
             finish.complete().await;
         }

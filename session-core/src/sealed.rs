@@ -241,6 +241,11 @@ impl Sealed {
         written.await
     }
 
+    /// Whether an end can be told to more than the browser.
+    pub(crate) fn can_end(&self, record: &Record) -> bool {
+        self.revocations.is_some() && record.owner.is_some()
+    }
+
     /// Writes down that the session ends.
     pub(crate) async fn before_delete(
         &self,

@@ -59,6 +59,10 @@ impl Sealed {
         match *self {}
     }
 
+    pub(crate) fn can_end(&self, _: &Record) -> bool {
+        match *self {}
+    }
+
     pub(crate) async fn before_delete(
         &self,
         _: &'static str,

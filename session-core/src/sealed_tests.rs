@@ -430,3 +430,31 @@ proptest::proptest! {
         }
     }
 }
+
+/// Only the browser could end it, and it cannot be told any more.
+#[tokio::test]
+async fn t7_an_end_after_the_head_is_an_error() {
+    let app = App::new();
+    let cookie = app
+        .begin(async |session| {
+            put(session, 1).await;
+            session.login(Owner::new("ada").unwrap());
+        })
+        .await;
+    for logout in [true, false] {
+        let (exchange, session) = app.open(&[&cookie]).await;
+        finish(exchange, 200).await;
+        match logout {
+            true => session.logout(),
+            false => session.destroy(),
+        }
+        let every = Duration::from_secs(60);
+        for error in [
+            session.save().await.unwrap_err(),
+            session.ended(every).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), crate::ErrorKind::HeadSent);
+        }
+    }
+    assert_eq!(app.count(&cookie).await, Some(1));
+}

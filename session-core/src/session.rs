@@ -218,8 +218,13 @@ impl Session {
 
     /// Gives the client a new secret when the request ends; the data stay, the old secret is
     /// dead at once and requests still running under it can write nothing more.
+    ///
+    /// The CSRF seed is replaced, too: whoever knew the old secret may know it. After the response
+    /// head this makes the next [`save`](Self::save) fail with `HeadSent`.
     pub fn renew(&self) {
-        self.state().life.renew = true;
+        let mut state = self.state();
+        state.life.renew = true;
+        state.life.draft.forget_own(crate::csrf::SEED);
     }
 
     /// Binds the session to `owner` when the request ends, under a new secret.
@@ -229,14 +234,21 @@ impl Session {
     ///
     /// A session of a different owner is emptied first. From this call on its values are out of
     /// sight, and what is stored waits for the login: a `save` or `transact` then commits the
-    /// login, too, since no value of the new owner's may be written into the other's session.
+    /// login, too, since no value of the new owner's may be written into the other's session. A
+    /// time-out and persistence that the other was given end with it.
+    ///
+    /// After the response head this makes the next `save` fail with `HeadSent`.
     pub fn login(&self, owner: Owner) {
         self.state().life.log_in(owner);
     }
 
     /// Ends the session when the request ends: the record is deleted and the cookie removed.
     ///
-    /// What is stored after this call (a flash, say) begins a new session.
+    /// What is stored after this call (a flash, say) begins a new session; where `save` or
+    /// `transact` stores it before the request ends, they delete the old record first.
+    ///
+    /// After the response head the record is deleted by the next [`save`](Self::save), and the cookie
+    /// stays with the client, where it opens nothing.
     pub fn destroy(&self) {
         self.state().begin_anew(&self.0.manager);
     }
@@ -256,23 +268,38 @@ impl Session {
     /// [`ErrorKind::Invalid`]: zero, or more than 400 days for a sealed session with revocations.
     pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
         let persistent = self.is_persistent();
-        self.set_limits(timeout, persistent)
+        self.set_limits(Some(timeout), persistent)
     }
 
     /// Keeps the session over a restart of the browser: a persistent cookie and a time-out of
-    /// this length, at most 400 days.
+    /// this length, at most 400 days. With `None` that ends: the cookie and the time-out are
+    /// those of the configuration again.
+    ///
+    /// Who signs in says each time whether to be remembered, as an earlier answer is kept:
+    ///
+    /// ```
+    /// # use session_core::{Error, Owner, Session};
+    /// # use std::time::Duration;
+    /// const MONTH: Duration = Duration::from_secs(30 * 86_400);
+    ///
+    /// fn sign_in(session: &Session, user: Owner, stay_signed_in: bool) -> Result<(), Error> {
+    ///     session.login(user);
+    ///     session.remember(stay_signed_in.then_some(MONTH))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`]: zero, or more than 400 days, the limit of browsers (RFC 6265bis).
-    pub fn remember(&self, timeout: Duration) -> Result<(), Error> {
-        if timeout > crate::http::Lifetime::MAX {
+    pub fn remember(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Error> {
+        let timeout = timeout.into();
+        if timeout.is_some_and(|timeout| timeout > crate::http::Lifetime::MAX) {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 "remembering a session for more than 400 days is refused: no browser keeps the cookie",
             ));
         }
-        self.set_limits(timeout, true)
+        self.set_limits(timeout, timeout.is_some())
     }
 
     fn is_persistent(&self) -> bool {
@@ -282,14 +309,14 @@ impl Session {
         limits.unwrap_or_else(|| base.is_some_and(|record| record.persistent))
     }
 
-    fn set_limits(&self, timeout: Duration, persistent: bool) -> Result<(), Error> {
-        if timeout < Duration::from_millis(1) {
+    fn set_limits(&self, timeout: Option<Duration>, persistent: bool) -> Result<(), Error> {
+        if timeout.is_some_and(|timeout| timeout < Duration::from_millis(1)) {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 "a session's time-out is at least a millisecond",
             ));
         }
-        if let Some(sealed) = self.0.manager.sealed_by() {
+        if let (Some(sealed), Some(timeout)) = (self.0.manager.sealed_by(), timeout) {
             sealed.check_timeout(timeout)?;
         }
         self.state().life.limits = Some(Limits {

@@ -73,7 +73,8 @@ pub(crate) struct Login {
 /// Limits of this session's own.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Limits {
-    pub(crate) timeout: Duration,
+    /// `None`: the configuration's.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) persistent: bool,
 }
 
@@ -217,6 +218,11 @@ impl State {
     /// Whether the end of the request has something to tell the client.
     pub(crate) fn needs_head(&self) -> bool {
         self.life.renew || self.speaks_of_identity()
+    }
+
+    /// Whether the session was ended when no end of a request was left to carry it out.
+    pub(crate) fn ended_after_head(&self) -> bool {
+        self.head_sent && self.end_asked
     }
 
     /// Whether the answer says who is signed in: a login or logout is still to happen.

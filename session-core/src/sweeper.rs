@@ -2,7 +2,7 @@
 //!
 //! A [`Sweeper`] calls the manager's sweep again and again, each time after a pause that varies
 //! by a fifth, so that nodes which start together do not sweep together. A sweep works in
-//! batches with a pause between them; a manager runs one at a time, and a store shared by
+//! batches and lets others have their turn between them; a manager runs one at a time, and a store shared by
 //! processes lets one of them work. A store's error is logged and the next round tries again.
 //!
 //! ```
@@ -76,7 +76,8 @@ impl Sweeper {
         self.counts.failures.load(Ordering::Relaxed)
     }
 
-    /// Stops after the batch at work and waits for it.
+    /// Stops after the batch at work and waits for it, which takes up to a minute where the store
+    /// hangs; who cannot wait that long drops it instead.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         // A task that panicked or was aborted has stopped too.

@@ -45,10 +45,16 @@
 //!     if let Some(user) = user {
 //!         session.login(Owner::new(user)?);
 //!     }
-//!     // All of it is stored before anything is removed.
+//!     // The values are stored before anything is removed. The login comes with the answer: if that
+//!     // fails, the user signs in again.
 //!     session.save().await?;
-//!     if !block_in_place(|| old_store.remove(cookie))? {
-//!         // Another request with the same cookie was faster, and keeps what it took.
+//!     let removed = block_in_place(|| old_store.remove(cookie)).unwrap_or_else(|error| {
+//!         eprintln!("{error}");
+//!         false
+//!     });
+//!     if !removed {
+//!         // Another request with the same cookie was faster, and keeps what it took; or the old
+//!         // session could come over again, so it must not come over at all.
 //!         session.destroy();
 //!     }
 //!     Ok(())

@@ -35,6 +35,9 @@ async fn home(session: Session) -> String {
     }
 }
 
+/// How long those stay signed in who tick the box.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 #[derive(Deserialize)]
 struct Credentials {
     name: String,
@@ -48,9 +51,7 @@ async fn login(session: Session, form: Form<Credentials>) -> Result<HttpResponse
         return Ok(HttpResponse::Forbidden().body("wrong name or password\n"));
     }
     session.login(Owner::new(&form.name)?);
-    if form.remember.is_some() {
-        session.remember(Duration::from_secs(30 * 24 * 60 * 60))?;
-    }
+    session.remember(form.remember.as_ref().map(|_| REMEMBERED))?;
     Ok(text(format!("hello {}\n", form.name)))
 }
 

@@ -39,6 +39,9 @@ async fn home(session: Session) -> String {
     }
 }
 
+/// How long those stay signed in who tick the box.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 #[derive(Deserialize)]
 struct Credentials {
     name: String,
@@ -53,9 +56,7 @@ async fn login(session: Session, Form(form): Form<Credentials>) -> Result<Respon
     }
     let hello = format!("hello {}\n", form.name);
     session.login(Owner::new(form.name)?);
-    if form.remember.is_some() {
-        session.remember(Duration::from_secs(30 * 24 * 60 * 60))?;
-    }
+    session.remember(form.remember.map(|_| REMEMBERED))?;
     Ok(hello.into_response())
 }
 

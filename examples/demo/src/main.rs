@@ -52,7 +52,8 @@ async fn run(options: &Options) -> Result<(), Stop> {
     let sweeper = app.sessions.start_sweeper(setup::SWEEP_EVERY);
     let farewell = FAREWELL + options.store_timeout;
     let served = serve_until_told(options.framework, app, listener, signals, farewell).await;
-    sweeper.stop().await;
+    // In a store that hangs a batch takes longer than anybody waits for a program to end.
+    let _ = tokio::time::timeout(FAREWELL, sweeper.stop()).await;
     served.map_err(failed)
 }
 

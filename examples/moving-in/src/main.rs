@@ -110,7 +110,8 @@ async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result
     if let Some(user) = user {
         session.login(Owner::new(user)?);
     }
-    // All of it is stored before anything is removed.
+    // The values are stored before anything is removed. The login comes with the answer: if that
+    // fails, the visitor signs in again.
     session.save().await?;
     let removed = block_in_place(|| old_store.remove(old_id)).unwrap_or_else(|error| {
         eprintln!("{error}");

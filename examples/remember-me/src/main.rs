@@ -52,9 +52,8 @@ async fn login(session: Session, Form(form): Form<Credentials>) -> Result<Respon
         return Ok((StatusCode::FORBIDDEN, "wrong name or password\n").into_response());
     }
     session.login(Owner::new(form.name)?);
-    if form.remember.is_some() {
-        session.remember(REMEMBERED)?;
-    }
+    // Not ticked is an answer, too: of who signed in before, the box may have been ticked.
+    session.remember(form.remember.map(|_| REMEMBERED))?;
     Ok("signed in\n".into_response())
 }
 

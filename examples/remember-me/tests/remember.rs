@@ -36,6 +36,12 @@ fn the_cookie_outlives_the_browser_for_those_who_ask_for_it() {
     let hello = visitor.get("/").body;
     assert_eq!(hello, "hello ada, come again within 43200 minutes\n");
 
+    // Who signs in again, and does not tick the box, is not remembered for the last time's sake.
+    let reply = visitor.post("/login", ADA);
+    assert_eq!(attributes(&reply), "Path=/; HttpOnly; SameSite=Lax");
+    let hello = visitor.get("/").body;
+    assert_eq!(hello, "hello ada, come again within 30 minutes\n");
+
     visitor.post("/logout", "");
     assert_eq!(visitor.cookie, "");
     assert_eq!(visitor.get("/").body, "hello stranger\n");

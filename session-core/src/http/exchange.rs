@@ -282,6 +282,9 @@ impl fmt::Debug for PendingFinish {
 impl LazySession {
     /// Loads the session, at the first call.
     ///
+    /// Load it before the handler has answered: a response whose body alone depends on the session
+    /// has no `Vary`, and no cache may keep it.
+    ///
     /// # Errors
     ///
     /// As for [`Exchange::session`].

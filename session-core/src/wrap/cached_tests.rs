@@ -426,3 +426,23 @@ fn a_cache_that_is_used_less_becomes_smaller() {
     }
     assert!(node.len() <= 410, "{}", node.len());
 }
+
+/// A node that has seen the session as a visitor's, and signs its user out of it.
+#[test]
+fn o1_a_session_that_was_read_before_its_login_is_ended_as_its_owners() {
+    let s = Setting::new();
+    let node = s.node();
+    s.load(&node);
+    let ada = crate::Owner::new("ada").unwrap();
+    let mut signed_in = next(&s.first, 2);
+    signed_in.owner = Some(ada.clone());
+    let written = now(s.store.update(&s.id, &signed_in, s.first.version)).unwrap();
+    assert_eq!(written, Written::Done);
+    assert_eq!(s.load(&node).unwrap().owner, None, "within max_stale");
+    let config = crate::SessionConfig::builder().clock(Clock::manual(&s.hands));
+    let manager = crate::SessionManager::new(node, config.build().unwrap());
+    let bob = crate::Owner::new("bob").unwrap();
+    assert!(!now(Box::pin(manager.revoke_of(&bob, &s.id))).unwrap());
+    assert!(now(Box::pin(manager.revoke_of(&ada, &s.id))).unwrap());
+    assert_eq!(now(s.store.load(&s.id)).unwrap(), None);
+}

@@ -61,7 +61,7 @@ impl FileStore {
     /// decoded is kept.
     ///
     /// If what is done with it fails afterwards, it is lost; `read`, `save`, and then
-    /// [`remove`](Self::remove) loses nothing.
+    /// [`remove`](Self::remove) loses no value.
     ///
     /// # Errors
     ///

@@ -3,7 +3,8 @@
 use super::HttpHarness;
 use super::script::Step;
 use super::world::{NONE, World, add, attempt, get, insert, login, wait};
-use crate::conformance::Counts;
+use crate::conformance::{Counts, Fault, Operation};
+use crate::error::StoreErrorKind;
 use crate::record::Owner;
 
 pub(super) async fn t6_transact_and_save_commit_at_once(harness: &dyn HttpHarness) {
@@ -175,7 +176,7 @@ pub(super) async fn t7_a_new_session_after_the_head_is_an_error(harness: &dyn Ht
 pub(super) async fn t7_what_needs_a_new_cookie_after_the_head_is_an_error(
     harness: &dyn HttpHarness,
 ) {
-    for change in [Step::Renew, login("ada"), Step::Logout, Step::Destroy] {
+    for change in [Step::Renew, login("ada")] {
         let world = World::new(harness).await;
         let mut visitor = world.visitor().await;
         let before = world.records().await;
@@ -188,6 +189,40 @@ pub(super) async fn t7_what_needs_a_new_cookie_after_the_head_is_an_error(
             assert!(outcome.contains("HeadSent"), "{change:?}: {outcome}");
         }
         assert_eq!(world.records().await, before, "{change:?}");
+    }
+}
+
+pub(super) async fn t7_an_end_after_the_head_is_carried_out(harness: &dyn HttpHarness) {
+    for end in [Step::Logout, Step::Destroy] {
+        for (by, begins_anew) in [(Step::Save, false), (Step::Ended(60), false), (add("n"), true)] {
+            let world = World::new(harness).await;
+            let mut member = world.member("ada").await;
+            let late = vec![end.clone(), attempt(by.clone())];
+            member.post([Step::After("stream".into(), late)]).await;
+            assert_eq!(member.get([Step::Owner]).await.outcome(0), "ada");
+            world.release("stream", 1).await;
+            let outcome = world.probe.outcome("stream").await;
+            // There is no cookie for what would follow on it.
+            assert_eq!(outcome.contains("HeadSent"), begins_anew, "{by:?}: {outcome}");
+            assert_eq!(outcome.contains("error"), begins_anew, "{by:?}: {outcome}");
+            let shown = member.get([Step::Owner, get("seen")]).await;
+            assert_eq!(shown.body, "[null,null]", "{end:?}, {by:?}");
+        }
+    }
+}
+
+pub(super) async fn t7_an_end_after_the_head_that_fails_is_no_success(harness: &dyn HttpHarness) {
+    for by in [Step::Save, Step::Ended(60), add("n")] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let again = vec![attempt(by.clone()), attempt(Step::Save)];
+        let late = [vec![Step::Logout], again].concat();
+        member.post([Step::After("stream".into(), late)]).await;
+        world.spy.once(Operation::Delete, Fault::Refuse(StoreErrorKind::Unavailable));
+        world.release("stream", 1).await;
+        let outcome = world.probe.outcome("stream").await;
+        assert_eq!(outcome.matches("Unavailable").count(), 1, "{by:?}: {outcome}");
+        assert!(world.records().await.is_empty(), "the second save ended it");
     }
 }
 

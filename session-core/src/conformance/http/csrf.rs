@@ -119,6 +119,16 @@ pub(super) async fn x1_login_replaces_the_seed(harness: &dyn HttpHarness) {
     assert!(!accepts(&mut visitor, &of_ada).await, "and at each login");
 }
 
+pub(super) async fn x1_renew_replaces_the_seed(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    let before = ask(&mut visitor).await;
+    let response = visitor.post([Step::Renew, Step::CsrfToken]).await;
+    let token = response.outcome(1).as_str().unwrap().to_owned();
+    assert!(!accepts(&mut visitor, &before).await);
+    assert!(accepts(&mut visitor, &token).await);
+}
+
 pub(super) async fn x1_a_token_asked_for_with_the_login_is_of_the_new_seed(
     harness: &dyn HttpHarness,
 ) {

@@ -102,6 +102,21 @@ pub(super) async fn h3_a_persistent_cookie_slides_with_the_session(harness: &dyn
     }
 }
 
+pub(super) async fn h3_who_is_remembered_no_more_has_the_configured_cookie(
+    harness: &dyn HttpHarness,
+) {
+    for login in [vec![], vec![login("ada")]] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        member.post([Step::Remember(3_600)]).await;
+        let response = member.post([login.clone(), vec![Step::Forget]].concat()).await;
+        let text = response.set_cookie().expect("the browser must be told");
+        assert!(!text.contains("Max-Age"), "{login:?}: {text}");
+        world.advance(2 * 3_600);
+        assert_eq!(member.get([Step::Owner]).await.outcome(0), "ada");
+    }
+}
+
 pub(super) async fn h3_never_two_cookies_of_one_name(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     for steps in [

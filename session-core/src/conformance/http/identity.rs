@@ -184,6 +184,31 @@ pub(super) async fn i4_login_over_another_owner_clears_the_session(harness: &dyn
     assert!(world.record().await.1.own.is_empty());
 }
 
+pub(super) async fn i4_login_over_another_owner_ends_what_it_was_given(harness: &dyn HttpHarness) {
+    let given = [vec![Step::Remember(86_400)], vec![Step::SetTimeout(86_400)]];
+    for (given, asked, expected) in [
+        (given[0].clone(), vec![], None),
+        (given[1].clone(), vec![], None),
+        (given[0].clone(), vec![Step::Remember(60)], Some(60)),
+    ] {
+        let world = World::new(harness).await;
+        let mut browser = world.member("ada").await;
+        browser.post(given).await;
+        // The same owner, or nobody yet: it was asked for by the one who signs in.
+        let response = browser.post([login("ada")]).await;
+        let kept = response.set_cookie().unwrap().contains("Max-Age=86400");
+        let (_, record) = world.record().await;
+        assert_eq!(kept, record.persistent);
+        assert_eq!(record.own_timeout, Some(Duration::from_secs(86_400)));
+        let response = browser.post([asked, vec![login("bob")]].concat()).await;
+        let cookie = response.set_cookie().unwrap();
+        let (_, record) = world.record().await;
+        assert_eq!(record.own_timeout, expected.map(Duration::from_secs));
+        assert_eq!(record.persistent, expected.is_some());
+        assert_eq!(cookie.contains("Max-Age"), expected.is_some(), "{cookie}");
+    }
+}
+
 pub(super) async fn i4_what_ran_under_the_old_secret_writes_nothing(harness: &dyn HttpHarness) {
     for change in [
         vec![insert("late", 1)],

@@ -48,6 +48,7 @@ mod message;
 mod probe;
 #[cfg(feature = "sealed")]
 mod revocation_records;
+#[cfg(feature = "sealed")]
 mod revocations;
 mod script;
 #[cfg(feature = "sealed")]
@@ -166,6 +167,7 @@ suite! {
         i4_renew_replaces_the_secret_in_one_write
         i4_login_always_renews_and_keeps_the_visitors_data
         i4_login_over_another_owner_clears_the_session
+        i4_login_over_another_owner_ends_what_it_was_given
         i4_what_ran_under_the_old_secret_writes_nothing
         i4_what_ran_under_the_old_secret_does_not_touch
         i5_the_first_live_session_of_several_cookies_wins
@@ -224,12 +226,15 @@ suite! {
         t7_a_session_begun_before_the_head_is_saved_after_it
         t7_a_new_session_after_the_head_is_an_error
         t7_what_needs_a_new_cookie_after_the_head_is_an_error
+        t7_an_end_after_the_head_is_carried_out
+        t7_an_end_after_the_head_that_fails_is_no_success
         t7_remember_after_the_head_is_an_error
         t7_a_session_that_ends_meanwhile_is_gone_after_the_head
     }
     endings {
         t6_a_commit_after_a_logout_leaves_the_logout_in_force
-        t6_a_server_error_after_a_logout_takes_it_back
+        f1_a_commit_whose_logout_failed_begins_nothing
+        t6_a_server_error_after_a_logout_takes_back_what_is_not_committed
         t6_a_logout_whose_new_session_cannot_begin_is_an_error_and_a_logout
         f1_a_logout_of_what_could_not_be_read_is_503
         i6_a_logout_under_a_superseded_token_is_gone
@@ -381,6 +386,7 @@ suite! {
         h2_remember_is_at_most_400_days
         h3_no_cookie_when_there_is_nothing_to_learn
         h3_a_persistent_cookie_slides_with_the_session
+        h3_who_is_remembered_no_more_has_the_configured_cookie
         h3_a_persistent_cookie_slides_though_each_request_commits
         h3_never_two_cookies_of_one_name
         h4_a_response_that_consulted_the_session_varies
@@ -483,6 +489,7 @@ suite! {
         x1_a_wrong_token_is_403
         x1_two_first_askers_at_once_are_both_good
         x1_login_replaces_the_seed
+        x1_renew_replaces_the_seed
         x1_a_token_asked_for_with_the_login_is_of_the_new_seed
         x1_timed_renewal_keeps_the_seed
         x1_a_logout_ends_the_seed

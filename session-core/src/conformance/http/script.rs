@@ -77,6 +77,8 @@ pub enum Step {
     Destroy,
     /// `remember` for this many seconds.
     Remember(u64),
+    /// `remember` no more.
+    Forget,
     /// `set_timeout` to this many seconds.
     SetTimeout(u64),
     /// `keep_expiry`.
@@ -245,6 +247,7 @@ async fn on_session(session: &Session, step: Step) -> Result<Value, Error> {
         Step::Logout => session.logout(),
         Step::Destroy => session.destroy(),
         Step::Remember(seconds) => session.remember(Duration::from_secs(seconds))?,
+        Step::Forget => session.remember(None)?,
         Step::SetTimeout(seconds) => session.set_timeout(Duration::from_secs(seconds))?,
         Step::KeepExpiry => session.keep_expiry(),
         Step::Touch => session.touch().await?,

@@ -139,6 +139,7 @@ suite! {
         f3_a_lower_limit_breaks_no_larger_session
         h2_a_configured_cookie_is_this_text
         h2_remember_is_at_most_400_days
+        h3_who_is_remembered_no_more_has_the_configured_cookie
         h4_a_response_that_consulted_the_session_varies
         h4_a_response_with_the_cookie_is_never_stored
         h4_a_logout_can_clear_site_data
@@ -149,12 +150,14 @@ suite! {
         x1_each_response_shows_another_token_and_all_are_good
         x1_a_wrong_token_is_403
         x1_login_replaces_the_seed
+        x1_renew_replaces_the_seed
         x1_a_token_asked_for_with_the_login_is_of_the_new_seed
         x1_timed_renewal_keeps_the_seed
         x1_a_logout_ends_the_seed
     }
     with_revocations {
         i4_login_over_another_owner_clears_the_session
+        t7_an_end_after_the_head_is_carried_out
         i6_a_logout_under_a_superseded_token_is_gone
         f1_a_login_or_logout_that_did_not_happen_is_told_under_get
         c3_a_login_by_another_tab_keeps_the_slow_one_out
