@@ -173,7 +173,7 @@ impl ResponseError for Error {
     }
 
     fn error_response(&self) -> HttpResponse {
-        reply_response(self.0.reply())
+        reply_response(self.0.answer())
     }
 }
 

@@ -183,7 +183,7 @@ impl From<session_core::Error> for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        reply_response(self.0.reply())
+        reply_response(self.0.answer())
     }
 }
 

@@ -85,8 +85,8 @@ impl SessionManager {
     /// store in batches and looks once more when it is through; sessions that begin meanwhile
     /// may end or stay.
     ///
-    /// The store holds nothing but sessions of this application, or they end too: give two
-    /// applications that share a backend a prefix, table or directory each.
+    /// Everything in the store ends. If other applications share the backend, give each a prefix,
+    /// table or directory of its own first.
     ///
     /// ```
     /// # use session_core::{Error, SessionManager};

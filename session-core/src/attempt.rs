@@ -68,7 +68,10 @@ impl Attempt {
     /// Whether the client cannot go on without what the response head would have brought it.
     pub(crate) fn needs_head(&self, plan: &Plan) -> bool {
         let was = self.base.as_ref().is_some_and(|base| base.persistent);
-        plan.cookie_needed || self.limits.is_some_and(|limits| limits.persistent && !was)
+        plan.cookie_needed
+            || self
+                .limits
+                .is_some_and(|limits| limits.persistent == Some(true) && !was)
     }
 
     /// What the write brings about, under the token that opens the record.
@@ -146,13 +149,18 @@ impl Attempt {
             record.address = visitor.address;
             record.agent = visitor.agent.as_ref().map(Into::into);
         }
-        if let Some(limits) = self.limits {
-            record.own_timeout = limits.timeout;
-            record.persistent = limits.persistent;
-        } else if self.takes_over {
+        if self.login.is_some() {
+            // What the visitor had of the absolute time-out is not taken from the user's.
+            record.created_at = record.created_at.max(now);
+        }
+        if self.takes_over {
             // What the other owner was given is not for this one.
             record.own_timeout = None;
             record.persistent = false;
+        }
+        if let Some(limits) = self.limits {
+            record.own_timeout = limits.timeout;
+            record.persistent = limits.persistent.unwrap_or(record.persistent);
         }
         record.expiry = config.expiry(record.own_timeout, record.created_at);
         if let (Some(sealed), Some(base)) = (manager.sealed_by(), &self.base) {

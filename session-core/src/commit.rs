@@ -18,7 +18,9 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::settle;
 use crate::operations::Draft;
-use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, is_expired, plan, still_admits};
+use crate::plan::{
+    CookieMove, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
+};
 use crate::record::Record;
 use crate::session::Session;
 use crate::span::{Failed, saving};
@@ -80,6 +82,8 @@ impl Session {
         }
         match plan.write {
             Write::Touch => Box::pin(self.note_access(CONCLUDING, plan.cookie)).await?,
+            // What the deletion means for the cookie it has noted.
+            Write::Nothing if plan.delete => self.state().ends_are_carried_out(),
             Write::Nothing => self.state().conclude(plan.cookie),
             Write::Create | Write::Update => {
                 self.run(CONCLUDING, Scope::Everything, |_| Ok::<_, Error>(()))
@@ -140,7 +144,7 @@ impl Session {
             }
         }
         Box::pin(self.delete_ended(operation)).await?;
-        self.state().end_asked = false;
+        self.state().ends_are_carried_out();
         Ok(())
     }
 
@@ -198,8 +202,6 @@ impl Session {
             if attempt.head_sent && attempt.needs_head(&plan) {
                 return Err(head_sent(operation).into());
             }
-            self.end_before_beginning(operation, &attempt, plan.write)
-                .await?;
             let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
             let (mut record, outcome) = (Arc::new(record), attempt.outcome(&plan, token));
             drop(draft);
@@ -213,6 +215,12 @@ impl Session {
                 Write::Create => manager.take_place(operation, self.0.visitor.address)?,
                 _ => None,
             };
+            // After all that may refuse the new session.
+            let ended = self.end_before_beginning(operation, &attempt, plan.write);
+            if let Err(error) = ended.await {
+                manager.give_place_back(place);
+                return Err(error.into());
+            }
             open.keep();
             self.doubt(&attempt, record.version, &outcome);
             let written = self
@@ -385,6 +393,7 @@ impl Session {
                     }
                     let mut state = self.state();
                     // Unless a session begun since has its own cookie to send.
+                    state.token_is_dead = true;
                     if state.life.standing == Standing::New {
                         state.note(CookieMove::Remove);
                     }
@@ -397,10 +406,11 @@ impl Session {
 
     async fn note_access(&self, operation: &'static str, cookie: CookieMove) -> Result<(), Error> {
         let manager = &self.0.manager;
-        let (found, keep_expiry) = {
+        let (number, found, keep_expiry) = {
             let state = self.state();
-            let id = state.life.token.as_ref().map(Token::id);
-            (id.zip(state.life.base.clone()), state.keep_expiry)
+            let life = &state.life;
+            let id = life.token.as_ref().map(Token::id);
+            (life.number, id.zip(life.base.clone()), state.keep_expiry)
         };
         let Some((id, base)) = found else {
             return Ok(());
@@ -433,7 +443,10 @@ impl Session {
                 if let Some(base) = &mut state.life.base {
                     Arc::make_mut(base).touch(&touch);
                 }
-                state.conclude(if sends { cookie } else { CookieMove::Keep });
+                if state.life.number == number {
+                    state.life.due = Due::default();
+                    state.note(if sends { cookie } else { CookieMove::Keep });
+                }
                 Ok(())
             }
             Err(error) => match manager.config().options.on_touch_outage {
@@ -503,7 +516,11 @@ impl State {
         let login = life.login.as_ref().filter(|_| everything);
         let login = login.map(|login| login.owner.clone());
         let token = life.identity(operation)?;
-        let draft = life.draft.begin_commit();
+        let mut draft = life.draft.begin_commit();
+        let operations = draft.changes();
+        if everything && life.replaces_secret() {
+            draft.replace_seed(life.next_seed);
+        }
         let attempt = Attempt {
             life: life.number,
             now,
@@ -513,7 +530,7 @@ impl State {
             token,
             done,
             due,
-            operations: draft.changes(),
+            operations,
             login,
             takes_over,
             follows_an_end: !self.ended.is_empty(),

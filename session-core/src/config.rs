@@ -95,7 +95,9 @@ pub enum OnExpired {
     /// It reads a new, empty session.
     #[default]
     Fresh,
-    /// It is answered 401 with the `expired_message`, and the cookie is removed.
+    /// It is answered 401 with the `expired_message`, and the cookie is removed. So is any request
+    /// with a token that opens no session, one that was signed out or revoked for example, on every
+    /// route that asks for a session, the login included.
     Unauthorized,
 }
 

@@ -34,7 +34,7 @@ impl Record {
     /// The width of `accessed` and `expires` in characters.
     pub const TIME_WIDTH: usize = TIME_WIDTH;
 
-    /// The record as JSON, in the form the module documentation of `record` shows.
+    /// The record as JSON, in the form that [`Record`] shows.
     ///
     /// ```
     /// # use session_core::*;

@@ -219,8 +219,8 @@ impl Session {
         if state.life.number == number {
             state.life = Life::new(number + 1, draft);
             state.cookie = match before {
-                Before::Nothing => CookieMove::Keep,
-                Before::Others | Before::Theirs => CookieMove::Remove,
+                Before::Nothing if !state.token_is_dead => CookieMove::Keep,
+                _ => CookieMove::Remove,
             };
         }
     }

@@ -112,9 +112,11 @@ impl Session {
         const OPERATION: &str = "looking whether the session has ended";
         let manager = &self.0.manager;
         let every = every.max(SHORTEST);
-        self.end_after_head(OPERATION).await?;
-        let number = self.state().life.number;
+        let number = self.state().number_of_the_living();
         let id = loop {
+            if self.is_ended_after_head(OPERATION).await? {
+                return Ok(());
+            }
             match self.known(number) {
                 Known::Live(id) => break id,
                 Known::Over => return Ok(()),
@@ -127,6 +129,9 @@ impl Session {
             let mut told = pin!(place.told());
             // From here on no end is missed, and then comes the look.
             told.as_mut().enable();
+            if self.is_ended_after_head(OPERATION).await? {
+                return Ok(());
+            }
             let Some(record) = manager.load(OPERATION, &id, &manager.deadline()).await? else {
                 return Ok(());
             };
@@ -222,6 +227,17 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Carries out what the handle was asked to end after the head; whether the session is over.
+    async fn is_ended_after_head(&self, operation: &'static str) -> Result<bool, Error> {
+        let asked = self.state().ended_after_head();
+        match self.end_after_head(operation).await {
+            Ok(()) => Ok(asked),
+            // Renewed or ended by another meanwhile.
+            Err(error) if error.kind() == ErrorKind::Gone => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn known(&self, number: u32) -> Known {

@@ -47,7 +47,7 @@ pub struct SessionInfo {
     pub id: SessionId,
     /// Whose it is.
     pub owner: Option<Owner>,
-    /// When it began.
+    /// When it began, or its owner last signed in.
     pub created_at: Timestamp,
     /// When it was last used, to within the touch interval.
     pub accessed_at: Timestamp,
@@ -141,7 +141,7 @@ impl SessionManager {
         Ok(sessions)
     }
 
-    /// Ends one session, of whatever generation; says whether there was one.
+    /// Ends one session, also if its secret was renewed meanwhile; says whether there was one.
     ///
     /// # Errors
     ///
@@ -437,17 +437,20 @@ pub(crate) fn settle<T>(
     operation: &'static str,
     answer: Result<Result<T, StoreError>, crate::deadline::Elapsed>,
 ) -> Result<T, Error> {
-    match answer {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Error::from_store(operation, error)),
-        Err(_) => Err(Error::from_store(
-            operation,
-            StoreError::new(
-                StoreErrorKind::Unavailable,
-                "the store did not answer within store_timeout",
-            ),
-        )),
+    let error = match answer {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => error,
+        Err(_) => StoreError::new(
+            StoreErrorKind::Unavailable,
+            "the store did not answer within store_timeout",
+        ),
+    };
+    // Here, where each of them comes by: what becomes of the error is the handler's choice.
+    match error.kind() {
+        StoreErrorKind::TooLarge | StoreErrorKind::Unsupported => {}
+        _ => tracing::warn!(target: "session", operation, %error, "the store failed"),
     }
+    Err(Error::from_store(operation, error))
 }
 
 fn contended(operation: &'static str) -> Error {

@@ -272,12 +272,6 @@ impl Draft {
         }
     }
 
-    /// Removes one of the library's own keys whether or not it is there: someone else may be
-    /// making it.
-    pub(crate) fn forget_own(&mut self, key: &str) {
-        self.replace(Space::Own, key, None);
-    }
-
     /// Whether a key has a value that it did not have when loaded, or another one.
     pub(crate) fn adds_something(&self) -> bool {
         self.operations().iter().any(|operation| {

@@ -1,11 +1,4 @@
 //! A save split in two, to be written inside a transaction of the application's own.
-//!
-//! [`Session::prepare_save`] takes the session's turn and hands out the record that is to be
-//! written; a store that can join a transaction writes it there, on condition of
-//! [`PendingSave::expected`]; after the commit the save is [confirmed](PendingSave::confirm), after
-//! a rollback or a conflict [aborted](PendingSave::abort). One that is dropped without either,
-//! because a commit's answer was lost, stays in doubt: the next save looks what became of it
-//! (rule C5) before it writes anything.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +18,13 @@ use crate::state::{Outcome, Scope};
 ///
 /// Other savers of the session wait until it is confirmed, aborted or dropped, so hold it only
 /// for the length of a transaction.
+///
+/// [`Session::prepare_save`] takes the session's turn and hands out the record that is to be
+/// written; a store that can join a transaction writes it there, on condition of
+/// [`PendingSave::expected`]; after the commit the save is [confirmed](PendingSave::confirm), after
+/// a rollback or a conflict [aborted](PendingSave::abort). One that is dropped without either,
+/// because a commit's answer was lost, stays in doubt: the next save looks what became of it
+/// (rule C5) before it writes anything.
 #[must_use = "the save happens only if it is written and confirmed"]
 pub struct PendingSave {
     session: Session,
@@ -79,13 +79,16 @@ impl Session {
         if attempt.head_sent && attempt.needs_head(&plan) {
             return Err(head_sent(OPERATION));
         }
-        self.end_before_beginning(OPERATION, &attempt, plan.write)
-            .await?;
         let (record, token) = attempt.next(manager, &self.0.visitor, &draft, OPERATION)?;
         let place = match plan.write {
             Write::Create => manager.take_place(OPERATION, self.0.visitor.address)?,
             _ => None,
         };
+        let ended = self.end_before_beginning(OPERATION, &attempt, plan.write);
+        if let Err(error) = ended.await {
+            manager.give_place_back(place);
+            return Err(error);
+        }
         let (outcome, needs_head) = (attempt.outcome(&plan, token), attempt.needs_head(&plan));
         open.keep();
         self.doubt(&attempt, record.version, &outcome);

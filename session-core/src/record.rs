@@ -1,44 +1,4 @@
 //! What a store keeps under an id, and its JSON form.
-//!
-//! # The stored form, format 1
-//!
-//! One JSON object, UTF-8. This library writes its first fields at fixed offsets, so that a
-//! store can move `accessed` and `expires` in place, and `data` last:
-//!
-//! ```text
-//! {"format":1,"version":"0000000000000001-0123456789abcdef","generation":         1,
-//!  "accessed":  1764000000000,"expires":  1764086400000,"timeout":       86400000,
-//!  "ends":           null,"data_at":       417, ... ,"data":{"count":1}}
-//! ```
-//!
-//! (on one line). Other writers may use any order, spacing and escapes of JSON.
-//!
-//! | field | value |
-//! |---|---|
-//! | `format` | 1; a larger number is refused and kept |
-//! | `version` | 16 hex digits counting writes, `-`, 16 hex digits drawn by the writer |
-//! | `generation` | counts the secrets given out by `renew` and `login`, from 1 |
-//! | `created`, `accessed`, `expires`, `ends`, `secret_at` | integer milliseconds since 1970 UTC; `expires` and `ends` may be `null`: never |
-//! | `timeout` | integer milliseconds of allowed inactivity, or `null` |
-//! | `own_timeout` | milliseconds, where `set_timeout` or `remember` set the session's own |
-//! | `persistent` | boolean: set by `remember` |
-//! | `secret` | `b3.` and base64url: BLAKE3 over id and secret |
-//! | `previous` | `null`, or `{"secret", "until", "valid"}`: the last superseded digest |
-//! | `owner`, `address`, `agent` | strings; absent or `null` where there is none, as is `previous` |
-//! | `own` | the library's own values: flashes, CSRF seed |
-//! | `data_at`, `index` | where `data` starts and its keys' lengths with a CRC-32; optional, and ignored when they do not fit |
-//! | `data` | the application's values |
-//!
-//! # Rules for other languages
-//!
-//! - Integers beyond 2^53 do not survive JavaScript: the library's own fields stay below, the
-//!   application should store such numbers as strings.
-//! - NaN and infinities are not JSON (Python's `json` writes them by default): refused as corrupt.
-//! - Bytes are base64url strings without padding; times are integer milliseconds.
-//! - A writer must change `version`, or requests in flight overwrite what it wrote; it may leave
-//!   out `data_at` and `index`.
-//!
-//! `tests/vectors` holds records that the tests read back with Python.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -55,6 +15,46 @@ use crate::id::{Digest, fresh_nonce};
 use crate::store::Touch;
 
 /// A session as a store keeps it; cloning shares the data.
+///
+/// # The stored form, format 1
+///
+/// One JSON object, UTF-8. This library writes its first fields at fixed offsets, so that a
+/// store can move `accessed` and `expires` in place, and `data` last:
+///
+/// ```text
+/// {"format":1,"version":"0000000000000001-0123456789abcdef","generation":         1,
+///  "accessed":  1764000000000,"expires":  1764086400000,"timeout":       86400000,
+///  "ends":           null,"data_at":       417, ... ,"data":{"count":1}}
+/// ```
+///
+/// (on one line). Other writers may use any order, spacing and escapes of JSON.
+///
+/// | field | value |
+/// |---|---|
+/// | `format` | 1; a larger number is refused and kept |
+/// | `version` | 16 hex digits counting writes, `-`, 16 hex digits drawn by the writer |
+/// | `generation` | counts the secrets given out by `renew` and `login`, from 1 |
+/// | `created`, `accessed`, `expires`, `ends`, `secret_at` | integer milliseconds since 1970 UTC; `expires` and `ends` may be `null`: never |
+/// | `timeout` | integer milliseconds of allowed inactivity, or `null` |
+/// | `own_timeout` | milliseconds, where `set_timeout` or `remember` set the session's own |
+/// | `persistent` | boolean: set by `remember` |
+/// | `secret` | `b3.` and base64url: BLAKE3 over id and secret |
+/// | `previous` | `null`, or `{"secret", "until", "valid"}`: the last superseded digest |
+/// | `owner`, `address`, `agent` | strings; absent or `null` where there is none, as is `previous` |
+/// | `own` | the library's own values: flashes, CSRF seed |
+/// | `data_at`, `index` | where `data` starts and its keys' lengths with a CRC-32; optional, and ignored when they do not fit |
+/// | `data` | the application's values |
+///
+/// # Rules for other languages
+///
+/// - Integers beyond 2^53 do not survive JavaScript: the library's own fields stay below, the
+///   application should store such numbers as strings.
+/// - NaN and infinities are not JSON (Python's `json` writes them by default): refused as corrupt.
+/// - Bytes are base64url strings without padding; times are integer milliseconds.
+/// - A writer must change `version`, or requests in flight overwrite what it wrote; it may leave
+///   out `data_at` and `index`.
+///
+/// `tests/vectors` holds records that the tests read back with Python.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Changes with every write; `touch` leaves it.

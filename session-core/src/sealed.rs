@@ -1,66 +1,4 @@
 //! Client-side sessions: the whole session travels sealed in its cookie, and no store keeps it.
-//!
-//! [`SessionManager::sealed`] makes a manager of such sessions; everything else is as usual:
-//! values, flashes, CSRF tokens, login, time-outs. The cookie's value is
-//!
-//! ```text
-//! v1.<key>.<base64url of nonce, ciphertext and tag>
-//! ```
-//!
-//! XChaCha20-Poly1305 under a key derived from the ring's for this purpose and the cookie's name,
-//! so a cookie of another name, or a record sealed at rest, opens nothing here. The first key
-//! seals, all of them open; a cookie under an older key is sent again under the first. Inside are
-//! the id, the secret, all fields of the record but its version, and with them the times of its
-//! creation, its last use and its end: a copy that is presented after its end is refused.
-//!
-//! Name and value have at most 4,096 bytes together (RFC 6265bis section 5.6: what a browser must
-//! keep). A session that would be larger is refused with
-//! [`TooLarge`](crate::ErrorKind::TooLarge) when it is saved, before anything is sent; the error
-//! gives the size, the response is 413, and the cookie that the browser has stays as it is.
-//!
-//! # Which rules hold
-//!
-//! | rule | holds | with a store of revocations | because |
-//! |---|---|---|---|
-//! | I1, I2, I3, I5: nothing but what this system sealed is let in; keys rotate | yes | yes | |
-//! | I4: after `login` or `renew` the old cookie is dead | no | of a session with an owner | without, a copy opens the session as it was, until its end |
-//! | I6: a cookie that was superseded a moment ago replaces no newer one | no | of a session with an owner | |
-//! | I7: a timed renewal ends the secret before it | no | no | that cookie is good until its own end |
-//! | T1, T2, T4, T5: nothing stored, no cookie; no cost where no session is asked for; 500 discards | yes | yes | |
-//! | T3: one read a request | none | one with an owner, none without | storing something in it looks once more |
-//! | T7: saving after the response head has left | no | no | the cookie would be needed: `HeadSent` |
-//! | C1, C2: parallel requests lose no update of each other's | no | no | the browser keeps the cookie that came last |
-//! | C3: nothing is stored in a session that has ended, nothing comes back | no | of a session with an owner | a read that slides its end may race a logout: see below |
-//! | C4, C5: conflicts, lost answers | | of the ends that are written | there is nothing else to write |
-//! | C6: a flash is delivered once | not in parallel requests | not in parallel requests | |
-//! | E1 to E3, E5: time-outs | yes | yes, up to 400 days | |
-//! | E4: the sweep | | of the ends that nothing is left of | |
-//! | A1: bound to the client's address | yes | yes | |
-//! | F1: outages | | yes: what may have ended is not let in, an end that was not written is an error | |
-//! | F3: limits of size | yes | yes | 4,096 bytes in place of `max_size`, if that is more |
-//! | F4: what is acknowledged survives | | as the store says | an end that the store loses is undone |
-//! | H1 to H6 | yes | yes | |
-//! | O1: listing an owner's sessions | no | no | [`Unsupported`](crate::ErrorKind::Unsupported): nobody keeps a list |
-//! | O2: ending all of an owner's sessions, or one | no | yes | `revoke` alone is `Unsupported`: whose it is must be known |
-//! | X1: CSRF tokens | yes | yes | |
-//!
-//! So keep in them what may be seen again: a language, a basket; and give them short time-outs.
-//! Where a logout must be final, use
-//! [`sealed_with_revocations`](SessionManager::sealed_with_revocations), or a store of sessions.
-//!
-//! **A read may race a logout.** A request that only reads, and is late enough to put the session's
-//! end off, looks at the revocations when it begins. If the session ends or is renewed before its
-//! answer leaves, the answer still carries the cookie, and if it arrives last the browser keeps
-//! that. With a store of revocations it opens nothing: after a logout that is as it should be,
-//! after a renewal the user has to sign in again.
-//!
-//! ```
-//! use session_core::{KeyRing, SessionConfig, SessionManager};
-//!
-//! let config = SessionConfig::builder().secret_key(KeyRing::generate()?).build()?;
-//! let sessions = SessionManager::sealed(config)?;
-//! # Ok::<(), session_core::Error>(())
-//! ```
 
 use std::borrow::Cow;
 use std::fmt;
@@ -91,6 +29,68 @@ impl SessionManager {
     ///
     /// No such session can be ended from outside: see
     /// [`sealed_with_revocations`](Self::sealed_with_revocations).
+    ///
+    /// [`SessionManager::sealed`] makes a manager of such sessions; everything else is as usual:
+    /// values, flashes, CSRF tokens, login, time-outs. The cookie's value is
+    ///
+    /// ```text
+    /// v1.<key>.<base64url of nonce, ciphertext and tag>
+    /// ```
+    ///
+    /// XChaCha20-Poly1305 under a key derived from the ring's for this purpose and the cookie's name,
+    /// so a cookie of another name, or a record sealed at rest, opens nothing here. The first key
+    /// seals, all of them open; a cookie under an older key is sent again under the first. Inside are
+    /// the id, the secret, all fields of the record but its version, and with them the times of its
+    /// creation, its last use and its end: a copy that is presented after its end is refused.
+    ///
+    /// Name and value have at most 4,096 bytes together (RFC 6265bis section 5.6: what a browser must
+    /// keep). A session that would be larger is refused with
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) when it is saved, before anything is sent; the error
+    /// gives the size, the response is 413, and the cookie that the browser has stays as it is.
+    ///
+    /// # Which rules hold
+    ///
+    /// | rule | holds | with a store of revocations | because |
+    /// |---|---|---|---|
+    /// | I1, I2, I3, I5: nothing but what this system sealed is let in; keys rotate | yes | yes | |
+    /// | I4: after `login` or `renew` the old cookie is dead | no | of a session with an owner | without, a copy opens the session as it was, until its end |
+    /// | I6: a cookie that was superseded a moment ago replaces no newer one | no | of a session with an owner | |
+    /// | I7: a timed renewal ends the secret before it | no | no | that cookie is good until its own end |
+    /// | T1, T2, T4, T5: nothing stored, no cookie; no cost where no session is asked for; 500 discards | yes | yes | |
+    /// | T3: one read a request | none | one with an owner, none without | storing something in it looks once more |
+    /// | T7: saving after the response head has left | no | only the end of a session with an owner | the cookie would be needed: `HeadSent` |
+    /// | C1, C2: parallel requests lose no update of each other's | no | no | the browser keeps the cookie that came last |
+    /// | C3: nothing is stored in a session that has ended, nothing comes back | no | of a session with an owner | a read that slides its end may race a logout: see below |
+    /// | C4, C5: conflicts, lost answers | | of the ends that are written | there is nothing else to write |
+    /// | C6: a flash is delivered once | not in parallel requests | not in parallel requests | |
+    /// | E1 to E3, E5: time-outs | yes | yes, up to 400 days | |
+    /// | E4: the sweep | | of the ends that nothing is left of | |
+    /// | A1: bound to the client's address | yes | yes | |
+    /// | F1: outages | | yes: what may have ended is not let in, an end that was not written is an error | |
+    /// | F3: limits of size | yes | yes | 4,096 bytes in place of `max_size`, if that is more |
+    /// | F4: what is acknowledged survives | | as the store says | an end that the store loses is undone |
+    /// | H1 to H6 | yes | yes | |
+    /// | O1: listing an owner's sessions | no | no | [`Unsupported`](crate::ErrorKind::Unsupported): nobody keeps a list |
+    /// | O2: ending all of an owner's sessions, or one | no | yes | `revoke` alone is `Unsupported`: whose it is must be known |
+    /// | X1: CSRF tokens | yes | yes | |
+    ///
+    /// So keep in them what may be seen again: a language, a basket; and give them short time-outs.
+    /// Where a logout must be final, use
+    /// [`sealed_with_revocations`](SessionManager::sealed_with_revocations), or a store of sessions.
+    ///
+    /// **A read may race a logout.** A request that only reads, and is late enough to put the session's
+    /// end off, looks at the revocations when it begins. If the session ends or is renewed before its
+    /// answer leaves, the answer still carries the cookie, and if it arrives last the browser keeps
+    /// that. With a store of revocations it opens nothing: after a logout that is as it should be,
+    /// after a renewal the user has to sign in again.
+    ///
+    /// ```
+    /// use session_core::{KeyRing, SessionConfig, SessionManager};
+    ///
+    /// let config = SessionConfig::builder().secret_key(KeyRing::generate()?).build()?;
+    /// let sessions = SessionManager::sealed(config)?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -75,7 +75,9 @@ impl Session {
         self.state().life.draft.raw(key).map(str::to_owned)
     }
 
-    /// Stores `value` under `key`.
+    /// Stores `value` under `key`. Of two requests that do, the one that is stored last wins: to go
+    /// on from the value that is there, use [`update`](Self::update) or
+    /// [`transact`](Self::transact).
     ///
     /// # Errors
     ///
@@ -219,12 +221,10 @@ impl Session {
     /// Gives the client a new secret when the request ends; the data stay, the old secret is
     /// dead at once and requests still running under it can write nothing more.
     ///
-    /// The CSRF seed is replaced, too: whoever knew the old secret may know it. After the response
-    /// head this makes the next [`save`](Self::save) fail with `HeadSent`.
+    /// The CSRF seed is replaced, too: whoever knew the old secret may know it. Tokens that were
+    /// shown before are refused from then on. After the response head this makes the next [`save`](Self::save) fail with `HeadSent`.
     pub fn renew(&self) {
-        let mut state = self.state();
-        state.life.renew = true;
-        state.life.draft.forget_own(crate::csrf::SEED);
+        self.state().life.renew = true;
     }
 
     /// Binds the session to `owner` when the request ends, under a new secret.
@@ -250,30 +250,42 @@ impl Session {
     /// After the response head the record is deleted by the next [`save`](Self::save), and the cookie
     /// stays with the client, where it opens nothing.
     pub fn destroy(&self) {
-        self.state().begin_anew(&self.0.manager);
+        self.end(false);
     }
 
     /// Signs out: as [`destroy`](Self::destroy), and asks the browser to clear its site data
     /// where that is configured.
     pub fn logout(&self) {
+        self.end(true);
+    }
+
+    fn end(&self, logged_out: bool) {
+        let manager = &self.0.manager;
         let mut state = self.state();
-        state.begin_anew(&self.0.manager);
-        state.logged_out = true;
+        let token = state.life.token.as_ref();
+        let id = token.filter(|_| state.head_sent).map(Token::id);
+        state.begin_anew(manager);
+        state.logged_out |= logged_out;
+        drop(state);
+        // Who waits for the end after the head carries it out.
+        if let Some(id) = id {
+            manager.endings().tell(&id);
+        }
     }
 
     /// How long this session may lie idle, whatever the configuration says; kept in the record.
+    /// `remember(None)` goes back to the configuration.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`]: zero, or more than 400 days for a sealed session with revocations.
+    /// [`ErrorKind::Invalid`]: less than a millisecond, or more than 400 days for a sealed session with revocations.
     pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
-        let persistent = self.is_persistent();
-        self.set_limits(Some(timeout), persistent)
+        self.set_limits(Some(timeout), None)
     }
 
     /// Keeps the session over a restart of the browser: a persistent cookie and a time-out of
     /// this length, at most 400 days. With `None` that ends: the cookie and the time-out are
-    /// those of the configuration again.
+    /// those of the configuration again. An `absolute_timeout` ends it nevertheless.
     ///
     /// Who signs in says each time whether to be remembered, as an earlier answer is kept:
     ///
@@ -290,7 +302,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`]: zero, or more than 400 days, the limit of browsers (RFC 6265bis).
+    /// [`ErrorKind::Invalid`]: less than a millisecond, or more than 400 days, the limit of browsers (RFC 6265bis).
     pub fn remember(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Error> {
         let timeout = timeout.into();
         if timeout.is_some_and(|timeout| timeout > crate::http::Lifetime::MAX) {
@@ -299,17 +311,10 @@ impl Session {
                 "remembering a session for more than 400 days is refused: no browser keeps the cookie",
             ));
         }
-        self.set_limits(timeout, timeout.is_some())
+        self.set_limits(timeout, Some(timeout.is_some()))
     }
 
-    fn is_persistent(&self) -> bool {
-        let state = self.state();
-        let limits = state.life.limits.map(|limits| limits.persistent);
-        let base = state.life.base.as_ref();
-        limits.unwrap_or_else(|| base.is_some_and(|record| record.persistent))
-    }
-
-    fn set_limits(&self, timeout: Option<Duration>, persistent: bool) -> Result<(), Error> {
+    fn set_limits(&self, timeout: Option<Duration>, persistent: Option<bool>) -> Result<(), Error> {
         if timeout.is_some_and(|timeout| timeout < Duration::from_millis(1)) {
             return Err(Error::new(
                 ErrorKind::Invalid,
@@ -319,9 +324,11 @@ impl Session {
         if let (Some(sealed), Some(timeout)) = (self.0.manager.sealed_by(), timeout) {
             sealed.check_timeout(timeout)?;
         }
-        self.state().life.limits = Some(Limits {
+        let mut state = self.state();
+        let before = state.life.limits.and_then(|limits| limits.persistent);
+        state.life.limits = Some(Limits {
             timeout,
-            persistent,
+            persistent: persistent.or(before),
         });
         Ok(())
     }
@@ -390,7 +397,8 @@ impl Session {
         }
     }
 
-    /// Whether nothing was stored before: the request came without a live session.
+    /// Whether there is no live session, as of now: the request came without one and nothing has been
+    /// stored since, or it was ended.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.state().life.standing != Standing::Live
@@ -410,7 +418,7 @@ impl Session {
         state.done(Scope::Everything) != Done::default()
     }
 
-    /// When the session began; `None` as long as nothing is stored.
+    /// When the session began, or its owner last signed in; `None` as long as nothing is stored.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.state()
@@ -420,7 +428,8 @@ impl Session {
             .map(|record| record.created_at)
     }
 
-    /// When the session was last used before this request, to within the touch interval.
+    /// When the session was last used, to within the touch interval: before this request, and after a
+    /// `save`, `transact` or `touch` in it this request.
     #[must_use]
     pub fn accessed_at(&self) -> Option<Timestamp> {
         self.state()

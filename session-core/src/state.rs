@@ -5,6 +5,7 @@
 //! of the handle, its outcome is noted in the life it was made for.
 
 use crate::clock::Timestamp;
+use crate::csrf::Seed;
 use crate::error::Error;
 use crate::event::Facts;
 use crate::id::Token;
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub(crate) head_sent: bool,
     /// A handler took the token's text, perhaps into the response's body.
     pub(crate) exposed: bool,
+    /// The session that the client's token opened was deleted.
+    pub(crate) token_is_dead: bool,
     /// The client keeps the session itself.
     pub(crate) sealed: bool,
     /// Why there is no live session, as long as there is none.
@@ -53,6 +56,8 @@ pub(crate) struct Life {
     pub(crate) due: Due,
     pub(crate) renew: bool,
     pub(crate) login: Option<Login>,
+    /// The seed of CSRF tokens that is stored with the new secret, where one has been shown already.
+    pub(crate) next_seed: Option<Seed>,
     /// A committed login that the limit of its owner's sessions has not seen.
     pub(crate) signed_in: Option<SignedIn>,
     pub(crate) limits: Option<Limits>,
@@ -75,7 +80,8 @@ pub(crate) struct Login {
 pub(crate) struct Limits {
     /// `None`: the configuration's.
     pub(crate) timeout: Option<Duration>,
-    pub(crate) persistent: bool,
+    /// `None`: as before.
+    pub(crate) persistent: Option<bool>,
 }
 
 /// A write that may have happened, and what it means if it did.
@@ -152,6 +158,7 @@ impl State {
             presented_nothing,
             head_sent: false,
             exposed: false,
+            token_is_dead: false,
             sealed: false,
             why_new: WhyNew::NoToken,
         }
@@ -172,12 +179,7 @@ impl State {
     /// Back to what was last loaded or stored.
     pub(crate) fn revert(&mut self) {
         // A session that was stored after the end stays; one that was not never was.
-        if self.life.standing == Standing::New && !self.ended.is_empty() {
-            self.life = self.ended.swap_remove(0);
-        }
-        self.ended.clear();
-        self.end_asked = false;
-        self.logged_out = false;
+        self.take_ends_back();
         self.life.revert();
     }
 
@@ -257,7 +259,32 @@ impl State {
         self.end_asked = false;
         self.life.renew = false;
         self.life.login = None;
+        self.life.next_seed = None;
         self.life.due = Due::default();
+    }
+
+    /// What was ended is deleted; what was asked for since is still to be done.
+    pub(crate) fn ends_are_carried_out(&mut self) {
+        self.ended.retain(|life| life.base.is_some());
+        self.end_asked = !self.ended.is_empty();
+    }
+
+    /// The request is answered with an error, so what it was to end lives on.
+    pub(crate) fn take_ends_back(&mut self) {
+        if self.life.standing == Standing::New && !self.ended.is_empty() {
+            let first = self.ended.iter().position(|life| life.base.is_some());
+            self.life = self.ended.swap_remove(first.unwrap_or(0));
+        }
+        self.ended.clear();
+        self.end_asked = false;
+        self.logged_out = false;
+    }
+
+    /// The life that an end would be the end of: one that is to be deleted, or the one in front.
+    pub(crate) fn number_of_the_living(&self) -> u32 {
+        let mut ended = self.ended.iter();
+        let living = ended.find(|life| life.base.is_some());
+        living.map_or(self.life.number, |life| life.number)
     }
 
     /// Notes what the client must learn.
@@ -280,6 +307,7 @@ impl Life {
             due: Due::default(),
             renew: false,
             login: None,
+            next_seed: None,
             signed_in: None,
             limits: None,
             doubts: Doubts::default(),
@@ -296,6 +324,11 @@ impl Life {
         }
     }
 
+    /// Whether what is stored gets a new secret because somebody asked for it.
+    pub(crate) fn replaces_secret(&self) -> bool {
+        self.standing == Standing::Live && (self.renew || self.login.is_some())
+    }
+
     /// Whether the record is another owner's, whose values must not be seen, nor added to.
     pub(crate) fn is_taken_over(&self) -> bool {
         let login = self.login.as_ref();
@@ -310,7 +343,6 @@ impl Life {
             if let Some(draft) = put_aside {
                 self.draft = draft;
             }
-            self.draft.forget_own(crate::csrf::SEED);
             self.login = Some(Login {
                 owner,
                 taken_over: None,
@@ -329,6 +361,7 @@ impl Life {
             self.draft = draft;
         }
         self.renew = false;
+        self.next_seed = None;
         self.limits = None;
         self.doubts.clear();
         self.draft.revert();

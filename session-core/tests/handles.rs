@@ -288,3 +288,34 @@ async fn t2_whether_the_session_was_loaded_can_be_asked_and_loads_nothing() {
     lazy.load().await.unwrap_err();
     assert!(!lazy.is_loaded(), "it could not be");
 }
+
+/// The end of the request is still storing, and the head has not left.
+#[tokio::test]
+async fn who_loads_the_session_while_it_is_stored_takes_no_cookie_from_it() {
+    let manager = manager(&store());
+    let cookie = begun(&manager).await;
+    let exchange = Exchange::begin(&manager, "POST");
+    let head = Head(Some(cookie));
+    let lazy = exchange.lazy(&head);
+    lazy.load().await.unwrap().renew();
+    let Finish::Pending(pending) = exchange.finish(200) else {
+        panic!("a new secret is to be stored");
+    };
+    lazy.load().await.unwrap();
+    let finished = pending.complete().await;
+    assert_eq!(finished.reply, None);
+    assert!(field(finished, "set-cookie").is_some());
+}
+
+/// What is opened after the head has no cookie to send.
+#[tokio::test]
+async fn who_loads_the_session_after_the_head_cannot_begin_one() {
+    let manager = manager(&store());
+    let exchange = Exchange::begin(&manager, "POST");
+    let lazy = exchange.lazy(&Head(None));
+    let _ = exchange.finish(200);
+    let session = lazy.load().await.unwrap();
+    session.insert("n", 1).unwrap();
+    let error = session.save().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HeadSent);
+}

@@ -184,7 +184,9 @@
 //! written: each who waited gets `Unavailable`, and the version may or may not be there.
 
 #[cfg(not(unix))]
-compile_error!("session-fs needs a Unix: its locks, and what it knows of a crash, are Unix's");
+compile_error!(
+    "session-fs needs a Unix: its locks, and what it knows of a crash, are Unix's; elsewhere turn off session-kit's default feature `fs`"
+);
 
 mod config;
 mod store;

@@ -133,7 +133,9 @@
 #![cfg(any(feature = "redb", feature = "sled"))]
 
 #[cfg(not(unix))]
-compile_error!("session-shelf needs a Unix: how it keeps a database to one process is Unix's");
+compile_error!(
+    "session-shelf needs a Unix: how it keeps a database to one process is Unix's; turn off session-kit's features `shelf` and `redb`"
+);
 
 mod config;
 mod migrate;

@@ -107,9 +107,13 @@ impl SessionConfigBuilder {
         ///
         /// 24 hours. OWASP recommends 15 to 30 minutes for most applications and 2 to 5 for
         /// those of high value (Session Management Cheat Sheet, "Session Expiration").
+        ///
+        /// Another value applies to a session from its next write on; one that is only read keeps
+        /// what it has. To end older ones now, call `revoke_all`.
         timeout: Duration;
-        /// How long a superseded token is remembered, so that requests in flight are told from
-        /// strangers (rule I6).
+        /// How long a superseded token is remembered, so that requests in flight can be told from
+        /// those of strangers (rule I6). After a timed renewal it also works for that long; after
+        /// `login` and `renew` it does not.
         ///
         /// # Default
         ///
@@ -178,7 +182,8 @@ impl SessionConfigBuilder {
         ///
         /// [`OnCorrupt::Fresh`].
         on_corrupt: OnCorrupt;
-        /// What becomes of changes to a session that ended meanwhile.
+        /// What becomes of changes to a session that ended meanwhile, when they are stored at the
+        /// request's end. A handler's own `save` or `transact` is told in any case.
         ///
         /// # Default
         ///
@@ -295,14 +300,18 @@ impl SessionConfigBuilder {
     ///
     /// # Default
     ///
-    /// [`Lifetime::BrowserSession`]; one session can be made persistent with `remember`.
+    /// [`Lifetime::BrowserSession`]; one session can be made persistent with `remember`. This is about
+    /// the cookie: the session still ends by [`timeout`](Self::timeout).
     #[must_use]
     pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.cookie.lifetime = lifetime;
         self
     }
 
-    /// How long a session may live, however busy it is.
+    /// How long a session may live, however busy it is: from its beginning, or its last login. Not
+    /// less than [`timeout`](Self::timeout), which has to be set, too, for less than 24 hours.
+    ///
+    /// Another value applies to a session from its next write on, as of `timeout`.
     ///
     /// # Default
     ///
@@ -328,7 +337,8 @@ impl SessionConfigBuilder {
         self
     }
 
-    /// How old a secret may become before a new one is given out (rule I7).
+    /// How old a secret may become before a new one is given out (rule I7). The old one works until
+    /// the client has presented the new one, and for [`grace`](Self::grace) after that.
     ///
     /// # Default
     ///
@@ -354,8 +364,9 @@ impl SessionConfigBuilder {
     ///
     /// # Default
     ///
-    /// None: a token is then told by its 256-bit secret alone, which is safe, and a forged one
-    /// costs one load.
+    /// None: a token is then recognised by its 256-bit secret alone, which is safe, and a forged one
+    /// costs one load. Turning it on or off, or another `cookie_name` with it, ends every session; to
+    /// change a key, keep the one before it with `and_older`.
     #[must_use]
     pub fn secret_key(mut self, keys: KeyRing) -> Self {
         self.secret_key = Some(keys);

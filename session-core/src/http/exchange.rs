@@ -40,7 +40,8 @@ struct Inner {
     /// A handler asked whether there is a token, which the answer may depend on.
     consulted: AtomicBool,
     /// The response head has left, or is about to.
-    finished: AtomicBool,
+    /// The head has left without a session: one that is opened later comes after it.
+    finished_without: AtomicBool,
 }
 
 /// An exchange whose session is opened: what a [`Session`] is made of.
@@ -73,7 +74,7 @@ impl Exchange {
             opened: OnceCell::new(),
             session: OnceLock::new(),
             consulted: AtomicBool::new(false),
-            finished: AtomicBool::new(false),
+            finished_without: AtomicBool::new(false),
         }))
     }
 
@@ -126,7 +127,7 @@ impl Exchange {
         let opened = self.0.opened.get_or_init(open).await;
         untold.tell(&self.0.manager);
         let session = self.remembered(opened)?;
-        if self.0.finished.load(Ordering::SeqCst) {
+        if self.0.finished_without.load(Ordering::SeqCst) {
             session.state().head_sent = true;
         }
         Ok(session)
@@ -152,8 +153,15 @@ impl Exchange {
     #[must_use]
     pub fn finish(self, status: u16) -> Finish {
         let config = self.0.manager.config();
-        self.0.finished.store(true, Ordering::SeqCst);
-        match self.0.opened.get() {
+        let opened = self.0.opened.get();
+        if opened.is_none() {
+            self.0.finished_without.store(true, Ordering::SeqCst);
+            // One that was opened just now may not have seen that.
+            if let Some(Ok(())) = self.0.opened.get() {
+                self.handle().state().head_sent = true;
+            }
+        }
+        match opened {
             None if self.0.consulted.load(Ordering::SeqCst) => {
                 return Finish::Done(Finished::new(config));
             }
@@ -230,6 +238,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
                 tracing::warn!(target: "session", %error, "the request failed");
             }
             finished.reply_with(&error);
+            state.take_ends_back();
         }
     }
     match state.cookie {

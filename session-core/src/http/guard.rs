@@ -305,7 +305,7 @@ impl TokenCheck {
         let Some(exchange) = exchange else {
             let why = "checking the CSRF token failed: a SessionLayer belongs around the CsrfLayer";
             tracing::error!(target: "session", "{why}");
-            return Err(Error::new(ErrorKind::NoLayer, why).reply());
+            return Err(Error::new(ErrorKind::NoLayer, why).answer());
         };
         let session = exchange.session(head).await;
         self.against(&session.map_err(|error| error.reply())?)

@@ -1,6 +1,7 @@
 //! The responses that errors become, the same under every framework (rule H6).
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
@@ -33,6 +34,17 @@ impl Reply {
 }
 
 impl Error {
+    /// The [`reply`](Self::reply), after a line in the log where it is a 500, which tells the client
+    /// nothing.
+    #[must_use]
+    pub fn answer(&self) -> Reply {
+        let reply = self.reply();
+        if reply.status == 500 {
+            tracing::error!(target: "session", error = %self, cause = StdError::source(self).map(tracing::field::display), "the request failed");
+        }
+        reply
+    }
+
     /// The response this error becomes; it says nothing a stranger should not know.
     ///
     /// ```

@@ -1,40 +1,4 @@
 //! A bounded cache in memory, in front of a store that is further away.
-//!
-//! Off unless put there. It saves the loads of sessions that are read many times a second, and
-//! nothing else: every write goes through, with its condition.
-//!
-//! # Rules
-//!
-//! - What another node wrote, revoked or superseded is seen by every load that begins
-//!   [`max_stale`](Cached::max_stale) later. Until then this node may still hand out what it
-//!   has: a session that was destroyed elsewhere can be *read* here for that long. It cannot be
-//!   written: the store refuses, by version and generation, and the refusal drops the entry.
-//! - So a login on another node is not known here either, if the session was read here without it
-//!   less than [`max_stale`](Cached::max_stale) before: the new token reads as an unknown one, and
-//!   a handler that stores something then begins a session whose cookie replaces the login's.
-//!   Where one client's requests may reach several nodes within that time, keep it short, or
-//!   route a client to one node.
-//! - What this node wrote, it sees at once. A record that was loaded before a write to its id
-//!   ended, or while one is under way, is handed to who asked for it and not kept.
-//! - After an error, or when a write's future is dropped, the write may yet arrive. Nothing is
-//!   kept under that id for a minute (unless the cache is full of such ids), so that whoever
-//!   looks for the outcome (rule C5) looks into the store.
-//! - What an owner's list names is loaded anew: a login on another node is not overlooked when
-//!   its owner is signed out everywhere.
-//! - Records with an owner are not kept, unless [`cache_owned`](Cached::cache_owned) is asked
-//!   for: a login that was revoked on another node ends at once.
-//! - Absence is not kept, and an error is never answered with what was there before. While the
-//!   store is down, what is kept is handed out until `max_stale` has passed, and no longer.
-//! - A cached `accessed_at` is as old as the entry: another node's touches are seen with it.
-//!
-//! # Why not a library's cache
-//!
-//! Whether an answer may be kept depends on what else is under way for its id, and that look
-//! and the insertion must be one step, so there is a lock around the map in any case; `moka`
-//! under that lock would give up its concurrency. What is left is a bound and an order of
-//! eviction. As entries live for a second and all equally long, the oldest is the first to end,
-//! so first in, first out loses nothing against LRU, and 34 crates would bring nothing but a
-//! clock that tests cannot move.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,6 +32,42 @@ use self::shard::{Entry, Known, Limits, Outcome, Shard};
 /// # let _ = sessions;
 /// # Ok::<(), session_core::Error>(())
 /// ```
+///
+/// Off unless put there. It saves the loads of sessions that are read many times a second, and
+/// nothing else: every write goes through, with its condition.
+///
+/// # Rules
+///
+/// - What another node wrote, revoked or superseded is seen by every load that begins
+///   [`max_stale`](Cached::max_stale) later. Until then this node may still hand out what it
+///   has: a session that was destroyed elsewhere can be *read* here for that long. It cannot be
+///   written: the store refuses, by version and generation, and the refusal drops the entry.
+/// - So a login on another node is not known here either, if the session was read here without it
+///   less than [`max_stale`](Cached::max_stale) before: the new token reads as an unknown one, and
+///   a handler that stores something then begins a session whose cookie replaces the login's.
+///   Where one client's requests may reach several nodes within that time, keep it short, or
+///   route a client to one node.
+/// - What this node wrote, it sees at once. A record that was loaded before a write to its id
+///   ended, or while one is under way, is handed to who asked for it and not kept.
+/// - After an error, or when a write's future is dropped, the write may yet arrive. Nothing is
+///   kept under that id for a minute (unless the cache is full of such ids), so that whoever
+///   looks for the outcome (rule C5) looks into the store.
+/// - What an owner's list names is loaded anew: a login on another node is not overlooked when
+///   its owner is signed out everywhere.
+/// - Records with an owner are not kept, unless [`cache_owned`](Cached::cache_owned) is asked
+///   for: a login that was revoked on another node ends at once.
+/// - Absence is not kept, and an error is never answered with what was there before. While the
+///   store is down, what is kept is handed out until `max_stale` has passed, and no longer.
+/// - A cached `accessed_at` is as old as the entry: another node's touches are seen with it.
+///
+/// # Why not a library's cache
+///
+/// Whether an answer may be kept depends on what else is under way for its id, and that look
+/// and the insertion must be one step, so there is a lock around the map in any case; `moka`
+/// under that lock would give up its concurrency. What is left is a bound and an order of
+/// eviction. As entries live for a second and all equally long, the oldest is the first to end,
+/// so first in, first out loses nothing against LRU, and 34 crates would bring nothing but a
+/// clock that tests cannot move.
 pub struct Cached {
     inner: Arc<dyn Store>,
     shards: Box<[Mutex<Shard>]>,

@@ -1,60 +1,4 @@
 //! Encryption at rest: what a session says is unreadable, and cannot be altered, in the store.
-//!
-//! # What is sealed, what stays plain
-//!
-//! Sealed with XChaCha20-Poly1305 are `data`, `own`, `address` and `agent`. The record that the
-//! store keeps is an ordinary one: without `own`, `address` and `agent`, and with data of the
-//! form
-//!
-//! ```text
-//! {"sealed":"v1.<key>.<base64url of nonce, ciphertext and tag>"}
-//! ```
-//!
-//! These stay plain, because stores and the manager work by them:
-//!
-//! | field | why | bound |
-//! |---|---|---|
-//! | `version`, `generation` | conditional writes | yes |
-//! | `created`, `timeout`, `ends`, `own_timeout`, `persistent` | expiry, sweep | yes |
-//! | `accessed`, `expires` | `touch` moves them | no |
-//! | `secret`, `secret_at`, `previous` | digests, which open nothing | yes |
-//! | `owner` | the index; an internal id serves better than an e-mail address | yes |
-//!
-//! The length of the sealed text tells the length of what is inside, to the byte.
-//!
-//! # Rules
-//!
-//! - *Bound* fields and the session's id are associated data: whoever can write to the store
-//!   but has no key cannot move a record to another id, put a secret's digest or an owner of
-//!   their own into it, or take data from one version to another. Such a record is
-//!   [`Corrupt`](crate::StoreErrorKind::Corrupt). They can still delete a record, or put a
-//!   whole earlier one back under its own id, and keep it alive by its `accessed`.
-//! - A record that is not sealed is `Corrupt` too, unless [`Encrypted::accept_plain`] is asked
-//!   for. Nothing is ever stored in plain text.
-//! - The first key of the ring seals, all of them open; `<key>` names the one. It is derived
-//!   from the key and tells nothing about it. A record is sealed under the first key when it is
-//!   next written.
-//! - Every write draws a new nonce of 192 bits from the operating system: enough for any number
-//!   of writes under one key.
-//! - Undecodable records can be deleted, revoked and swept as everywhere.
-//!
-//! To rotate without a fault, first add the new key as an older one on every node, then make it
-//! the first. A key that was removed makes the records under it `Corrupt`.
-//!
-//! A program in another language opens a record with the ring's key `K` (its bytes, of length
-//! `n`): the key is BLAKE3 `derive_key("session-kit 2026-11-21 record sealing v1", n as 8 bytes
-//! little-endian, K)`, `<key>` is the base64url of the first 6 bytes of
-//! `derive_key("session-kit 2026-11-21 record sealing key id v1", key)`. The associated data are
-//! these lines, joined by `\n`: `session-kit sealed record v1`, id, version, generation, created,
-//! timeout, ends, `own_timeout`, persistent, secret, `secret_at`, the previous secret's digest,
-//! until and valid joined by spaces, `=` and the owner; each as the record's JSON has it, without
-//! padding, and `null` for what is absent. Inside is a JSON object with `address`, `agent`,
-//! `own`, `index` (lengths; may be left out) and `data`.
-//!
-//! # Cost
-//!
-//! About 180 bytes and a third of the data's size in the store, and a few microseconds for a
-//! session of some kilobytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -96,6 +40,62 @@ use self::inside::{bound, inside, opened};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # What is sealed, what stays plain
+///
+/// Sealed with XChaCha20-Poly1305 are `data`, `own`, `address` and `agent`. The record that the
+/// store keeps is an ordinary one: without `own`, `address` and `agent`, and with data of the
+/// form
+///
+/// ```text
+/// {"sealed":"v1.<key>.<base64url of nonce, ciphertext and tag>"}
+/// ```
+///
+/// These stay plain, because stores and the manager work by them:
+///
+/// | field | why | bound |
+/// |---|---|---|
+/// | `version`, `generation` | conditional writes | yes |
+/// | `created`, `timeout`, `ends`, `own_timeout`, `persistent` | expiry, sweep | yes |
+/// | `accessed`, `expires` | `touch` moves them | no |
+/// | `secret`, `secret_at`, `previous` | digests, which open nothing | yes |
+/// | `owner` | the index; an internal id serves better than an e-mail address | yes |
+///
+/// The length of the sealed text tells the length of what is inside, to the byte.
+///
+/// # Rules
+///
+/// - *Bound* fields and the session's id are associated data: whoever can write to the store
+///   but has no key cannot move a record to another id, put a secret's digest or an owner of
+///   their own into it, or take data from one version to another. Such a record is
+///   [`Corrupt`](crate::StoreErrorKind::Corrupt). They can still delete a record, or put a
+///   whole earlier one back under its own id, and keep it alive by its `accessed`.
+/// - A record that is not sealed is `Corrupt` too, unless [`Encrypted::accept_plain`] is asked
+///   for. Nothing is ever stored in plain text.
+/// - The first key of the ring seals, all of them open; `<key>` names the one. It is derived
+///   from the key and tells nothing about it. A record is sealed under the first key when it is
+///   next written.
+/// - Every write draws a new nonce of 192 bits from the operating system: enough for any number
+///   of writes under one key.
+/// - Undecodable records can be deleted, revoked and swept as everywhere.
+///
+/// To rotate without a fault, first add the new key as an older one on every node, then make it
+/// the first. A key that was removed makes the records under it `Corrupt`.
+///
+/// A program in another language opens a record with the ring's key `K` (its bytes, of length
+/// `n`): the key is BLAKE3 `derive_key("session-kit 2026-11-21 record sealing v1", n as 8 bytes
+/// little-endian, K)`, `<key>` is the base64url of the first 6 bytes of
+/// `derive_key("session-kit 2026-11-21 record sealing key id v1", key)`. The associated data are
+/// these lines, joined by `\n`: `session-kit sealed record v1`, id, version, generation, created,
+/// timeout, ends, `own_timeout`, persistent, secret, `secret_at`, the previous secret's digest,
+/// until and valid joined by spaces, `=` and the owner; each as the record's JSON has it, without
+/// padding, and `null` for what is absent. Inside is a JSON object with `address`, `agent`,
+/// `own`, `index` (lengths; may be left out) and `data`.
+///
+/// # Cost
+///
+/// About 180 bytes and a third of the data's size in the store, and a few microseconds for a
+/// session of some kilobytes.
 pub struct Encrypted {
     inner: Arc<dyn Store>,
     keys: SealingKeys,

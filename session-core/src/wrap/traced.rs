@@ -1,31 +1,4 @@
 //! A span and an event for every operation of a store, and metrics of them.
-//!
-//! # Events
-//!
-//! Each operation is a span `store` at debug level, target `session::store`, and ends in one
-//! event: at debug level, at warn level if it failed.
-//!
-//! | field | value |
-//! |---|---|
-//! | `store` | the name given with [`Traced::named`] |
-//! | `operation` | `create`, `load`, `update`, `touch`, `delete`, `owned_by`, `scan`, `sweep`, `ping` |
-//! | `session` | the id, where there is one; it is public and opens nothing |
-//! | `outcome` | `done`, `taken`, `found`, `absent`, `conflict`, `gone`; for a failure `unavailable`, `full`, `too_large`, `corrupt`, `newer_format`; `dropped` if the caller gave up waiting |
-//! | `count` | ids listed, records swept |
-//! | `micros` | how long it took |
-//! | `error` | the failure's text |
-//!
-//! Data, owners, digests and addresses are in none of them.
-//!
-//! # Metrics
-//!
-//! With the feature `metrics`, through the recorder that the application installs:
-//!
-//! | metric | kind | labels |
-//! |---|---|---|
-//! | `session_store_operations_total` | counter | `store`, `operation`, `outcome` |
-//! | `session_store_operation_seconds` | histogram | `store`, `operation`, `outcome` |
-//! | `session_store_swept_total` | counter: records | `store` |
 
 use std::fmt;
 use std::sync::Arc;
@@ -53,6 +26,33 @@ use crate::store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Events
+///
+/// Each operation is a span `store` at debug level, target `session::store`, and ends in one
+/// event: at debug level, at warn level if it failed.
+///
+/// | field | value |
+/// |---|---|
+/// | `store` | the name given with [`Traced::named`] |
+/// | `operation` | `create`, `load`, `update`, `touch`, `delete`, `owned_by`, `scan`, `sweep`, `ping` |
+/// | `session` | the id, where there is one; it is public and opens nothing |
+/// | `outcome` | `done`, `taken`, `found`, `absent`, `conflict`, `gone`; for a failure `unavailable`, `full`, `too_large`, `corrupt`, `newer_format`, `unsupported`; `dropped` if the caller gave up waiting |
+/// | `count` | ids listed, records swept |
+/// | `micros` | how long it took |
+/// | `error` | the failure's text |
+///
+/// Data, owners, digests and addresses are in none of them.
+///
+/// # Metrics
+///
+/// With the feature `metrics`, through the recorder that the application installs:
+///
+/// | metric | kind | labels |
+/// |---|---|---|
+/// | `session_store_operations_total` | counter | `store`, `operation`, `outcome` |
+/// | `session_store_operation_seconds` | histogram | `store`, `operation`, `outcome` |
+/// | `session_store_swept_total` | counter: records | `store` |
 pub struct Traced {
     inner: Arc<dyn Store>,
     name: &'static str,

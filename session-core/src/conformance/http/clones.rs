@@ -33,6 +33,25 @@ async fn beside(
     (running, held)
 }
 
+pub(super) async fn f1_a_logout_beside_a_touch_is_not_forgotten(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let member = world.member("ada").await;
+    world.advance(600);
+    let held = world.spy.hold(Operation::Touch);
+    let running = member.start_post([
+        Step::After("ends".into(), vec![Step::Logout]),
+        Step::After("saves".into(), vec![Step::Save]),
+    ]);
+    held.reached_by(1).await;
+    world.release("ends", 1).await;
+    assert_eq!(world.probe.outcome("ends").await, "[null]");
+    held.open();
+    assert_eq!(running.answer().await.status, 200);
+    world.release("saves", 1).await;
+    assert_eq!(world.probe.outcome("saves").await, "[null]");
+    assert!(world.records().await.is_empty());
+}
+
 pub(super) async fn c1_what_is_done_beside_a_clones_commit_is_kept(harness: &dyn HttpHarness) {
     let update = || Step::UpdateAdd("n".into());
     let append = |item: u64| Step::Append("list".into(), item.into());

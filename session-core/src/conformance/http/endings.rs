@@ -4,6 +4,7 @@ use super::HttpHarness;
 use super::script::Step;
 use super::world::{NONE, World, add, attempt, get, insert, login, wait};
 use crate::config::OnOutage;
+use crate::limit::OnTooMany::Refuse;
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
 use serde_json::json;
@@ -46,6 +47,45 @@ pub(super) async fn f1_a_commit_whose_logout_failed_begins_nothing(harness: &dyn
         assert_eq!(member.post([Step::Logout]).await.status, 200);
         assert!(world.records().await.is_empty());
     }
+}
+
+pub(super) async fn t6_what_cannot_begin_ends_nothing_before(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| config.max_size(100)).await;
+    let mut member = world.member("ada").await;
+    let before = world.records().await;
+    let large = insert("large", "x".repeat(200));
+    let steps = [Step::Logout, large, attempt(Step::Save), Step::Status(500)];
+    let response = member.post(steps).await;
+    assert!(response.body.contains("TooLarge"), "{response:?}");
+    assert_eq!((response.status, response.set_cookie()), (500, None));
+    assert_eq!(world.records().await, before);
+}
+
+pub(super) async fn t6_an_end_that_was_refused_is_not_carried_out_later(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::with(harness, |config| config.owner_sessions_max(1, Refuse)).await;
+    let _elsewhere = world.member("ada").await;
+    let mut visitor = world.visitor().await;
+    let later = Step::After("later".into(), vec![insert("a", 1), Step::Save]);
+    let response = visitor.post([later, Step::Logout, login("ada")]).await;
+    assert_eq!(response.status, 409);
+    world.release("later", 1).await;
+    assert_eq!(world.probe.outcome("later").await, "[null,null]");
+    assert_eq!(visitor.get([get("seen"), get("a")]).await.body, "[1,1]");
+}
+
+pub(super) async fn t6_of_several_ends_the_session_that_is_stored_is_gone_back_to(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let end = || Step::Destroy;
+    let steps = [end(), end(), insert("a", 1), Step::Save, end(), Step::Status(500)];
+    let response = member.post(steps).await;
+    assert_eq!(response.status, 500);
+    assert_eq!(member.get([get("a"), Step::Owner]).await.body, "[1,null]");
+    assert_eq!(world.records().await.len(), 1);
 }
 
 pub(super) async fn t6_a_server_error_after_a_logout_takes_back_what_is_not_committed(harness: &dyn HttpHarness) {

@@ -185,27 +185,32 @@ pub(super) async fn i4_login_over_another_owner_clears_the_session(harness: &dyn
 }
 
 pub(super) async fn i4_login_over_another_owner_ends_what_it_was_given(harness: &dyn HttpHarness) {
-    let given = [vec![Step::Remember(86_400)], vec![Step::SetTimeout(86_400)]];
-    for (given, asked, expected) in [
-        (given[0].clone(), vec![], None),
-        (given[1].clone(), vec![], None),
-        (given[0].clone(), vec![Step::Remember(60)], Some(60)),
+    let (remembered, timed) = (Step::Remember(86_400), Step::SetTimeout(86_400));
+    let change = login("bob");
+    for (given, steps, timeout, persistent) in [
+        (&remembered, vec![change.clone()], None, false),
+        (&timed, vec![change.clone()], None, false),
+        (&remembered, vec![Step::Remember(60), change.clone()], Some(60), true),
+        (&remembered, vec![change.clone(), Step::Remember(60)], Some(60), true),
+        // A time-out of one's own is no wish to be remembered.
+        (&remembered, vec![Step::SetTimeout(60), change.clone()], Some(60), false),
+        (&remembered, vec![change.clone(), Step::SetTimeout(60)], Some(60), false),
     ] {
         let world = World::new(harness).await;
         let mut browser = world.member("ada").await;
-        browser.post(given).await;
+        browser.post([given.clone()]).await;
         // The same owner, or nobody yet: it was asked for by the one who signs in.
         let response = browser.post([login("ada")]).await;
         let kept = response.set_cookie().unwrap().contains("Max-Age=86400");
         let (_, record) = world.record().await;
         assert_eq!(kept, record.persistent);
         assert_eq!(record.own_timeout, Some(Duration::from_secs(86_400)));
-        let response = browser.post([asked, vec![login("bob")]].concat()).await;
+        let response = browser.post(&*steps).await;
         let cookie = response.set_cookie().unwrap();
         let (_, record) = world.record().await;
-        assert_eq!(record.own_timeout, expected.map(Duration::from_secs));
-        assert_eq!(record.persistent, expected.is_some());
-        assert_eq!(cookie.contains("Max-Age"), expected.is_some(), "{cookie}");
+        assert_eq!(record.own_timeout, timeout.map(Duration::from_secs), "{steps:?}");
+        assert_eq!(record.persistent, persistent, "{steps:?}");
+        assert_eq!(cookie.contains("Max-Age"), persistent, "{cookie}");
     }
 }
 

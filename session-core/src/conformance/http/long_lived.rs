@@ -66,6 +66,57 @@ pub(super) async fn t7_an_end_in_this_process_is_told_at_once(harness: &dyn Http
     }
 }
 
+pub(super) async fn t7_an_end_after_the_head_is_carried_out_by_who_waits_for_it(
+    harness: &dyn HttpHarness,
+) {
+    for end in [Step::Logout, Step::Destroy] {
+        let world = World::new(harness).await;
+        let mut member = world.member("ada").await;
+        let ends = Step::After("ends".into(), vec![end]);
+        let waits = Step::After("waits".into(), vec![Step::Ended(3_600)]);
+        member.get([ends, waits]).await;
+        world.spy.reset();
+        world.release("waits", 1).await;
+        looked(&world, 1).await;
+        let began = Instant::now();
+        world.release("ends", 1).await;
+        at_once(&world, "waits", began).await;
+        assert!(world.records().await.is_empty());
+    }
+}
+
+pub(super) async fn t7_who_ends_what_another_has_renewed_is_told_that_it_is_over(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let late = vec![Step::Logout, Step::Ended(60), Step::Ended(60)];
+    member.get([Step::After("socket".into(), late)]).await;
+    member.post([Step::Renew]).await;
+    world.release("socket", 1).await;
+    assert_eq!(world.probe.outcome("socket").await, "[null,null,null]");
+    assert_eq!(member.get([Step::Owner]).await.outcome(0), "ada");
+}
+
+pub(super) async fn f1_a_logout_that_failed_is_no_end_to_wait_for(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let member = world.member("ada").await;
+    let waits = Step::After("waits".into(), vec![Step::Ended(3_600)]);
+    let running = member.start_post([waits, Step::Logout, wait("go")]);
+    world.reached("go").await;
+    world.spy.reset();
+    world.release("waits", 1).await;
+    looked(&world, 1).await;
+    world.spy.once(Operation::Delete, Fault::Refuse(StoreErrorKind::Unavailable));
+    world.release("go", 1).await;
+    assert_eq!(running.answer().await.status, 503);
+    let waiting = timeout(Duration::from_secs(60), world.probe.outcome("waits"));
+    assert!(waiting.await.is_err(), "it has not ended");
+    let (id, _) = world.record().await;
+    assert!(world.manager().revoke(&id).await.unwrap());
+    assert_eq!(world.probe.outcome("waits").await, "[null]");
+}
+
 pub(super) async fn t7_an_end_elsewhere_is_found_at_the_next_look(harness: &dyn HttpHarness) {
     for change in [None, Some(Step::Logout), Some(Step::Renew), Some(login("ada"))] {
         let world = World::new(harness).await;

@@ -234,6 +234,9 @@ suite! {
     endings {
         t6_a_commit_after_a_logout_leaves_the_logout_in_force
         f1_a_commit_whose_logout_failed_begins_nothing
+        t6_what_cannot_begin_ends_nothing_before
+        t6_an_end_that_was_refused_is_not_carried_out_later
+        t6_of_several_ends_the_session_that_is_stored_is_gone_back_to
         t6_a_server_error_after_a_logout_takes_back_what_is_not_committed
         t6_a_logout_whose_new_session_cannot_begin_is_an_error_and_a_logout
         f1_a_logout_of_what_could_not_be_read_is_503
@@ -260,6 +263,7 @@ suite! {
         c2_a_transaction_that_fails_writes_nothing
     }
     clones {
+        f1_a_logout_beside_a_touch_is_not_forgotten
         c1_what_is_done_beside_a_clones_commit_is_kept
         c1_what_is_done_beside_a_commit_that_met_another_is_kept
         c1_reload_never_puts_an_older_record_over_a_newer
@@ -303,10 +307,11 @@ suite! {
     time {
         e1_timeout_is_inactivity
         e1_absolute_timeout_counts_from_creation
+        e1_a_login_begins_the_absolute_timeout_anew
         e1_ignore_expiry_turns_both_off
         e1_a_session_has_a_timeout_of_its_own
         e1_an_own_timeout_outlives_ignore_expiry
-        e1_a_new_absolute_timeout_reaches_every_session
+        e1_a_new_absolute_timeout_reaches_every_session_that_is_written
         e2_an_expired_record_is_never_handed_out
         e2_what_expired_while_a_request_ran_is_not_written_back
         e2_what_others_keep_alive_can_still_be_written
@@ -436,6 +441,9 @@ suite! {
     }
     long_lived {
         t7_an_end_in_this_process_is_told_at_once
+        t7_an_end_after_the_head_is_carried_out_by_who_waits_for_it
+        t7_who_ends_what_another_has_renewed_is_told_that_it_is_over
+        f1_a_logout_that_failed_is_no_end_to_wait_for
         t7_an_end_elsewhere_is_found_at_the_next_look
         t7_an_expired_session_has_ended
         t7_looking_extends_no_life
@@ -489,8 +497,9 @@ suite! {
         x1_a_wrong_token_is_403
         x1_two_first_askers_at_once_are_both_good
         x1_login_replaces_the_seed
-        x1_renew_replaces_the_seed
-        x1_a_token_asked_for_with_the_login_is_of_the_new_seed
+        x1_a_token_asked_for_with_a_new_secret_is_of_the_new_seed
+        x1_who_has_the_old_secret_learns_nothing_of_the_new_seed
+        x1_a_renewal_of_nothing_keeps_the_seed
         x1_timed_renewal_keeps_the_seed
         x1_a_logout_ends_the_seed
     }

@@ -129,8 +129,9 @@ suite! {
         c6_flashes_and_seed_are_beside_the_data
         e1_timeout_is_inactivity
         e1_absolute_timeout_counts_from_creation
+        e1_a_login_begins_the_absolute_timeout_anew
         e1_a_session_has_a_timeout_of_its_own
-        e1_a_new_absolute_timeout_reaches_every_session
+        e1_a_new_absolute_timeout_reaches_every_session_that_is_written
         e5_an_expired_session_can_be_401
         a1_by_default_a_session_works_from_everywhere
         a1_a_prefix_may_stay_the_same
@@ -150,8 +151,7 @@ suite! {
         x1_each_response_shows_another_token_and_all_are_good
         x1_a_wrong_token_is_403
         x1_login_replaces_the_seed
-        x1_renew_replaces_the_seed
-        x1_a_token_asked_for_with_the_login_is_of_the_new_seed
+        x1_a_token_asked_for_with_a_new_secret_is_of_the_new_seed
         x1_timed_renewal_keeps_the_seed
         x1_a_logout_ends_the_seed
     }

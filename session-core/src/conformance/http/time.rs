@@ -36,7 +36,7 @@ pub(super) async fn e1_absolute_timeout_counts_from_creation(harness: &dyn HttpH
     })
     .await;
     let mut visitor = world.visitor().await;
-    for change in [vec![], vec![login("ada")], vec![insert("a", 1)]] {
+    for change in [vec![], vec![Step::Renew], vec![insert("a", 1)]] {
         world.advance(333);
         let steps = [vec![get("seen")], change].concat();
         assert_eq!(visitor.post(steps).await.outcome(0), 1);
@@ -44,6 +44,26 @@ pub(super) async fn e1_absolute_timeout_counts_from_creation(harness: &dyn HttpH
     visitor.post([Step::SetTimeout(5 * DAY)]).await;
     world.advance(1);
     assert_eq!(visitor.get([get("seen")]).await.outcome(0), Value::Null);
+}
+
+pub(super) async fn e1_a_login_begins_the_absolute_timeout_anew(harness: &dyn HttpHarness) {
+    let world = World::with(harness, |config| {
+        ten_minutes(config).absolute_timeout(Duration::from_secs(1_000))
+    })
+    .await;
+    let mut visitor = world.visitor().await;
+    // Whoever comes last may be the same user, who has shown the password again.
+    for owner in ["ada", "ada", "bob"] {
+        for seconds in [500, 499] {
+            world.advance(seconds);
+            assert_ne!(visitor.get([Step::Id]).await.outcome(0), Value::Null);
+        }
+        visitor.post([login(owner), insert("a", 1)]).await;
+    }
+    world.advance(500);
+    assert_eq!(visitor.get([Step::Owner]).await.outcome(0), "bob");
+    world.advance(500);
+    assert_eq!(visitor.get([Step::Owner]).await.outcome(0), Value::Null);
 }
 
 pub(super) async fn e1_ignore_expiry_turns_both_off(harness: &dyn HttpHarness) {
@@ -246,7 +266,7 @@ pub(super) async fn e1_an_own_timeout_outlives_ignore_expiry(harness: &dyn HttpH
     assert_eq!(visitor.get([get("seen")]).await.outcome(0), Value::Null);
 }
 
-pub(super) async fn e1_a_new_absolute_timeout_reaches_every_session(harness: &dyn HttpHarness) {
+pub(super) async fn e1_a_new_absolute_timeout_reaches_every_session_that_is_written(harness: &dyn HttpHarness) {
     let world = World::with(harness, ten_minutes).await;
     let strict = world
         .node(|config| ten_minutes(config).absolute_timeout(Duration::from_secs(2_000)))
