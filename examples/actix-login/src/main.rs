@@ -25,7 +25,8 @@ use std::time::{Duration, SystemTime};
 use actix_web::web::{Data, Form, get, post};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde::Deserialize;
-use session_kit::actix::{Error, Session, SessionLayer};
+use session_kit::actix::{CsrfLayer, Error, Session, SessionLayer};
+use session_kit::http::CsrfGuard;
 use session_kit::{OnTooMany, Owner, SessionConfig, SessionManager, connect};
 
 async fn home(session: Session) -> String {
@@ -156,9 +157,12 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     // One manager: the closure below makes an application for each worker thread.
     let sessions = SessionManager::new(connect(&store).await?, config);
     let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
+    // A form of another site could sign the visitor in as somebody else: browsers say where it is from.
+    let guard = CsrfGuard::builder().headers_only(true).build()?;
     let app = move || {
         App::new()
             .app_data(Data::new(sessions.clone()))
+            .wrap(CsrfLayer::new(guard.clone()))
             .wrap(SessionLayer::new(sessions.clone()))
             .route("/", get().to(home))
             .route("/login", post().to(login))

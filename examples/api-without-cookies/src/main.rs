@@ -28,6 +28,7 @@
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -147,14 +148,14 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let bearer = found(Transport::Bearer("x-session-token".to_owned()))?;
     let device = found(Transport::Custom(Arc::new(DeviceHeader)))?;
 
+    let sessions = SessionManager::new(store.clone(), bearer);
+    // What has expired is the store's, whoever's it was.
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
     let programs = Router::new()
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/notes", get(notes).post(note))
-        .layer(SessionLayer::new(SessionManager::new(
-            store.clone(),
-            bearer,
-        )));
+        .layer(SessionLayer::new(sessions));
     let devices = Router::new()
         .route("/reading", post(reading))
         .layer(SessionLayer::new(SessionManager::new(store, device)));

@@ -28,7 +28,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use serde::Deserialize;
-use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
+use session_kit::http::CsrfGuard;
 use session_kit::{OnTooMany, Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
 
@@ -157,6 +158,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .build()?;
     let sessions = SessionManager::new(connect(&store).await?, config);
     let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
+    // A form of another site could sign the visitor in as somebody else: browsers say where it is from.
+    let guard = CsrfGuard::builder().headers_only(true).build()?;
     let app = Router::new()
         .route("/", get(home))
         .route("/login", post(login))
@@ -165,6 +168,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .route("/devices/revoke", post(revoke))
         .route("/devices/revoke-others", post(revoke_others))
         .route("/devices/revoke-all", post(revoke_all))
+        .layer(CsrfLayer::new(guard))
         .layer(SessionLayer::new(sessions.clone()))
         .with_state(sessions);
 

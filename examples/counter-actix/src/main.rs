@@ -8,6 +8,7 @@
 //! ```
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use actix_web::web::get;
 use actix_web::{App, HttpServer};
@@ -35,6 +36,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .build()?;
     // One manager: the closure below makes an application for each worker thread.
     let sessions = SessionManager::new(MemoryStore::new(), config);
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
     let app = move || {
         App::new()
             .wrap(SessionLayer::new(sessions.clone()))

@@ -9,6 +9,7 @@
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -36,6 +37,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .cookie_name("sid")
         .build()?;
     let sessions = SessionManager::new(MemoryStore::new(), config);
+    // Removes what has expired, for as long as this is kept.
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
     let app = Router::new()
         .route("/", get(count))
         .layer(SessionLayer::new(sessions));

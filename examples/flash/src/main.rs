@@ -14,6 +14,7 @@
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -72,6 +73,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .cookie_name("sid")
         .build()?;
     let sessions = SessionManager::new(MemoryStore::new(), config);
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
     let app = Router::new()
         .route("/", get(page))
         .route("/notes", post(note))

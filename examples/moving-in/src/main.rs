@@ -152,6 +152,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .cookie_name("sid")
         .build()?;
     let sessions = SessionManager::new(connect(&url).await?, config);
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
     let old_store = DiskStore::open(old_sessions)?;
     let app = Router::new()
         .route("/", get(home))

@@ -31,7 +31,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use serde::Deserialize;
-use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
+use session_kit::http::CsrfGuard;
 use session_kit::{Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
 
@@ -85,10 +86,14 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .cookie_name("sid")
         .build()?;
     let sessions = SessionManager::new(connect(&store).await?, config);
+    let _sweeper = sessions.start_sweeper(MINUTE);
+    // A form of another site could sign the visitor in as somebody else: browsers say where it is from.
+    let guard = CsrfGuard::builder().headers_only(true).build()?;
     let app = Router::new()
         .route("/", get(home))
         .route("/login", post(login))
         .route("/logout", post(logout))
+        .layer(CsrfLayer::new(guard))
         .layer(SessionLayer::new(sessions));
 
     let listener = TcpListener::bind(address).await?;

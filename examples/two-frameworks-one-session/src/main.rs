@@ -14,6 +14,7 @@
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
 use axum::Router;
@@ -56,6 +57,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .cookie_name("sid")
         .build()?;
     let sessions = SessionManager::new(connect(&next("memory:")).await?, config);
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
 
     let layer = session_kit::axum::SessionLayer::new(sessions.clone());
     let app = Router::new().route("/", get(under_axum)).layer(layer);

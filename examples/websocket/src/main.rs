@@ -31,7 +31,8 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use futures_util::stream;
 use serde::Deserialize;
-use session_kit::axum::{Error, Session, SessionLayer};
+use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
+use session_kit::http::CsrfGuard;
 use session_kit::{ErrorKind, Key, Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
 use tokio::time::interval;
@@ -164,12 +165,16 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .cookie_name("sid")
         .build()?;
     let sessions = SessionManager::new(connect(&store).await?, config);
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
+    // A form of another site could sign the visitor in as somebody else: browsers say where it is from.
+    let guard = CsrfGuard::builder().headers_only(true).build()?;
     let app = Router::new()
         .route("/", get(page))
         .route("/login", post(login))
         .route("/logout-everywhere", post(logout_everywhere))
         .route("/socket", get(open_socket))
         .route("/events", get(events))
+        .layer(CsrfLayer::new(guard))
         .layer(SessionLayer::new(sessions.clone()))
         .with_state(sessions);
 
