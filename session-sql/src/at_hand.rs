@@ -452,7 +452,7 @@ const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// So long after it was opened a connection is not closed because its server takes no writes: to a
 /// server that takes none for hours, new ones are opened no more often than this.
-const ASTRAY_AFTER: Duration = Duration::from_secs(5);
+pub(crate) const ASTRAY_AFTER: Duration = Duration::from_secs(5);
 
 /// How often a connection of one runtime's gives way to one of another's that has none at hand; so
 /// long none is opened, either, after one could not be.

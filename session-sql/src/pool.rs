@@ -1,12 +1,13 @@
 //! Connections: where they come from, and how they go back whatever happens to who held them.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
+use tokio::time::Instant;
 
-use crate::at_hand::{ANSWER_MAX, AtHand, Taken, Turn};
+use crate::at_hand::{ANSWER_MAX, ASTRAY_AFTER, AtHand, Taken, Turn};
 use crate::connection::{Ask, Loaded, Value};
 use crate::dialect::Database;
 use crate::link::{Met, Repeat, Unanswered};
@@ -105,7 +106,24 @@ pub(crate) enum Source<DB: sqlx::Database> {
     /// It is the store's alone.
     Own(Arc<AtHand<DB>>),
     /// The application takes from it too, and chooses when it tests connections.
-    Shared(sqlx::Pool<DB>),
+    Shared(sqlx::Pool<DB>, Arc<Shed>),
+}
+
+/// When a connection of the application's was last closed because its server takes no writes.
+#[derive(Default)]
+pub(crate) struct Shed(Mutex<Option<Instant>>);
+
+impl Shed {
+    /// Whether one may be closed: how old they are is not known, so one at a time, and no more
+    /// often than new ones are opened in a pool of the store's own.
+    fn may_close(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|at| at.elapsed() >= ASTRAY_AFTER);
+        if may {
+            *last = Some(Instant::now());
+        }
+        may
+    }
 }
 
 impl<DB: sqlx::Database> Source<DB> {
@@ -115,7 +133,7 @@ impl<DB: sqlx::Database> Source<DB> {
                 let (taken, turn) = at_hand.take().await?;
                 Held::Own(taken, turn)
             }
-            Self::Shared(pool) => Held::Shared(pool.acquire().await?),
+            Self::Shared(pool, _) => Held::Shared(pool.acquire().await?),
         };
         Ok(Leased {
             held: Some(held),
@@ -133,7 +151,6 @@ impl<DB: sqlx::Database> Source<DB> {
 
     /// The server that this one leads to takes no writes: a standby, perhaps, that was the primary
     /// when it was opened. It is closed if that is for the better; whether another is worth a try.
-    /// The application's connections are its own to close.
     pub(crate) fn refuses_writes(&self, lease: &mut Leased<DB>) -> bool {
         match (self, &lease.held) {
             (Self::Own(at_hand), Some(Held::Own(taken, _))) => {
@@ -141,7 +158,11 @@ impl<DB: sqlx::Database> Source<DB> {
                 lease.at_rest = !lease.close;
                 lease.close
             }
-            _ => false,
+            (Self::Shared(_, shed), _) => {
+                lease.close = shed.may_close();
+                false
+            }
+            (Self::Own(_), _) => false,
         }
     }
 }
@@ -150,7 +171,7 @@ impl<DB: sqlx::Database> Clone for Source<DB> {
     fn clone(&self) -> Self {
         match self {
             Self::Own(at_hand) => Self::Own(Arc::clone(at_hand)),
-            Self::Shared(pool) => Self::Shared(pool.clone()),
+            Self::Shared(pool, shed) => Self::Shared(pool.clone(), Arc::clone(shed)),
         }
     }
 }
@@ -240,10 +261,11 @@ macro_rules! from_pool {
         #[cfg(feature = $feature)]
         impl From<$pool> for SqlPool {
             fn from(pool: $pool) -> Self {
+                let source = Source::Shared(pool, Arc::default());
                 Self::new(Pools {
                     database: $database,
-                    readers: Source::Shared(pool.clone()),
-                    writers: Source::Shared(pool),
+                    readers: source.clone(),
+                    writers: source,
                     place: None,
                 })
             }

@@ -310,3 +310,24 @@ async fn a_read_only_server_is_found_by_the_ping() {
     assert!(error.to_string().contains("read-only"), "{error}");
     assert!(store.load(&id(1)).await.unwrap().is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applications_pool_loses_its_connections_to_a_standby_one_by_one() {
+    let database = Database::new(Kind::Postgres);
+    database.open().await;
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect(&database.url).await.unwrap();
+    let store = SqlStore::from_pool_with(pool.clone(), database.config()).unwrap();
+    let read_only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
+    let demote = async || {
+        let done = session_sql::sqlx::raw_sql(read_only).execute(&pool).await;
+        done.unwrap();
+    };
+    demote().await;
+    unavailable("ping", store.ping().await);
+    store.ping().await.unwrap();
+    // Where new ones lead to the same server, each refused write would cost a connection.
+    demote().await;
+    unavailable("ping", store.ping().await);
+    unavailable("ping", store.ping().await);
+}
