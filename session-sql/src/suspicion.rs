@@ -48,7 +48,7 @@ fn millis(span: Duration) -> u64 {
 /// `Unavailable`, once.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "postgres", feature = "mysql")))]
 mod tests {
     use super::*;
 

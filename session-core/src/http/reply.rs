@@ -36,6 +36,13 @@ impl Reply {
 impl Error {
     /// The [`reply`](Self::reply), after a line in the log where it is a 500, which tells the client
     /// nothing.
+    ///
+    /// ```
+    /// use session_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::WrongType, "reading the value failed");
+    /// assert_eq!(error.answer().body, "internal server error");
+    /// ```
     #[must_use]
     pub fn answer(&self) -> Reply {
         let reply = self.reply();

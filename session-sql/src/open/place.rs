@@ -16,6 +16,10 @@ pub(crate) struct Place {
 
 impl Place {
     /// The place of a file that is open.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "only SQLite's database is a file")
+    )]
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
