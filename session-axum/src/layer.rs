@@ -21,8 +21,9 @@ use crate::head;
 /// A request's changes are stored after the inner service has answered and before the response
 /// head leaves; if that fails, the client gets the error and not the answer.
 ///
-/// An inner service that fails instead of answering, as tower's `Timeout` does, gives it no head to
-/// send cookies in: make a response of the error inside of this layer.
+/// An inner service that fails instead of answering, as tower's `Timeout` does, loses the request's
+/// changes, and the cookie of what was committed before: make a response of the error inside of this
+/// layer.
 ///
 /// `K` names the kind of the sessions where an application has several: see [`of`](Self::of).
 pub struct SessionLayer<K = Main> {

@@ -40,6 +40,9 @@ use crate::visitor::Visitor;
 use crate::why_new::WhyNew;
 
 /// The session of one request; clones share it.
+///
+/// Handlers take that of their framework, `session_axum::Session` or `session_actix::Session`, which is
+/// this one by `Deref`.
 #[derive(Clone)]
 pub struct Session(pub(crate) Opened);
 

@@ -24,8 +24,14 @@ mod store;
 use store::MapStore;
 
 async fn visits(session: Session) -> Result<String, Error> {
-    session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1)?;
-    let visits = session.get::<u64>("visits")?.unwrap_or_default();
+    // What is shown is what was stored: two visits at once are not both the first.
+    let visits = session
+        .transact(|s| {
+            let visits = s.get::<u64>("visits")?.unwrap_or(0) + 1;
+            s.insert("visits", visits)?;
+            Ok(visits)
+        })
+        .await?;
     Ok(format!("visit {visits}\n"))
 }
 

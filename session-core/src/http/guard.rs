@@ -33,7 +33,10 @@ use crate::session::Session;
 /// Bodies of other types carry the token in the header: in JSON the field would be the
 /// application's own, and a form of the type `multipart/form-data` may be an upload, which no
 /// layer should hold in memory. Nor is anything decompressed: a compressed form, too, needs the
-/// header, or a layer further out that decompresses it.
+/// header, or a layer further out that decompresses it. A form that uploads without a script can
+/// send no header: put a guard that looks at the [headers alone](CsrfGuardBuilder::headers_only)
+/// outside of one that exempts the upload, and let its handler call
+/// [`verify_csrf`](Session::verify_csrf) with the field.
 ///
 /// A session's token that travels in a header rather than in a cookie ([`Transport`](super::Transport))
 /// is nothing that a browser adds by itself, so such sessions need no guard.
