@@ -130,10 +130,10 @@ impl Session {
         }
     }
 
-    /// Carries out an end that was asked for after the response head.
-    pub(crate) async fn end_after_head(&self, operation: &'static str) -> Result<(), Error> {
+    /// Carries out an end that was asked for after the response head; whether there was one.
+    pub(crate) async fn end_after_head(&self, operation: &'static str) -> Result<bool, Error> {
         if !self.state().ended_after_head() {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(sealed) = self.0.manager.sealed_by() {
             let state = self.state();
@@ -145,7 +145,7 @@ impl Session {
         }
         Box::pin(self.delete_ended(operation)).await?;
         self.state().ends_are_carried_out();
-        Ok(())
+        Ok(true)
     }
 
     /// Deletes what was ended before a session that follows on it begins: its client loses the

@@ -96,6 +96,7 @@ impl Session {
     ///
     /// Where this request replaces the secret the seed is random, and stored with the new secret, not
     /// before: who knows the old one, as who fixed it before a login does, must not learn the seed.
+    /// A session that is just beginning has no old one.
     fn seed_to_show(&self) -> Result<Seed, Error> {
         let mut state = self.state();
         let life = &mut state.life;
@@ -109,7 +110,6 @@ impl Session {
             return Ok(seed);
         }
         let token = life.identity("making a CSRF token")?;
-        // Nobody has the secret of a session that is just beginning.
         let seed: Seed = token.derive_key(CONTEXT);
         life.draft.default_in(Space::Own, SEED, text(&seed));
         Ok(seed)

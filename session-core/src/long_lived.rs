@@ -231,12 +231,10 @@ impl Session {
 
     /// Carries out what the handle was asked to end after the head; whether the session is over.
     async fn is_ended_after_head(&self, operation: &'static str) -> Result<bool, Error> {
-        let asked = self.state().ended_after_head();
         match self.end_after_head(operation).await {
-            Ok(()) => Ok(asked),
             // Renewed or ended by another meanwhile.
             Err(error) if error.kind() == ErrorKind::Gone => Ok(true),
-            Err(error) => Err(error),
+            is_over => is_over,
         }
     }
 

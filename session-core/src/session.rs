@@ -225,7 +225,8 @@ impl Session {
     /// dead at once and requests still running under it can write nothing more.
     ///
     /// The CSRF seed is replaced, too: whoever knew the old secret may know it. Tokens that were
-    /// shown before are refused from then on. After the response head this makes the next [`save`](Self::save) fail with `HeadSent`.
+    /// shown before are refused from then on. After the response head this makes the next
+    /// [`save`](Self::save) fail with `HeadSent`.
     pub fn renew(&self) {
         self.state().life.renew = true;
     }
@@ -281,7 +282,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`]: less than a millisecond, or more than 400 days for a sealed session with revocations.
+    /// [`ErrorKind::Invalid`]: less than a millisecond, or more than 400 days for a sealed session with
+    /// revocations.
     pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
         self.set_limits(Some(timeout), None)
     }
@@ -305,7 +307,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`]: less than a millisecond, or more than 400 days, the limit of browsers (RFC 6265bis).
+    /// [`ErrorKind::Invalid`]: less than a millisecond, or more than 400 days, the limit of browsers
+    /// (RFC 6265bis).
     pub fn remember(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Error> {
         let timeout = timeout.into();
         if timeout.is_some_and(|timeout| timeout > crate::http::Lifetime::MAX) {
@@ -431,8 +434,8 @@ impl Session {
             .map(|record| record.created_at)
     }
 
-    /// When the session was last used, to within the touch interval: before this request, and after a
-    /// `save`, `transact` or `touch` in it this request.
+    /// When the session was last used, to within the touch interval: before this request, or in it
+    /// once it has stored something or called `touch`.
     #[must_use]
     pub fn accessed_at(&self) -> Option<Timestamp> {
         self.state()

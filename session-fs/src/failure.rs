@@ -47,7 +47,7 @@ impl Failure {
             ),
             Self::WouldWait => StoreError::new(
                 StoreErrorKind::Unavailable,
-                format!("{operation} failed: another process keeps the session's file locked"),
+                format!("{operation} failed: another keeps the session's file locked"),
             ),
         }
     }

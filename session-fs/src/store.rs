@@ -22,8 +22,8 @@ use crate::watch::Pace;
 
 /// Sessions in files below one folder; cheap to clone, the clones share it.
 ///
-/// Needs a tokio runtime with a timer (actix-web's is one). Any number of stores, in any number of processes,
-/// may work in one folder.
+/// Needs a tokio runtime with a timer (actix-web's is one). Any number of stores, in any number of
+/// processes, may work in one folder.
 #[derive(Clone, Debug)]
 pub struct FsStore {
     records: Arc<Records>,

@@ -281,13 +281,11 @@ impl<DB: sqlx::Database> AtHand<DB> {
         if self.suspicion.is_none() || taken.opened_at.elapsed() < ASTRAY_AFTER {
             return false;
         }
-        let now = Instant::now();
         let mut resting = self.resting();
-        let before = resting.astray_before.unwrap_or(taken.opened_at);
-        if taken.opened_at < before {
+        if resting.leads_astray(taken) {
             return true;
         }
-        resting.astray_before = Some(now);
+        resting.astray_before = Some(Instant::now());
         let gone = std::mem::take(&mut resting.connections);
         drop(resting);
         // The lock is needed for none of them.

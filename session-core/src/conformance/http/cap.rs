@@ -7,7 +7,7 @@ use super::browser::Browser;
 use super::events::Told;
 use super::message::Response;
 use super::script::Step;
-use super::world::{NONE, World, attempt, insert, login, wait};
+use super::world::{NONE, World, attempt, get, insert, login, wait};
 use crate::config::SessionConfigBuilder;
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
@@ -101,6 +101,19 @@ pub(super) async fn the_cap_of_one_address_is_not_anothers(harness: &dyn HttpHar
         assert_refused(&begin(&world, same).await, "60");
         assert_eq!(begin(&world, other).await.status, 200, "{other}");
     }
+}
+
+pub(super) async fn a_create_whose_logout_failed_gives_its_place_back(harness: &dyn HttpHarness) {
+    let two = |config: SessionConfigBuilder| config.creation_cap(2, Duration::from_secs(60));
+    let world = World::with(harness, two).await;
+    let mut visitor = world.visitor().await;
+    world.spy.once(Operation::Delete, Fault::Refuse(StoreErrorKind::Unavailable));
+    let steps = [Step::Logout, insert("a", 1), attempt(Step::Save)];
+    let response = visitor.post(steps).await;
+    assert!(response.body.contains("Unavailable"), "{response:?}");
+    // The end of the request deletes the old one, and begins the new one.
+    assert_eq!(response.status, 200);
+    assert_eq!(visitor.get([get("a"), get("seen")]).await.body, "[1,null]");
 }
 
 pub(super) async fn a_create_that_failed_gives_its_place_back(harness: &dyn HttpHarness) {

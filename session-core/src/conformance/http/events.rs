@@ -300,6 +300,27 @@ pub(super) async fn o3_a_login_that_is_withdrawn_is_told_as_it_was(harness: &dyn
     assert_eq!(events[1].owner, Some(owner("ada")));
 }
 
+pub(super) async fn o3_a_login_that_is_withdrawn_leaves_no_dead_cookie(harness: &dyn HttpHarness) {
+    for logout in [false, true] {
+        let world = World::with(harness, |config| config.owner_sessions_max(1, Refuse)).await;
+        // Who only begins a session has no cookie of another.
+        let slow = match logout {
+            true => world.visitor().await,
+            false => world.stranger(),
+        };
+        let steps = [vec![Step::Logout; usize::from(logout)], vec![login("ada")]].concat();
+        let create = world.spy.hold(Operation::Create);
+        let running = slow.start_post(steps);
+        create.reached_by(1).await;
+        assert_eq!(world.stranger().post([login("ada")]).await.status, 200);
+        create.open();
+        let response = running.answer().await;
+        assert_eq!(response.status, 409);
+        let removed = response.set_cookie().map(|text| text.contains("; Max-Age=0;"));
+        assert_eq!(removed, logout.then_some(true));
+    }
+}
+
 pub(super) async fn o2_revoke_all_is_told_of_each_session(harness: &dyn HttpHarness) {
     let (told, world) = Told::of(harness, plain).await;
     world.member("ada").await;

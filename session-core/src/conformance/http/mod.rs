@@ -337,6 +337,7 @@ suite! {
         the_cap_counts_what_is_created_and_nothing_else
         the_cap_of_one_address_is_not_anothers
         a_create_that_failed_gives_its_place_back
+        a_create_whose_logout_failed_gives_its_place_back
         a_client_that_goes_away_keeps_its_place
         a_refusal_by_the_cap_is_told_once
         t6_a_logout_over_the_cap_is_still_a_logout
@@ -356,6 +357,7 @@ suite! {
         o3_what_a_login_too_many_ends_is_told
         o3_a_login_too_many_that_is_refused_is_told_once
         o3_a_login_that_is_withdrawn_is_told_as_it_was
+        o3_a_login_that_is_withdrawn_leaves_no_dead_cookie
     }
     rejections {
         t1_who_sends_no_token_is_new
