@@ -113,6 +113,7 @@ pub(crate) fn dress(mut response: HttpResponse, finished: Finished) -> HttpRespo
 pub(crate) fn reply_response(reply: Reply) -> HttpResponse {
     let body = BoxBody::new(reply.body.into_owned());
     let mut response = HttpResponse::with_body(status(reply.status), body);
+    response.extensions_mut().insert(reply.kind);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(seconds) = reply.retry_after {

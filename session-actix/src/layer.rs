@@ -21,6 +21,47 @@ use crate::head;
 /// A request's changes are stored after the inner service has answered and before the response
 /// head leaves; if that fails, the client gets the error and not the answer.
 ///
+/// # Errors in the application's own words
+///
+/// What an error becomes is a line of plain text. Its [`ErrorKind`](session_core::ErrorKind) is among
+/// the response's extensions, so a middleware around this one can put another body in its place; the
+/// head stays as it is, for its cookies and `Retry-After`.
+///
+/// ```
+/// use actix_web::body::{BoxBody, MessageBody};
+/// use actix_web::dev::{ServiceRequest, ServiceResponse};
+/// use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+/// use actix_web::middleware::{Next, from_fn};
+/// use actix_web::{App, Error, web};
+/// use session_actix::{Session, SessionLayer};
+/// use session_core::ErrorKind;
+/// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+///
+/// async fn in_json(
+///     request: ServiceRequest,
+///     next: Next<impl MessageBody + 'static>,
+/// ) -> Result<ServiceResponse, Error> {
+///     let mut response = next.call(request).await?.map_into_boxed_body();
+///     let kind = response.response().extensions().get::<ErrorKind>().copied();
+///     let text = match kind {
+///         None => return Ok(response),
+///         Some(ErrorKind::Unavailable) => r#"{"error":"please try again"}"#,
+///         Some(_) => r#"{"error":"that went wrong"}"#,
+///     };
+///     let json = HeaderValue::from_static("application/json");
+///     response.headers_mut().insert(CONTENT_TYPE, json);
+///     Ok(response.map_body(|_, _| BoxBody::new(text)))
+/// }
+///
+/// # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+/// let app = App::new()
+///     .wrap(SessionLayer::new(sessions))
+///     .wrap(from_fn(in_json))
+///     .route("/", web::get().to(async |session: Session| session.len().to_string()));
+/// # let _ = app;
+/// # Ok::<(), session_core::Error>(())
+/// ```
+///
 /// `K` names the kind of the sessions where an application has several: see [`of`](Self::of).
 pub struct SessionLayer<K = Main> {
     manager: SessionManager,

@@ -116,6 +116,7 @@ pub(crate) fn reply_response<R: ReplyBody>(reply: Reply) -> Response<R> {
     let mut response = Response::new(R::of_text(reply.body.into_owned()));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.extensions_mut().insert(reply.kind);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(seconds) = reply.retry_after {

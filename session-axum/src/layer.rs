@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finish, Finished, Main, Nested};
+use session_core::http::{Exchange, Finish, Main, Nested};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -24,6 +24,41 @@ use crate::head;
 /// An inner service that fails instead of answering, as tower's `Timeout` does, loses the request's
 /// changes, and the cookie of what was committed before: make a response of the error inside of this
 /// layer.
+///
+/// # Errors in the application's own words
+///
+/// What an error becomes is a line of plain text. Its [`ErrorKind`](session_core::ErrorKind) is among
+/// the response's extensions, so a layer around this one can put another body in its place; the
+/// head stays as it is, for its cookies and `Retry-After`.
+///
+/// ```
+/// use axum::{Router, body::Body, middleware, response::Response, routing::get};
+/// use axum::http::{HeaderValue, header};
+/// use session_axum::{Session, SessionLayer};
+/// use session_core::ErrorKind;
+/// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+///
+/// async fn in_json(response: Response) -> Response {
+///     let text = match response.extensions().get::<ErrorKind>() {
+///         None => return response,
+///         Some(ErrorKind::Unavailable) => r#"{"error":"please try again"}"#,
+///         Some(_) => r#"{"error":"that went wrong"}"#,
+///     };
+///     let (mut head, _) = response.into_parts();
+///     let json = HeaderValue::from_static("application/json");
+///     head.headers.insert(header::CONTENT_TYPE, json);
+///     head.headers.remove(header::CONTENT_LENGTH);
+///     Response::from_parts(head, Body::from(text))
+/// }
+///
+/// # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+/// let app: Router = Router::new()
+///     .route("/", get(async |session: Session| session.len().to_string()))
+///     .layer(SessionLayer::new(sessions))
+///     .layer(middleware::map_response(in_json));
+/// # let _ = app;
+/// # Ok::<(), session_core::Error>(())
+/// ```
 ///
 /// `K` names the kind of the sessions where an application has several: see [`of`](Self::of).
 pub struct SessionLayer<K = Main> {
@@ -155,7 +190,7 @@ impl<S, K, B, R> Service<Request<B>> for SessionService<S, K>
 where
     K: 'static,
     S: Service<Request<B>, Response = Response<R>>,
-    R: ReplyBody,
+    R: ReplyBody + Send + 'static,
 {
     type Response = Response<R>;
     type Error = S::Error;
@@ -178,7 +213,7 @@ where
     }
 }
 
-type Finishing = Pin<Box<dyn Future<Output = Finished> + Send>>;
+type Finishing<R> = Pin<Box<dyn Future<Output = Response<R>> + Send>>;
 
 pin_project! {
     /// The response of a [`SessionService`].
@@ -186,14 +221,14 @@ pin_project! {
         #[pin]
         inner: F,
         exchange: Option<Exchange>,
-        finishing: Option<(Finishing, Response<R>)>,
+        finishing: Option<Finishing<R>>,
     }
 }
 
 impl<F, R, E> Future for ResponseFuture<F, R>
 where
     F: Future<Output = Result<Response<R>, E>>,
-    R: ReplyBody,
+    R: ReplyBody + Send + 'static,
 {
     type Output = Result<Response<R>, E>;
 
@@ -207,16 +242,13 @@ where
             match exchange.finish(response.status().as_u16()) {
                 Finish::Done(finished) => return Poll::Ready(Ok(head::dress(response, finished))),
                 Finish::Pending(pending) => {
-                    *this.finishing = Some((Box::pin(pending.complete()), response));
+                    let finish = async { head::dress(response, pending.complete().await) };
+                    *this.finishing = Some(Box::pin(finish));
                 }
             }
         }
-        let Some((finish, _)) = this.finishing else {
-            return Poll::Pending;
-        };
-        let finished = ready!(finish.as_mut().poll(cx));
-        match this.finishing.take() {
-            Some((_, response)) => Poll::Ready(Ok(head::dress(response, finished))),
+        match this.finishing {
+            Some(finish) => finish.as_mut().poll(cx).map(Ok),
             None => Poll::Pending,
         }
     }

@@ -55,6 +55,7 @@ impl SessionManager {
             // Whoever administers a session need not come from where it is bound to.
             address: record.address,
             agent: record.agent.clone().map(Agent::Known),
+            is_counted: true,
         };
         let mut life = Life::new(0, Draft::new(record.data.clone(), record.own.clone()));
         life.standing = Standing::Live;

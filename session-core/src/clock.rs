@@ -171,7 +171,9 @@ impl ManualClock {
 
 /// Whole milliseconds of a duration; the largest stored one where it is longer.
 pub(crate) fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+    let whole = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    let rest = i64::from(span.subsec_millis());
+    whole.saturating_mul(1_000).saturating_add(rest)
 }
 
 #[cfg(test)]

@@ -75,7 +75,12 @@ impl Session {
     }
 
     /// Carries out everything that was asked for.
-    pub(crate) async fn conclude(&self, plan: Plan) -> Result<(), Error> {
+    pub(crate) async fn carry_out(&self, plan: Plan) -> Result<(), Error> {
+        let conclude = pin!(async { self.conclude(plan).await.map_err(Failed::Ours) });
+        saving(self, conclude).await
+    }
+
+    async fn conclude(&self, plan: Plan) -> Result<(), Error> {
         self.before_login(CONCLUDING, Scope::Everything).await?;
         if plan.delete {
             Box::pin(self.delete_ended(CONCLUDING)).await?;
@@ -212,7 +217,7 @@ impl Session {
                 Box::pin(ready).await?;
             }
             let place = match plan.write {
-                Write::Create => manager.take_place(operation, self.0.visitor.address)?,
+                Write::Create => manager.take_place(operation, &self.0.visitor)?,
                 _ => None,
             };
             // After all that may refuse the new session.

@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::clock::{Timestamp, millis};
 use crate::error::{Error, ErrorKind};
 use crate::manager::SessionManager;
+use crate::visitor::Visitor;
 
 /// Counts what each address creates.
 pub(crate) struct CreationCap {
@@ -162,13 +163,16 @@ impl SessionManager {
     pub(crate) fn take_place(
         &self,
         operation: &'static str,
-        address: Option<IpAddr>,
+        visitor: &Visitor,
     ) -> Result<Option<Place>, Error> {
         let Some(cap) = &self.config().creation_cap else {
             return Ok(None);
         };
+        if !visitor.is_counted {
+            return Ok(None);
+        }
         // One bucket for all whose address is not known would shut all of them out.
-        let Some(address) = address else {
+        let Some(address) = visitor.address else {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 format!(

@@ -48,6 +48,7 @@ mod serialize;
 
 // What is done with it.
 mod attempt;
+
 mod commit;
 mod doubt;
 mod limit;
@@ -87,6 +88,7 @@ mod sealing;
 
 // What an application makes.
 mod admin;
+mod begun;
 mod config;
 mod manager;
 mod settings;
@@ -104,6 +106,7 @@ pub mod http;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use begun::{Issued, NewSession};
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use config::{OnCorrupt, OnExpired, OnGone, OnOutage, SessionConfig, SessionConfigBuilder};
 pub use data::Data;

@@ -81,7 +81,7 @@ impl Session {
         }
         let (record, token) = attempt.next(manager, &self.0.visitor, &draft, OPERATION)?;
         let place = match plan.write {
-            Write::Create => manager.take_place(OPERATION, self.0.visitor.address)?,
+            Write::Create => manager.take_place(OPERATION, &self.0.visitor)?,
             _ => None,
         };
         let ended = self.end_before_beginning(OPERATION, &attempt, plan.write);
@@ -277,7 +277,7 @@ mod tests {
         session.insert("a", 1).unwrap();
         session.login(Owner::new("ada").unwrap());
         let plan = session.conclusion().unwrap().unwrap();
-        session.conclude(plan).await.unwrap();
+        session.carry_out(plan).await.unwrap();
         let other = session.0.manager.open(&session.id().unwrap()).await;
         let other = other.unwrap().unwrap();
         let hour = Duration::from_secs(3_600);
@@ -310,7 +310,7 @@ mod tests {
             let session = exchange.session(&NoHead).await.unwrap();
             session.login(Owner::new(name).unwrap());
             let plan = session.conclusion().unwrap().unwrap();
-            session.conclude(plan).await.unwrap();
+            session.carry_out(plan).await.unwrap();
             (exchange, session)
         };
         let before = sign_in("ada").await.1.id().unwrap();

@@ -413,8 +413,13 @@ impl Life {
         let config = manager.config();
         let life = config.cookie_life(base.persistent, base.expiry.timeout());
         self.due.persistent = life.is_some();
-        self.due.touch = !keep_expiry && needs_touch(base, manager.now(), manager);
         self.due.slides &= !keep_expiry;
+        // Looked at again: a commit may have written it down meanwhile.
+        self.due.touch = self.due.slides && needs_touch(base, manager.now(), manager);
+        // A sealed session with other limits might be another generation.
+        self.due.limits = self.due.touch
+            && manager.sealed_by().is_none()
+            && config.expiry(base.own_timeout, base.created_at) != base.expiry;
     }
 }
 

@@ -9,6 +9,8 @@ use crate::record::Record;
 pub(crate) struct Visitor {
     pub(crate) address: Option<IpAddr>,
     pub(crate) agent: Option<Agent>,
+    /// Whether a session that begins is counted by `creation_cap`: not if the application began it.
+    pub(crate) is_counted: bool,
 }
 
 /// A user agent.

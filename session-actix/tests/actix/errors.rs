@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use actix_web::body::to_bytes;
+use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::error::{ErrorConflict, ErrorServiceUnavailable, InternalError};
 use actix_web::http::StatusCode;
@@ -252,6 +252,45 @@ async fn h6_an_error_of_a_session_is_answered_with_its_response() {
         let status = Error::from(error()).status_code();
         assert_eq!(status.as_u16(), expected.status, "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn h6_a_middleware_outside_answers_an_error_in_words_of_its_own() {
+    async fn own_words(
+        request: ServiceRequest,
+        next: Next<impl MessageBody + 'static>,
+    ) -> Result<ServiceResponse, actix_web::Error> {
+        let response = next.call(request).await?.map_into_boxed_body();
+        let kind = response.response().extensions().get::<ErrorKind>().copied();
+        Ok(response.map_body(|_, body| match kind {
+            None => body,
+            Some(kind) => BoxBody::new(format!("own: {kind:?}")),
+        }))
+    }
+    async fn save_then_fail(session: Session) -> Result<HttpResponse, Error> {
+        session.insert("n", 1)?;
+        session.save().await?;
+        session.insert("large", "x".repeat(2_000_000))?;
+        Ok(HttpResponse::Ok().finish())
+    }
+    let (spy, manager) = world();
+    let app = App::new()
+        .wrap(SessionLayer::new(manager))
+        .wrap(from_fn(own_words))
+        .route("/", to(adding))
+        .route("/large", to(save_then_fail))
+        .route("/fine", to(async || "fine"));
+    let app = init_service(app).await;
+    let large = send(&app, TestRequest::with_uri("/large")).await;
+    assert_eq!(large.short(), (413, "own: TooLarge"));
+    let cookie = large.cookie();
+    assert!(!cookie.is_empty(), "what was saved has its cookie");
+    let fine = send(&app, with_cookie("/fine", &cookie)).await;
+    assert_eq!(fine.short(), (200, "fine"));
+    spy.always(Operation::Load, Fault::Refuse(StoreErrorKind::Unavailable));
+    let down = send(&app, with_cookie("/", &cookie)).await;
+    assert_eq!(down.short(), (503, "own: Unavailable"));
+    assert_eq!(down.header("retry-after"), "1");
 }
 
 #[tokio::test]

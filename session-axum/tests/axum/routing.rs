@@ -3,15 +3,15 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http_body_util::BodyExt;
 use session_axum::{Error, LazySession, Session, SessionLayer};
 use session_core::conformance::http::{Probe, Step};
-use session_core::conformance::{Counts, SpyStore};
+use session_core::conformance::{Counts, Fault, Operation, SpyStore};
 use session_core::http::Transport;
-use session_core::{ErrorKind, MemoryStore, SessionConfig, SessionManager};
+use session_core::{ErrorKind, MemoryStore, SessionConfig, SessionManager, StoreErrorKind};
 use tower::ServiceExt;
 
 use crate::probe_app;
@@ -42,6 +42,37 @@ async fn h6_a_handlers_error_is_answered_with_its_response() {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, expected.body.as_bytes(), "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn h6_a_layer_outside_answers_an_error_in_words_of_its_own() {
+    async fn own_words(response: Response) -> Response {
+        let kind = response.extensions().get::<ErrorKind>().copied();
+        let (head, body) = response.into_parts();
+        let body = kind.map_or(body, |kind| Body::from(format!("own: {kind:?}")));
+        Response::from_parts(head, body)
+    }
+    async fn save_then_fail(session: Session) -> Result<(), Error> {
+        session.insert("n", 1)?;
+        session.save().await?;
+        session.insert("large", "x".repeat(2_000_000))?;
+        Ok(())
+    }
+    let (spy, manager) = world();
+    let app: Router = Router::new()
+        .route("/", any(adding))
+        .route("/large", any(save_then_fail))
+        .route("/fine", any(async || "fine"))
+        .layer(SessionLayer::new(manager))
+        .layer(map_response(own_words));
+    let (status, cookie, body) = call(&app, "/large", "", &[]).await;
+    assert_eq!((status, &*body), (413, "own: TooLarge"));
+    assert!(!cookie.is_empty(), "what was saved has its cookie");
+    let (status, _, body) = call(&app, "/fine", &cookie, &[]).await;
+    assert_eq!((status, &*body), (200, "fine"));
+    spy.always(Operation::Load, Fault::Refuse(StoreErrorKind::Unavailable));
+    let (status, _, body) = call(&app, "/", &cookie, &[]).await;
+    assert_eq!((status, &*body), (503, "own: Unavailable"));
 }
 
 #[tokio::test]

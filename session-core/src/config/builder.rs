@@ -108,8 +108,9 @@ impl SessionConfigBuilder {
         /// 24 hours. OWASP recommends 15 to 30 minutes for most applications and 2 to 5 for
         /// those of high value (Session Management Cheat Sheet, "Session Expiration").
         ///
-        /// Another value applies to a session from its next write on; one that is only read keeps
-        /// what it has. To end older ones now, call `revoke_all`.
+        /// Another value applies to a session from when it is next used, to within the touch interval;
+        /// to one that is sealed in its cookie from its next write. One that is not used keeps what
+        /// it has: to end older ones now, call `revoke_all`.
         timeout: Duration;
         /// How long a superseded token is remembered, so that requests in flight can be told from
         /// those of strangers (rule I6). After a timed renewal it also works for that long; after
@@ -311,7 +312,7 @@ impl SessionConfigBuilder {
     /// How long a session may live, however busy it is: from its beginning, or its last login. Not
     /// less than [`timeout`](Self::timeout), which has to be set, too, for less than 24 hours.
     ///
-    /// Another value applies to a session from its next write on, as of `timeout`.
+    /// Another value applies to a session from when it is next used, as of `timeout`.
     ///
     /// # Default
     ///

@@ -22,7 +22,7 @@ use crate::event::Untold;
 use crate::manager::SessionManager;
 use crate::plan::{CookieMove, Plan};
 use crate::session::{self, Session};
-use crate::span::{Failed, loading, saving};
+use crate::span::loading;
 use crate::visitor::Agent;
 
 /// One request's session business; clones share it.
@@ -275,9 +275,7 @@ pub struct PendingFinish {
 impl PendingFinish {
     /// Stores the changes and says what the response must carry.
     pub async fn complete(self) -> Finished {
-        let (session, plan) = (&self.session, self.plan);
-        let conclude = pin!(async { session.conclude(plan).await.map_err(Failed::Ours) });
-        let outcome = saving(session, conclude).await;
+        let outcome = self.session.carry_out(self.plan).await;
         head(&self.session, outcome)
     }
 }

@@ -412,7 +412,7 @@ fn refuse(method: &str, (status, why): Refusal) -> Reply {
     tracing::debug!(target: "session", method, status, why, "a request was refused before its handler");
     Reply {
         no_store: true,
-        ..Reply::text(status, why)
+        ..Reply::text(ErrorKind::Csrf, status, why)
     }
 }
 

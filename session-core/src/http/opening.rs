@@ -207,6 +207,7 @@ impl Opening {
             visitor: Visitor {
                 address: self.address,
                 agent: agent(base.as_ref().and_then(|base| base.agent.as_ref())),
+                is_counted: true,
             },
             state: Mutex::new(State {
                 sealed: manager.sealed_by().is_some(),

@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind};
 /// A whole response: what an adapter sends in place of the handler's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
+    /// Why: adapters put it into the response's extensions, for a layer that answers in the
+    /// application's own words.
+    pub kind: ErrorKind,
     /// The status code.
     pub status: u16,
     /// The value of `Content-Type`.
@@ -22,8 +25,9 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn text(status: u16, body: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn text(kind: ErrorKind, status: u16, body: impl Into<Cow<'static, str>>) -> Self {
         Self {
+            kind,
             status,
             content_type: "text/plain; charset=utf-8",
             retry_after: None,
@@ -62,13 +66,15 @@ impl Error {
     /// ```
     #[must_use]
     pub fn reply(&self) -> Reply {
-        match self.kind() {
+        let kind = self.kind();
+        let text = |status, body: &'static str| Reply::text(kind, status, body);
+        match kind {
             ErrorKind::Unavailable
             | ErrorKind::Full
             | ErrorKind::Contended
             | ErrorKind::NewerFormat => Reply {
                 retry_after: Some(1),
-                ..Reply::text(
+                ..text(
                     503,
                     "sessions are unavailable at the moment, please try again",
                 )
@@ -76,31 +82,29 @@ impl Error {
             ErrorKind::TooMany => Reply {
                 // Rounded up: who comes back after that long is let in.
                 retry_after: Some(self.retry_after().map_or(1, whole_seconds)),
-                ..Reply::text(
+                ..text(
                     429,
                     "too many new sessions from this address, please try again later",
                 )
             },
-            ErrorKind::TooLarge => Reply::text(413, "the session has become too large"),
-            ErrorKind::Gone => {
-                Reply::text(409, "the session has ended meanwhile, nothing was changed")
-            }
-            ErrorKind::TooManySessions => Reply::text(
+            ErrorKind::TooLarge => text(413, "the session has become too large"),
+            ErrorKind::Gone => text(409, "the session has ended meanwhile, nothing was changed"),
+            ErrorKind::TooManySessions => text(
                 409,
                 "you are signed in in too many places: please sign out in one of them first",
             ),
-            ErrorKind::Csrf => Reply::text(
+            ErrorKind::Csrf => text(
                 403,
                 "the request was refused: its CSRF token is missing or wrong",
             ),
-            ErrorKind::Expired => Reply::text(401, self.to_string()),
-            ErrorKind::Unsupported => Reply::text(501, "there is no list of these sessions"),
+            ErrorKind::Expired => Reply::text(kind, 401, self.to_string()),
+            ErrorKind::Unsupported => text(501, "there is no list of these sessions"),
             ErrorKind::HeadSent
             | ErrorKind::WrongType
             | ErrorKind::Corrupt
             | ErrorKind::Invalid
             | ErrorKind::NoLayer
-            | ErrorKind::Application => Reply::text(500, "internal server error"),
+            | ErrorKind::Application => text(500, "internal server error"),
         }
     }
 }
@@ -138,7 +142,7 @@ mod tests {
         ];
         for (kind, status) in table {
             let reply = Error::new(kind, MESSAGE).caused_by("its cause").reply();
-            assert_eq!(reply.status, status, "{kind:?}");
+            assert_eq!((reply.kind, reply.status), (kind, status));
             assert_eq!(reply.content_type, "text/plain; charset=utf-8");
             let again = matches!(status, 429 | 503).then_some(1);
             assert_eq!(reply.retry_after, again, "{kind:?}");

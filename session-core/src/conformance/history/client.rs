@@ -50,6 +50,7 @@ impl Client {
         let visitor = Visitor {
             address: None::<IpAddr>,
             agent: None,
+            is_counted: true,
         };
         let manager = self.stage.nodes[node].manager.clone();
         let session = Session::new(manager, visitor, State::new(life, false));

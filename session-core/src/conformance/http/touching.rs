@@ -5,6 +5,7 @@ use super::script::Step;
 use super::world::{COOKIE, NONE, World, add, get, insert, login, wait};
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
+use crate::expiry::Expiry;
 use crate::id::Token;
 use crate::plan::Write;
 use serde_json::json;
@@ -157,6 +158,45 @@ pub(super) async fn t4_a_touch_is_written_once_per_interval(harness: &dyn HttpHa
                 assert_eq!(after.accessed_at, world.manager().now());
             }
         }
+    }
+}
+
+pub(super) async fn t4_a_touch_brings_the_limits_of_a_new_configuration(
+    harness: &dyn HttpHarness,
+) {
+    let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+    let read = Counts { loads: 1, ..NONE };
+    for own in [None, Some(7_200)] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        let begun = world.manager().now();
+        visitor.post(own.map(Step::SetTimeout).into_iter().collect::<Vec<_>>()).await;
+        let stored = world.record().await.1;
+        let node = world.node(|config| config.timeout(hour).absolute_timeout(day)).await;
+        let mut visitor = visitor.at(node.app.clone());
+        let timeout = own.map_or(hour, Duration::from_secs);
+        let relimited = Counts { updates: 1, ..read };
+        world.spy.reset();
+        for (wait, steps, cost) in [
+            (59, vec![get("seen")], read),
+            (1, vec![Step::KeepExpiry], read),
+            (0, vec![get("seen")], relimited),
+            (59, vec![get("seen")], read),
+            (1, vec![get("seen")], Counts { touches: 1, ..read }),
+        ] {
+            world.advance(wait);
+            let response = visitor.get(steps).await;
+            assert_eq!((response.status, response.set_cookie()), (200, None));
+            world.assert_calls(cost);
+            let record = world.record().await.1;
+            if record.version == stored.version {
+                assert_eq!(record, stored);
+            } else {
+                let limits = Expiry::new(Some(timeout), Some(begun.after(day)));
+                assert_eq!((record.expiry, &record.data), (limits, &stored.data));
+            }
+        }
+        assert_ne!(world.record().await.1.version, stored.version);
     }
 }
 

@@ -1,0 +1,161 @@
+//! Sessions that begin outside of a request.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use session_core::conformance::{Fault, Operation, SpyStore};
+use session_core::http::{Exchange, RequestHead};
+use session_core::{
+    Clock, ErrorKind, KeyRing, ManualClock, MemoryStore, OnTooMany, Owner, Session, SessionConfig,
+    SessionConfigBuilder, SessionManager, StoreErrorKind,
+};
+
+/// A request with this cookie, from here.
+struct Head(String, Option<IpAddr>);
+
+impl RequestHead for Head {
+    fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        if name == "cookie" {
+            visit(self.0.as_bytes());
+        }
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.1
+    }
+}
+
+/// What a request with this token gets.
+async fn request(sessions: &SessionManager, token: &str, peer: Option<IpAddr>) -> Session {
+    let cookie = format!("{}={token}", sessions.config().cookie_name());
+    let exchange = Exchange::begin(sessions, "GET");
+    exchange.session(&Head(cookie, peer)).await.unwrap()
+}
+
+fn config() -> SessionConfigBuilder {
+    SessionConfig::builder().secret_key(KeyRing::generate().unwrap())
+}
+
+fn ada() -> Owner {
+    Owner::new("ada").unwrap()
+}
+
+async fn opens_with_its_token(sessions: SessionManager) {
+    let new = sessions.begin(None).unwrap();
+    assert!(new.is_new() && new.id().is_none());
+    new.login(ada());
+    new.insert("plan", "gold").unwrap();
+    new.flash("info", "welcome").unwrap();
+    let issued = new.issue().await.unwrap();
+    assert_eq!(issued.session.owner(), Some(ada()));
+    assert!(!format!("{issued:?}").contains(&issued.token));
+
+    let session = request(&sessions, &issued.token, None).await;
+    assert_eq!(session.id(), issued.session.id());
+    assert_eq!(session.owner(), Some(ada()));
+    assert_eq!(session.get::<String>("plan").unwrap().unwrap(), "gold");
+    assert_eq!(session.flashes().unwrap().len(), 1);
+    let other = request(&sessions, &issued.token[1..], None).await;
+    assert!(other.is_new());
+}
+
+#[tokio::test]
+async fn a_session_begun_outside_of_a_request_opens_with_its_token() {
+    let config = || config().build().unwrap();
+    opens_with_its_token(SessionManager::new(MemoryStore::new(), config())).await;
+    #[cfg(feature = "sealed")]
+    {
+        opens_with_its_token(SessionManager::sealed(config()).unwrap()).await;
+        let ends = MemoryStore::new();
+        let remembering = SessionManager::sealed_with_revocations(config(), ends);
+        opens_with_its_token(remembering.unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn it_is_a_session_like_any_other_afterwards() {
+    let hands = ManualClock::at_unix_ms(1_764_000_000_000);
+    let config = config().clock(Clock::manual(&hands));
+    let config = config.owner_sessions_max(2, OnTooMany::EndOldest);
+    let sessions = SessionManager::new(MemoryStore::new(), config.build().unwrap());
+    let mut issued = Vec::new();
+    for n in 0..3 {
+        hands.advance(Duration::from_secs(1));
+        let new = sessions.begin(None).unwrap();
+        new.insert("n", n).unwrap();
+        // What is saved before is the same session.
+        new.save().await.unwrap();
+        let id = new.id();
+        new.login(ada());
+        issued.push(new.issue().await.unwrap());
+        assert_eq!(issued[n].session.id(), id);
+    }
+    // A login counts.
+    assert_eq!(sessions.sessions_of(&ada()).await.unwrap().len(), 2);
+    assert!(request(&sessions, &issued[0].token, None).await.is_new());
+    let last = issued.pop().unwrap().session;
+    last.insert("n", 7).unwrap();
+    last.save().await.unwrap();
+    // Nobody would get the new token.
+    last.renew();
+    assert_eq!(last.save().await.unwrap_err().kind(), ErrorKind::HeadSent);
+    last.destroy();
+    last.save().await.unwrap();
+    assert_eq!(sessions.sessions_of(&ada()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_application_begins_is_not_counted_by_the_creation_cap() {
+    let config = config().creation_cap(1, Duration::from_secs(60));
+    let sessions = SessionManager::new(MemoryStore::new(), config.build().unwrap());
+    let here: Option<IpAddr> = Some("192.0.2.1".parse().unwrap());
+    for address in [None, here, here] {
+        let new = sessions.begin(address).unwrap();
+        new.insert("n", 1).unwrap();
+        new.issue().await.unwrap();
+    }
+    for expected in [None, Some(ErrorKind::TooMany)] {
+        let visitor = request(&sessions, "", here).await;
+        visitor.insert("n", 1).unwrap();
+        assert_eq!(
+            visitor.save().await.err().map(|error| error.kind()),
+            expected
+        );
+    }
+}
+
+#[tokio::test]
+async fn where_sessions_are_bound_to_an_address_it_has_to_be_given() {
+    let config = config().ignore_change_ip(false).build().unwrap();
+    let sessions = SessionManager::new(MemoryStore::new(), config);
+    let refused = sessions.begin(None).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    let here = "192.0.2.1".parse().unwrap();
+    let new = sessions.begin(Some(here)).unwrap();
+    new.insert("n", 1).unwrap();
+    let issued = new.issue().await.unwrap();
+    for (peer, is_new) in [("192.0.2.1", false), ("192.0.2.2", true)] {
+        let peer = Some(peer.parse().unwrap());
+        let session = request(&sessions, &issued.token, peer).await;
+        assert_eq!(session.is_new(), is_new);
+    }
+}
+
+#[tokio::test]
+async fn an_error_leaves_nobody_with_a_token() {
+    let spy = SpyStore::new(MemoryStore::new());
+    let sessions = SessionManager::new(spy.clone(), config().build().unwrap());
+    let empty = sessions.begin(None).unwrap().issue().await.unwrap_err();
+    assert_eq!(empty.kind(), ErrorKind::Invalid);
+    let ended = sessions.begin(None).unwrap();
+    ended.insert("n", 1).unwrap();
+    ended.destroy();
+    assert_eq!(ended.issue().await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(spy.counts().creates, 0);
+
+    spy.always(Operation::Create, Fault::Refuse(StoreErrorKind::Full));
+    let new = sessions.begin(None).unwrap();
+    new.login(ada());
+    assert_eq!(new.issue().await.unwrap_err().kind(), ErrorKind::Full);
+    assert!(sessions.sessions_of(&ada()).await.unwrap().is_empty());
+}
