@@ -268,14 +268,14 @@ async fn a_save_in_a_transaction_counts_unless_it_is_aborted() {
     assert_eq!(*told.lock().unwrap(), [], "it may still be rolled back");
     pending.confirm().unwrap();
     let refused = begun().await.prepare_save().await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::TooMany);
+    assert_eq!(refused.kind(), ErrorKind::CreationCap);
     assert_eq!(refused.retry_after(), Some(seconds(60)));
 
     hands.advance(seconds(60));
     // Whether it was written is not known, so it counts.
     drop(begun().await.prepare_save().await.unwrap().unwrap());
     let refused = begun().await.prepare_save().await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::TooMany);
+    assert_eq!(refused.kind(), ErrorKind::CreationCap);
     let rejected = EventKind::Rejected(Rejection::CreationCap);
     assert_eq!(
         *told.lock().unwrap(),

@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Csrf,
     /// The client's address has begun as many sessions as `creation_cap` lets it; nothing was
     /// stored. HTTP 429 with `Retry-After`.
-    TooMany,
+    CreationCap,
     /// The stored value is not of the type that was asked for, or the given one cannot be
     /// expressed as JSON. HTTP 500.
     WrongType,
@@ -107,7 +107,7 @@ impl Error {
     }
 
     /// How long it takes until the same can be done, where that is known: of
-    /// [`ErrorKind::TooMany`].
+    /// [`ErrorKind::CreationCap`].
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -117,7 +117,7 @@ impl Error {
         let message = format!("{operation} failed: too many new sessions from this address");
         Self {
             retry_after: Some(retry_after),
-            ..Self::new(ErrorKind::TooMany, message)
+            ..Self::new(ErrorKind::CreationCap, message)
         }
     }
 

@@ -388,7 +388,7 @@ impl Session {
     pub(crate) fn tell_refused(&self, error: &Error) -> bool {
         let rejection = match error.kind() {
             ErrorKind::Gone => Rejection::Gone,
-            ErrorKind::TooMany => Rejection::CreationCap,
+            ErrorKind::CreationCap => Rejection::CreationCap,
             ErrorKind::TooManySessions => Rejection::OwnerLimit,
             _ => return false,
         };

@@ -459,7 +459,7 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`], [`ErrorKind::Unavailable`], [`ErrorKind::Full`],
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::Contended`]; [`ErrorKind::TooMany`] if this would
+    /// [`ErrorKind::TooLarge`], [`ErrorKind::Contended`]; [`ErrorKind::CreationCap`] if this would
     /// begin a session over the `creation_cap`, [`ErrorKind::HeadSent`] if it would begin one after
     /// the response head has left.
     pub async fn save(&self) -> Result<(), Error> {

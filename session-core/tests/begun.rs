@@ -114,7 +114,7 @@ async fn what_the_application_begins_is_not_counted_by_the_creation_cap() {
         new.insert("n", 1).unwrap();
         new.issue().await.unwrap();
     }
-    for expected in [None, Some(ErrorKind::TooMany)] {
+    for expected in [None, Some(ErrorKind::CreationCap)] {
         let visitor = request(&sessions, "", here).await;
         visitor.insert("n", 1).unwrap();
         assert_eq!(

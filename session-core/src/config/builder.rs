@@ -432,7 +432,7 @@ impl SessionConfigBuilder {
 
     /// How many sessions one client address may begin: `count` at once, and `count` more in each
     /// `per` after that, evenly spread. What is over it is answered 429 with `Retry-After`
-    /// ([`ErrorKind::TooMany`](crate::ErrorKind::TooMany)), and nothing is stored.
+    /// ([`ErrorKind::CreationCap`](crate::ErrorKind::CreationCap)), and nothing is stored.
     ///
     /// Sessions count that are stored for the first time, not visitors who store nothing, and not
     /// what could not be stored. An IPv6 address counts as its /64. Behind proxies, set

@@ -79,7 +79,7 @@ impl Error {
                     "sessions are unavailable at the moment, please try again",
                 )
             },
-            ErrorKind::TooMany => Reply {
+            ErrorKind::CreationCap => Reply {
                 // Rounded up: who comes back after that long is let in.
                 retry_after: Some(self.retry_after().map_or(1, whole_seconds)),
                 ..text(
@@ -131,7 +131,7 @@ mod tests {
             (ErrorKind::Gone, 409),
             (ErrorKind::TooManySessions, 409),
             (ErrorKind::Csrf, 403),
-            (ErrorKind::TooMany, 429),
+            (ErrorKind::CreationCap, 429),
             (ErrorKind::HeadSent, 500),
             (ErrorKind::WrongType, 500),
             (ErrorKind::Corrupt, 500),

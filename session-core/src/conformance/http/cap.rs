@@ -175,7 +175,7 @@ pub(super) async fn a_refusal_by_the_cap_is_told_once(harness: &dyn HttpHarness)
     // A handler may go on without.
     let response = stranger.post([steps, vec![Step::Revert]].concat()).await;
     assert_eq!(response.status, 200);
-    assert_eq!(response.outcome(1)["error"], "TooMany");
+    assert_eq!(response.outcome(1)["error"], "CreationCap");
     assert_eq!(told.names(), ["rejected creation_cap"]);
 }
 
