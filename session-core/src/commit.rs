@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::doubt::CommitGuard;
 use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
-use crate::manager::settle;
+use crate::manager::{SessionManager, settle};
 use crate::operations::Draft;
 use crate::plan::{
     CookieMove, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
@@ -409,6 +409,8 @@ impl Session {
         }
     }
 
+    /// Touches the record; where the configuration has come to give other limits than are stored with
+    /// it, which a touch leaves as they are, replaces it. Either makes way for any other write.
     async fn note_access(&self, operation: &'static str, cookie: CookieMove) -> Result<(), Error> {
         let manager = &self.0.manager;
         let (number, found, keep_expiry) = {
@@ -433,10 +435,16 @@ impl Session {
             generation: base.generation,
             accessed_at,
         };
-        let answer = manager
-            .deadline()
-            .bound(manager.store().touch(&id, &touch))
-            .await;
+        let relimited = match keep_expiry {
+            true => None,
+            false => relimited(&base, accessed_at, manager)?,
+        };
+        let store = manager.store();
+        let noted = match &relimited {
+            Some(record) => store.update(&id, record, base.version),
+            None => store.touch(&id, &touch),
+        };
+        let answer = manager.deadline().bound(noted).await;
         match settle(operation, answer) {
             // Ended or renewed meanwhile: this request only read, and its cookie is not the
             // newest one.
@@ -445,8 +453,16 @@ impl Session {
                 let sends =
                     cookie != CookieMove::Keep && Box::pin(self.is_in_force(&id, &base)).await;
                 let mut state = self.state();
-                if let Some(base) = &mut state.life.base {
-                    Arc::make_mut(base).touch(&touch);
+                let known = state.life.base.as_ref().map(|base| base.version);
+                match relimited {
+                    Some(record) if known == Some(base.version) => {
+                        state.life.rebase(Arc::new(record));
+                    }
+                    _ => {
+                        if let Some(base) = &mut state.life.base {
+                            Arc::make_mut(base).touch(&touch);
+                        }
+                    }
                 }
                 if state.life.number == number {
                     state.life.due = Due::default();
@@ -463,6 +479,25 @@ impl Session {
             },
         }
     }
+}
+
+/// The record under the limits of the configuration, if it has others. A sealed one keeps its own:
+/// with another time-out it might be another generation.
+fn relimited(
+    base: &Record,
+    accessed_at: Timestamp,
+    manager: &SessionManager,
+) -> Result<Option<Record>, Error> {
+    let expiry = manager.config().expiry(base.own_timeout, base.created_at);
+    if expiry == base.expiry || manager.sealed_by().is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Record {
+        version: base.version.next()?,
+        accessed_at: base.accessed_at.max(accessed_at),
+        expiry,
+        ..base.clone()
+    }))
 }
 
 impl Session {

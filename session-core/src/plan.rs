@@ -125,9 +125,6 @@ pub(crate) struct Done {
 pub(crate) struct Due {
     /// The last access is old enough to be written down.
     pub(crate) touch: bool,
-    /// The configuration gives the session other limits than are stored with it, which a touch
-    /// leaves as they are.
-    pub(crate) limits: bool,
     /// The secret is old enough to be replaced.
     pub(crate) renewal: bool,
     /// The secret of a timed renewal was presented for the first time.
@@ -228,8 +225,7 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
         Standing::New => Ok(nothing),
         Standing::Live => {
             let new_secret = renewed || logged_in || due.renewal;
-            let relimited = due.touch && due.limits;
-            let write = if changed || new_secret || limits || due.confirm || relimited {
+            let write = if changed || new_secret || limits || due.confirm {
                 Write::Update
             } else if due.touch || due.resign {
                 // A token under a newer key is sent only after a look whether it is in force.

@@ -46,7 +46,6 @@ const ENDED_NOTHING: Done = Done {
 
 const CALM: Due = Due {
     touch: false,
-    limits: false,
     renewal: false,
     confirm: false,
     resign: false,
@@ -57,10 +56,6 @@ const CALM: Due = Due {
 const TOUCH: Due = Due {
     touch: true,
     ..CALM
-};
-const RELIMITED: Due = Due {
-    limits: true,
-    ..TOUCH
 };
 const SLIDES: Due = Due {
     touch: true,
@@ -114,7 +109,6 @@ const ROWS: &[(Standing, Done, Due, bool, Write, CookieMove, bool)] = {
         (New, LIMITS, CALM, false, Nothing, Keep, false),
         (Live, NOTHING, CALM, false, Nothing, Keep, false),
         (Live, NOTHING, TOUCH, false, Touch, Keep, false),
-        (Live, NOTHING, RELIMITED, false, Update, Keep, false),
         (Live, NOTHING, SLIDES, false, Touch, Set, false),
         (Live, NOTHING, PERSISTENT, false, Nothing, Keep, false),
         (Live, NOTHING, SLID, false, Nothing, Set, false),
@@ -177,18 +171,8 @@ fn dones() -> impl Iterator<Item = Done> {
 
 fn dues() -> impl Iterator<Item = Due> {
     flags().map(
-        |[
+        |[touch, renewal, confirm, resign, slides, persistent, sealed]| Due {
             touch,
-            limits,
-            renewal,
-            confirm,
-            resign,
-            slides,
-            persistent,
-            sealed,
-        ]| Due {
-            touch,
-            limits,
             renewal,
             confirm,
             resign,
@@ -234,7 +218,7 @@ fn only_a_new_session_is_created_and_only_a_live_one_updated() {
             let must = done.changed || done.renewed || done.logged_in || done.limits;
             assert_eq!(
                 live.write == Write::Update,
-                must || due.renewal || due.confirm || (due.touch && due.limits)
+                must || due.renewal || due.confirm
             );
             let secret = done.renewed || done.logged_in || due.renewal;
             let travels = due.sealed && live.write == Write::Update;

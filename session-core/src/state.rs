@@ -416,10 +416,6 @@ impl Life {
         self.due.slides &= !keep_expiry;
         // Looked at again: a commit may have written it down meanwhile.
         self.due.touch = self.due.slides && needs_touch(base, manager.now(), manager);
-        // A sealed session with other limits might be another generation.
-        self.due.limits = self.due.touch
-            && manager.sealed_by().is_none()
-            && config.expiry(base.own_timeout, base.created_at) != base.expiry;
     }
 }
 

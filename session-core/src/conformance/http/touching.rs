@@ -3,6 +3,7 @@
 use super::HttpHarness;
 use super::script::Step;
 use super::world::{COOKIE, NONE, World, add, get, insert, login, wait};
+use crate::config::OnOutage;
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
 use crate::expiry::Expiry;
@@ -197,6 +198,39 @@ pub(super) async fn t4_a_touch_brings_the_limits_of_a_new_configuration(
             }
         }
         assert_ne!(world.record().await.1.version, stored.version);
+    }
+}
+
+pub(super) async fn t4_a_touch_with_new_limits_makes_way_for_any_other_write(
+    harness: &dyn HttpHarness,
+) {
+    let down = Fault::Refuse(StoreErrorKind::Unavailable);
+    for (meanwhile, fault, left) in [
+        (vec![insert("a", 1)], None, Some(r#"{"seen":1,"a":1}"#)),
+        (vec![Step::Logout], None, None),
+        (vec![login("ada")], None, Some(r#"{"seen":1}"#)),
+        (vec![], Some(down), Some(r#"{"seen":1}"#)),
+    ] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        world.advance(60);
+        let node = world.node(|config| {
+            config.timeout(Duration::from_secs(3_600)).on_touch_outage(OnOutage::Continue)
+        });
+        let node = node.await;
+        let slow = visitor.at(node.app.clone()).start_post([get("seen"), wait("go")]);
+        node.reached("go").await;
+        visitor.post(meanwhile).await;
+        if let Some(fault) = fault {
+            world.spy.always(Operation::Update, fault);
+        }
+        let before = world.records().await;
+        node.release("go", 1).await;
+        let response = slow.answer().await;
+        assert_eq!((response.status, response.set_cookie()), (200, None));
+        assert_eq!(world.records().await, before);
+        let data = before.first().map(|(_, record)| record.data.as_str());
+        assert_eq!(data, left);
     }
 }
 
