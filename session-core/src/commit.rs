@@ -435,10 +435,7 @@ impl Session {
             generation: base.generation,
             accessed_at,
         };
-        let relimited = match keep_expiry {
-            true => None,
-            false => relimited(&base, accessed_at, manager)?,
-        };
+        let relimited = relimited(&base, accessed_at, manager)?;
         let store = manager.store();
         let noted = match &relimited {
             Some(record) => store.update(&id, record, base.version),

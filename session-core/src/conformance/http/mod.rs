@@ -203,6 +203,7 @@ suite! {
         t4_a_view_of_the_data_or_an_idle_default_is_no_change
         t4_a_touch_is_written_once_per_interval
         t4_a_touch_brings_the_limits_of_a_new_configuration
+        t4_a_handle_goes_on_from_the_record_with_new_limits
         t4_a_touch_with_new_limits_makes_way_for_any_other_write
         t4_a_write_can_decline_to_extend_life
         t4_an_unverified_token_touches_nothing

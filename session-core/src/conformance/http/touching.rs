@@ -201,6 +201,22 @@ pub(super) async fn t4_a_touch_brings_the_limits_of_a_new_configuration(
     }
 }
 
+pub(super) async fn t4_a_handle_goes_on_from_the_record_with_new_limits(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let visitor = world.visitor().await;
+    world.advance(60);
+    let node = world.node(|config| config.timeout(Duration::from_secs(3_600))).await;
+    let mut visitor = visitor.at(node.app.clone());
+    world.spy.reset();
+    let stream = Step::After("head".into(), vec![insert("a", 1), Step::Save]);
+    assert_eq!(visitor.get([get("seen"), stream]).await.status, 200);
+    world.assert_calls(Counts { loads: 1, updates: 1, ..NONE });
+    node.release("head", 1).await;
+    assert_eq!(node.probe.outcome("head").await, "[null,null]");
+    world.assert_calls(Counts { updates: 1, ..NONE });
+    assert_eq!(world.data().await, r#"{"seen":1,"a":1}"#);
+}
+
 pub(super) async fn t4_a_touch_with_new_limits_makes_way_for_any_other_write(
     harness: &dyn HttpHarness,
 ) {
