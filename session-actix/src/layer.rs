@@ -25,7 +25,8 @@ use crate::head;
 ///
 /// What an error becomes is a line of plain text. Its [`ErrorKind`](session_core::ErrorKind) is among
 /// the response's extensions, so a middleware around this one can put another body in its place; the
-/// head stays as it is, for its cookies and `Retry-After`.
+/// head stays as it is, for its cookies and `Retry-After`. An `Err` that a middleware inside returns
+/// becomes a response only outside of all of them.
 ///
 /// ```
 /// use actix_web::body::{BoxBody, MessageBody};

@@ -5,15 +5,16 @@ use std::net::IpAddr;
 use std::ops::Deref;
 
 use crate::error::{Error, ErrorKind};
+use crate::id::Token;
 use crate::manager::SessionManager;
 use crate::session::Session;
 use crate::state::{Life, State, initial};
-use crate::visitor::Visitor;
+use crate::visitor::{Agent, Visitor};
 
 /// A session that begins outside of a request, from [`SessionManager::begin`] until
 /// [`issue`](Self::issue).
 ///
-/// Whatever a handler does with its session can be done with this one; nothing of it is stored
+/// Whatever a handler does with its session can be done with this one. Nothing of it is stored
 /// before `issue`, unless it is [saved](Session::save).
 #[derive(Debug)]
 pub struct NewSession(Session);
@@ -22,21 +23,24 @@ pub struct NewSession(Session);
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Issued {
-    /// The text that opens it: what its client presents, in a cookie or as its transport has it.
-    ///
-    /// Whoever has it is the user: it is shown once, here, and no store can give it again.
+    /// The text that opens it. Whoever has it is the user: keep it out of logs and addresses. No
+    /// store can give it again.
     pub token: String,
+    /// Name and value of the response's field that gives it to a client, as the configuration's
+    /// transport has it: `set-cookie` and the cookie with its attributes. `None` where the transport
+    /// writes no field.
+    pub field: Option<(String, String)>,
     /// The session, as a handler has it once its response has left.
     pub session: Session,
 }
 
 impl SessionManager {
-    /// Begins a session outside of a request: for a test that needs a client who is signed in, a
-    /// program on a machine of the user's, a link that opens what another has prepared.
+    /// Begins a session outside of a request: for a test that needs a client who is signed in, for a
+    /// program on a machine of the user's, under a framework that has no adapter.
     ///
-    /// `address` is the client's, where it is known. Sessions that are bound to their address
-    /// (`ignore_change_ip(false)`) need it; [`creation_cap`](crate::SessionConfigBuilder::creation_cap)
-    /// does not count what the application begins by itself.
+    /// `address` and `agent` are the client's, where they are known; a device list shows them. Sessions
+    /// that are bound to their address (`ignore_change_ip(false)`) need one. What the application
+    /// begins by itself is not counted by [`creation_cap`](crate::SessionConfigBuilder::creation_cap).
     ///
     /// ```
     /// use session_core::{MemoryStore, Owner, SessionConfig, SessionManager};
@@ -45,7 +49,7 @@ impl SessionManager {
     /// let config = SessionConfig::builder().build()?;
     /// let sessions = SessionManager::new(MemoryStore::new(), config);
     ///
-    /// let new = sessions.begin(None)?;
+    /// let new = sessions.begin(None, Some("backup 1.4"))?;
     /// new.login(Owner::new("ada")?);
     /// new.insert("plan", "gold")?;
     /// let issued = new.issue().await?;
@@ -61,7 +65,7 @@ impl SessionManager {
     ///
     /// [`ErrorKind::Invalid`]: sessions are bound to an address, and `address` is `None`. What the
     /// [initializer](crate::SessionConfigBuilder::initializer) fails with.
-    pub fn begin(&self, address: Option<IpAddr>) -> Result<NewSession, Error> {
+    pub fn begin(&self, address: Option<IpAddr>, agent: Option<&str>) -> Result<NewSession, Error> {
         if address.is_none() && !self.config().options.ignore_change_ip {
             return Err(Error::new(
                 ErrorKind::Invalid,
@@ -70,14 +74,15 @@ impl SessionManager {
         }
         let visitor = Visitor {
             address,
-            agent: None,
+            agent: agent.map(|agent| Agent::of(agent.as_bytes(), None)),
             is_counted: false,
         };
-        let state = State::new(Life::new(0, initial(self)?), false);
+        let state = State {
+            sealed: self.sealed_by().is_some(),
+            ..State::new(Life::new(0, initial(self)?), false)
+        };
         let manager = self.of_exchange(None);
-        let session = Session::new(manager, visitor, state);
-        session.state().sealed = self.sealed_by().is_some();
-        Ok(NewSession(session))
+        Ok(NewSession(Session::new(manager, visitor, state)))
     }
 }
 
@@ -87,19 +92,65 @@ impl NewSession {
     /// # Errors
     ///
     /// As a request's end has them: [`ErrorKind::Unavailable`], [`ErrorKind::Full`],
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::TooManySessions`]; nobody has a token then, and what
-    /// may have been stored expires. [`ErrorKind::Invalid`]: nothing was put in, and nobody logged
-    /// in, so there is nothing to store.
+    /// [`ErrorKind::TooLarge`], [`ErrorKind::TooManySessions`]. Nobody has a token then, and what
+    /// was stored is deleted; where that fails, too, it lasts until it expires.
+    /// [`ErrorKind::Invalid`]: nothing was put in and nobody logged in, or it was ended, so that
+    /// there is nothing to open.
     pub async fn issue(self) -> Result<Issued, Error> {
-        const NOTHING: &str = "issuing a session failed: nothing was put in it, nobody logged in";
         let Self(session) = self;
-        if let Some(plan) = session.conclusion()? {
-            session.carry_out(plan).await?;
+        // Also if this is given up half-way: what a clone does comes after it.
+        let after = HeadSent(&session);
+        let plan = session.conclusion()?;
+        if let Some(plan) = plan
+            && let Err(error) = session.carry_out(plan).await
+        {
+            session.delete_unissued().await;
+            return Err(error);
         }
-        let token = session.expose_token()?;
-        let token = token.ok_or_else(|| Error::new(ErrorKind::Invalid, NOTHING))?;
-        session.state().head_sent = true;
-        Ok(Issued { token, session })
+        drop(after);
+        let (token, field) = session.exposed()?;
+        Ok(Issued {
+            token,
+            field,
+            session,
+        })
+    }
+}
+
+/// Says that what follows comes after the response's head.
+struct HeadSent<'a>(&'a Session);
+
+impl Drop for HeadSent<'_> {
+    fn drop(&mut self) {
+        self.0.state().head_sent = true;
+    }
+}
+
+impl Session {
+    /// What the client is to get of a session that is stored.
+    fn exposed(&self) -> Result<(String, Option<(String, String)>), Error> {
+        const NOTHING: &str = "issuing a session failed: there is nothing to store";
+        let manager = &self.0.manager;
+        let state = self.state();
+        let (token, base) = state
+            .life
+            .token_in_force()
+            .ok_or_else(|| Error::new(ErrorKind::Invalid, NOTHING))?;
+        let token = manager.expose(token, base)?;
+        let config = manager.config();
+        let life = config.cookie_life(base.persistent, base.expiry.timeout());
+        let field = config.transport.write(&config.cookie, &token, life);
+        Ok((token, field))
+    }
+
+    /// Deletes a session whose token nobody has. Its failure is logged; it is not what was asked for.
+    async fn delete_unissued(&self) {
+        let manager = &self.0.manager;
+        let id = self.state().life.token.as_ref().map(Token::id);
+        // Of a sealed one there is nothing but the token.
+        if let Some(id) = id.filter(|_| manager.sealed_by().is_none()) {
+            let _ = manager.revoke(&id).await;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::doubt::CommitGuard;
 use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
-use crate::manager::{SessionManager, settle};
+use crate::manager::settle;
 use crate::operations::Draft;
 use crate::plan::{
     CookieMove, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
@@ -28,7 +28,7 @@ use crate::state::{Life, Scope, State};
 use crate::store::{Created, Only, Touch, Written};
 
 /// The operation of a request's end, for messages.
-const CONCLUDING: &str = "saving the session";
+pub(crate) const CONCLUDING: &str = "saving the session";
 
 impl Session {
     /// Stores pending operations together with what `work` does, now.
@@ -86,7 +86,7 @@ impl Session {
             Box::pin(self.delete_ended(CONCLUDING)).await?;
         }
         match plan.write {
-            Write::Touch => Box::pin(self.note_access(CONCLUDING, plan.cookie)).await?,
+            Write::Touch => Box::pin(self.conclude_access(plan.cookie)).await?,
             // What the deletion means for the cookie it has noted.
             Write::Nothing if plan.delete => self.state().ends_are_carried_out(),
             Write::Nothing => self.state().conclude(plan.cookie),
@@ -405,111 +405,6 @@ impl Session {
                     state.ended.retain(|life| life.number != number);
                 }
                 Written::Conflict => return Err(Error::gone(operation)),
-            }
-        }
-    }
-
-    /// Touches the record; where the configuration has come to give other limits than are stored with
-    /// it, which a touch leaves as they are, replaces it. Either makes way for any other write.
-    async fn note_access(&self, operation: &'static str, cookie: CookieMove) -> Result<(), Error> {
-        let manager = &self.0.manager;
-        let (number, found, keep_expiry) = {
-            let state = self.state();
-            let life = &state.life;
-            let id = life.token.as_ref().map(Token::id);
-            (life.number, id.zip(life.base.clone()), state.keep_expiry)
-        };
-        let Some((id, base)) = found else {
-            return Ok(());
-        };
-        if is_expired(&base, manager.now(), manager.config()) {
-            // It ended while the request ran: a touch would bring it back (rule E2).
-            return Ok(());
-        }
-        let accessed_at = if keep_expiry {
-            base.accessed_at
-        } else {
-            manager.now()
-        };
-        let touch = Touch {
-            generation: base.generation,
-            accessed_at,
-        };
-        let relimited = relimited(&base, accessed_at, manager)?;
-        let store = manager.store();
-        let noted = match &relimited {
-            Some(record) => store.update(&id, record, base.version),
-            None => store.touch(&id, &touch),
-        };
-        let answer = manager.deadline().bound(noted).await;
-        match settle(operation, answer) {
-            // Ended or renewed meanwhile: this request only read, and its cookie is not the
-            // newest one.
-            Ok(Written::Conflict | Written::Gone) => Ok(()),
-            Ok(Written::Done) => {
-                let sends =
-                    cookie != CookieMove::Keep && Box::pin(self.is_in_force(&id, &base)).await;
-                let mut state = self.state();
-                let known = state.life.base.as_ref().map(|base| base.version);
-                match relimited {
-                    Some(record) if known == Some(base.version) => {
-                        state.life.rebase(Arc::new(record));
-                    }
-                    _ => {
-                        if let Some(base) = &mut state.life.base {
-                            Arc::make_mut(base).touch(&touch);
-                        }
-                    }
-                }
-                if state.life.number == number {
-                    state.life.due = Due::default();
-                    state.note(if sends { cookie } else { CookieMove::Keep });
-                }
-                Ok(())
-            }
-            Err(error) => match manager.config().options.on_touch_outage {
-                crate::config::OnOutage::Continue => {
-                    tracing::warn!(target: "session", session = %id, %error, "not touched");
-                    Ok(())
-                }
-                crate::config::OnOutage::Fail => Err(error),
-            },
-        }
-    }
-}
-
-/// The record under the limits of the configuration, if it has others. A sealed one keeps its own:
-/// with another time-out it might be another generation.
-fn relimited(
-    base: &Record,
-    accessed_at: Timestamp,
-    manager: &SessionManager,
-) -> Result<Option<Record>, Error> {
-    let expiry = manager.config().expiry(base.own_timeout, base.created_at);
-    if expiry == base.expiry || manager.sealed_by().is_some() {
-        return Ok(None);
-    }
-    Ok(Some(Record {
-        version: base.version.next()?,
-        accessed_at: base.accessed_at.max(accessed_at),
-        expiry,
-        ..base.clone()
-    }))
-}
-
-impl Session {
-    /// Whether the secret is still that of `base`: a touch does not tell, since a timed renewal
-    /// leaves the generation as it is.
-    async fn is_in_force(&self, id: &SessionId, base: &Record) -> bool {
-        let manager = &self.0.manager;
-        if manager.config().options.renew_every.is_none() {
-            return true;
-        }
-        match manager.load(CONCLUDING, id, &manager.deadline()).await {
-            Ok(record) => record.is_some_and(|record| record.secret == base.secret),
-            Err(error) => {
-                tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
-                false
             }
         }
     }

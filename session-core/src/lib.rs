@@ -47,6 +47,7 @@ mod in_json;
 mod serialize;
 
 // What is done with it.
+mod access;
 mod attempt;
 
 mod commit;

@@ -37,13 +37,11 @@
 //! ```
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::{head_sent, refused};
 use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token};
-use crate::manager::settle;
 use crate::plan::{CookieMove, Refusal, Standing, is_expired, still_admits};
 use crate::record::Record;
 use crate::session::Session;
@@ -211,17 +209,18 @@ impl Session {
             generation: record.generation,
             accessed_at: if due { now } else { record.accessed_at },
         };
+        let mut replaced = None;
         if due {
-            let answer = deadline.bound(manager.store().touch(&id, &touch)).await;
-            if settle(OPERATION, answer)? != Written::Done {
+            let noted = manager.note_access(OPERATION, &id, &record, &touch, deadline);
+            let (written, by) = noted.await?;
+            if written != Written::Done {
                 return Err(Error::gone(OPERATION));
             }
+            replaced = by;
         }
         let mut state = self.state();
         if state.life.number == number {
-            if let Some(base) = &mut state.life.base {
-                Arc::make_mut(base).touch(&touch);
-            }
+            state.life.accessed(record.version, &touch, replaced);
             if state.sealed {
                 state.note(CookieMove::Set);
             }

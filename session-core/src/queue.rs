@@ -64,6 +64,21 @@ impl Queues {
         }
     }
 
+    /// The turn to save `id`, if nobody else has it.
+    pub(crate) fn enter_at_once(self: &Arc<Self>, id: SessionId) -> Option<Ticket> {
+        match self.shard(&id).entry(id) {
+            Entry::Vacant(free) => {
+                free.insert(VecDeque::new());
+            }
+            Entry::Occupied(_) => return None,
+        }
+        Some(Ticket {
+            queues: Arc::clone(self),
+            id,
+            latest: None,
+        })
+    }
+
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, IdMap<Waiters>> {
         let shard = usize::from(id.as_bytes()[0]) % self.shards.len();
         self.shards[shard]

@@ -1,28 +1,25 @@
 //! Client-side sessions: the whole session travels sealed in its cookie, and no store keeps it.
 
-use std::borrow::Cow;
+mod inside;
+mod stores;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
-use crate::clock::{Timestamp, millis};
+use self::inside::{inside, opened};
+use self::stores::{Nowhere, Slot};
 use crate::config::SessionConfig;
-use crate::data::Data;
 use crate::deadline::Deadline;
 use crate::endings::Endings;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
-use crate::expiry::Expiry;
 use crate::id::{SessionId, Signed, Token};
 use crate::limit::Limit;
 use crate::manager::SessionManager;
-use crate::record::{Generation, Owner, Record, Version};
+use crate::record::{Owner, Record};
 use crate::revocations::{self, Revocations};
-use crate::sealing::{NotSealed, SealingKeys, TAG_BYTES, sealed_len};
-use crate::store::{Created, Cursor, Only, Page, Store, Touch, Written};
+use crate::sealing::{NotSealed, SealingKeys, sealed_len};
+use crate::store::Store;
 
 impl SessionManager {
     /// A manager of sessions that live in their cookies (or whatever the transport is).
@@ -129,13 +126,8 @@ impl SessionManager {
         let Some(sealed) = self.sealed_by() else {
             return self.clone();
         };
-        let records = found.map(|(id, record)| (id, Arc::clone(record)));
-        let slot = Slot {
-            sealed: Arc::clone(sealed),
-            records: Mutex::new(records.into_iter().collect()),
-        };
         Self::of(
-            slot,
+            Slot::new(Arc::clone(sealed), found),
             Arc::clone(self.shared_config()),
             Some(Arc::clone(sealed)),
         )
@@ -312,276 +304,6 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// What is sealed, after the format, the id and the secret.
-#[derive(Serialize, Deserialize)]
-struct Inside<'a> {
-    #[serde(rename = "c")]
-    created: i64,
-    #[serde(rename = "a")]
-    accessed: i64,
-    #[serde(rename = "s")]
-    secret_at: i64,
-    #[serde(rename = "g")]
-    generation: u32,
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    timeout: Option<u64>,
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    ends: Option<i64>,
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
-    own_timeout: Option<u64>,
-    #[serde(rename = "p", default, skip_serializing_if = "is_false")]
-    persistent: bool,
-    #[serde(rename = "u", borrow, default, skip_serializing_if = "Option::is_none")]
-    owner: Option<Cow<'a, str>>,
-    #[serde(rename = "i", borrow, default, skip_serializing_if = "Option::is_none")]
-    address: Option<Cow<'a, str>>,
-    #[serde(rename = "m", borrow, default, skip_serializing)]
-    own: Option<&'a RawValue>,
-    #[serde(rename = "d", borrow, default, skip_serializing)]
-    data: Option<&'a RawValue>,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// The user agent and the superseded secret stay out: they would fill the cookie, and nothing
-/// could be done by them.
-fn inside(token: &Token, record: &Record) -> Vec<u8> {
-    let positive = |ms: i64| u64::try_from(ms).unwrap_or(0);
-    let head = Inside {
-        created: record.created_at.as_unix_ms(),
-        accessed: record.accessed_at.as_unix_ms(),
-        secret_at: record.secret_at.as_unix_ms(),
-        generation: record.generation.0,
-        timeout: record.expiry.timeout().map(millis).map(positive),
-        ends: record.expiry.ends_at().map(Timestamp::as_unix_ms),
-        own_timeout: record.own_timeout.map(millis).map(positive),
-        persistent: record.persistent,
-        owner: record.owner.as_ref().map(|owner| owner.as_str().into()),
-        address: record.address.map(|address| address.to_string().into()),
-        own: None,
-        data: None,
-    };
-    let head = serde_json::to_string(&head).expect("numbers and strings are JSON");
-    let (own, data) = (record.own.as_str().len(), record.data.as_str().len());
-    // Room for all of it, tag included: growing would leave a copy of the secret behind.
-    let mut bytes = Vec::with_capacity(64 + TAG_BYTES + head.len() + own + data);
-    bytes.push(FORMAT);
-    bytes.extend_from_slice(&*token.expose_bytes());
-    bytes.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
-    if !record.own.is_empty() {
-        bytes.extend_from_slice(b",\"m\":");
-        bytes.extend_from_slice(record.own.as_str().as_bytes());
-    }
-    bytes.extend_from_slice(b",\"d\":");
-    bytes.extend_from_slice(record.data.as_str().as_bytes());
-    bytes.push(b'}');
-    bytes
-}
-
-fn opened(inside: &[u8]) -> Option<(Token, Record)> {
-    let (&format, rest) = inside.split_first()?;
-    let (token, json) = rest.split_first_chunk()?;
-    if format != FORMAT {
-        return None;
-    }
-    let token = Token::from_exposed_bytes(token);
-    let head: Inside<'_> = serde_json::from_slice(json).ok()?;
-    let data = |raw: Option<&RawValue>| match raw {
-        Some(raw) => Data::parse(raw.get()).ok(),
-        None => Some(Data::new()),
-    };
-    let record = Record {
-        version: Version::first().ok()?,
-        generation: Generation(head.generation),
-        created_at: Timestamp::from_unix_ms(head.created),
-        accessed_at: Timestamp::from_unix_ms(head.accessed),
-        expiry: Expiry::new(
-            head.timeout.map(Duration::from_millis),
-            head.ends.map(Timestamp::from_unix_ms),
-        ),
-        own_timeout: head.own_timeout.map(Duration::from_millis),
-        persistent: head.persistent,
-        secret: token.digest(),
-        secret_at: Timestamp::from_unix_ms(head.secret_at),
-        previous: None,
-        owner: head.owner.map(Owner::new).transpose().ok()?,
-        address: head.address.map(|text| text.parse()).transpose().ok()?,
-        agent: None,
-        own: data(head.own)?,
-        data: data(head.data)?,
-    };
-    Some((token, record))
-}
-
-/// The sessions of one exchange: the one that came with the request, and those begun since.
-///
-/// The manager reads and writes it as it does any store, so its rules need no exceptions; the
-/// exchange's end seals what is in force.
-struct Slot {
-    sealed: Arc<Sealed>,
-    records: Mutex<Vec<(SessionId, Arc<Record>)>>,
-}
-
-impl Slot {
-    fn records(&self) -> MutexGuard<'_, Vec<(SessionId, Arc<Record>)>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sealed")
-    }
-}
-
-#[async_trait]
-impl Store for Slot {
-    async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
-        self.sealed.check_record(id, record)?;
-        let mut records = self.records();
-        if records.iter().any(|(known, _)| known == id) {
-            return Ok(Created::Taken);
-        }
-        records.push((*id, Arc::new(record.clone())));
-        Ok(Created::Done)
-    }
-
-    async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
-        let records = self.records();
-        let found = records.iter().find(|(known, _)| known == id);
-        Ok(found.map(|(_, record)| Record::clone(record)))
-    }
-
-    async fn update(
-        &self,
-        id: &SessionId,
-        record: &Record,
-        expected: Version,
-    ) -> Result<Written, StoreError> {
-        self.sealed.check_record(id, record)?;
-        let mut records = self.records();
-        let Some((_, stored)) = records.iter_mut().find(|(known, _)| known == id) else {
-            return Ok(Written::Gone);
-        };
-        if stored.version != expected {
-            return Ok(Written::Conflict);
-        }
-        let accessed_at = stored.accessed_at.max(record.accessed_at);
-        *stored = Arc::new(Record {
-            accessed_at,
-            ..record.clone()
-        });
-        Ok(Written::Done)
-    }
-
-    async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
-        let mut records = self.records();
-        let found = records.iter_mut().find(|(known, _)| known == id);
-        Ok(
-            match found.map(|(_, record)| Arc::make_mut(record).touch(touch)) {
-                Some(true) => Written::Done,
-                Some(false) => Written::Conflict,
-                None => Written::Gone,
-            },
-        )
-    }
-
-    async fn delete(&self, id: &SessionId, only: Only) -> Result<Written, StoreError> {
-        let mut records = self.records();
-        let Some(at) = records.iter().position(|(known, _)| known == id) else {
-            return Ok(Written::Gone);
-        };
-        if let Only::Generation(generation) = only
-            && records[at].1.generation != generation
-        {
-            return Ok(Written::Conflict);
-        }
-        records.swap_remove(at);
-        Ok(Written::Done)
-    }
-
-    async fn owned_by(&self, _: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn scan(&self, _: Cursor, _: usize) -> Result<Page, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn sweep(&self, _: Timestamp, _: usize) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-/// Where sealed sessions can be looked for from outside of an exchange; what is known of them
-/// all is what was revoked.
-#[derive(Debug)]
-struct Nowhere {
-    revocations: Option<Arc<dyn Store>>,
-}
-
-#[async_trait]
-impl Store for Nowhere {
-    async fn create(&self, _: &SessionId, _: &Record) -> Result<Created, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn load(&self, _: &SessionId) -> Result<Option<Record>, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn update(&self, _: &SessionId, _: &Record, _: Version) -> Result<Written, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn touch(&self, _: &SessionId, _: &Touch) -> Result<Written, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn delete(&self, _: &SessionId, _: Only) -> Result<Written, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn owned_by(&self, _: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn scan(&self, _: Cursor, _: usize) -> Result<Page, StoreError> {
-        Err(unsupported())
-    }
-
-    async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        match &self.revocations {
-            Some(store) => store.sweep(expired_before, limit).await,
-            None => Ok(0),
-        }
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        match &self.revocations {
-            Some(store) => store.ping().await,
-            None => Ok(()),
-        }
-    }
-}
-
-fn unsupported() -> StoreError {
-    StoreError::new(
-        StoreErrorKind::Unsupported,
-        "sealed sessions are kept by their clients, so none can be looked up",
-    )
-}
-
 fn no_revocations(operation: &'static str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
@@ -593,7 +315,6 @@ fn no_revocations(operation: &'static str) -> Error {
 
 /// RFC 6265bis section 5.6: name and value of a cookie that every browser keeps, in bytes.
 const BYTES_MAX: usize = 4096;
-const FORMAT: u8 = 1;
 const BOUND: &[u8] = b"session-kit sealed session v1";
 const CONTEXT: &str = "session-kit 2026-11-21 session sealing v1";
 const KEY_NAME_CONTEXT: &str = "session-kit 2026-11-21 session sealing key id v1";

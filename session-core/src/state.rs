@@ -14,6 +14,7 @@ use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{CookieMove, Done, Due, Standing};
 use crate::record::{Owner, Record, Version};
+use crate::store::Touch;
 use crate::why_new::WhyNew;
 
 use std::sync::Arc;
@@ -392,6 +393,17 @@ impl Life {
         self.token = Some(outcome.token.clone());
     }
 
+    /// An access is written down: by `touch`, or with a record in place of that of version `over`.
+    pub(crate) fn accessed(&mut self, over: Version, touch: &Touch, replaced: Option<Arc<Record>>) {
+        match (replaced, &mut self.base) {
+            (Some(record), Some(base)) if base.version == over => self.rebase(record),
+            (_, Some(base)) => {
+                Arc::make_mut(base).touch(touch);
+            }
+            (_, None) => {}
+        }
+    }
+
     /// Goes on from a newer record of the same session.
     pub(crate) fn rebase(&mut self, record: Arc<Record>) {
         self.due.goes_on(self.base.as_deref(), &record);
@@ -413,9 +425,8 @@ impl Life {
         let config = manager.config();
         let life = config.cookie_life(base.persistent, base.expiry.timeout());
         self.due.persistent = life.is_some();
+        self.due.touch = !keep_expiry && needs_touch(base, manager.now(), manager);
         self.due.slides &= !keep_expiry;
-        // Looked at again: a commit may have written it down meanwhile.
-        self.due.touch = self.due.slides && needs_touch(base, manager.now(), manager);
     }
 }
 

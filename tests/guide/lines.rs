@@ -206,7 +206,7 @@ async fn managers(
 ) -> Outcome {
     show(sessions.open(&id).await?);
     show(sessions.find(&id).await?);
-    show(sessions.begin(None)?.issue().await?.token);
+    show(sessions.begin(None, None)?);
     for device in sessions.sessions_of(&owner).await? {
         let SessionInfo { id, .. } = device;
         show(device.address);

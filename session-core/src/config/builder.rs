@@ -110,7 +110,8 @@ impl SessionConfigBuilder {
         ///
         /// Another value applies to a session from when it is next used, to within the touch interval;
         /// to one that is sealed in its cookie from its next write. One that is not used keeps what
-        /// it has: to end older ones now, call `revoke_all`.
+        /// it has: to end older ones now, call `revoke_all`. Nodes that share a store need the same
+        /// value, or each use brings back its node's own.
         timeout: Duration;
         /// How long a superseded token is remembered, so that requests in flight can be told from
         /// those of strangers (rule I6). After a timed renewal it also works for that long; after
@@ -440,7 +441,8 @@ impl SessionConfigBuilder {
     /// Many people may share one address (a school, a mobile carrier), so leave room for them.
     ///
     /// Where the client's address is not known, nothing can begin ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)): serve
-    /// with connect info.
+    /// with connect info. What the application [begins](crate::SessionManager::begin) by itself does not
+    /// count.
     ///
     /// # Default
     ///

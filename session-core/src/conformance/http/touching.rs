@@ -217,6 +217,78 @@ pub(super) async fn t4_a_handle_goes_on_from_the_record_with_new_limits(harness:
     assert_eq!(world.data().await, r#"{"seen":1,"a":1}"#);
 }
 
+pub(super) async fn t4_an_access_is_noted_whoever_wrote_meanwhile(harness: &dyn HttpHarness) {
+    for own_limits in [true, false] {
+        let world = World::new(harness).await;
+        let visitor = world.visitor().await;
+        let hour = Duration::from_secs(3_600);
+        let node = world.node(|config| match own_limits {
+            true => config.timeout(hour),
+            false => config,
+        });
+        let node = node.await;
+        world.advance(60);
+        let slow = visitor.at(node.app.clone()).start_post([get("seen"), wait("go")]);
+        node.reached("go").await;
+        // It counts as no access of the client's.
+        let id = world.record().await.0;
+        let job = world.manager().open(&id).await.unwrap().unwrap();
+        job.transact(|draft| draft.insert("plan", "gold")).await.unwrap();
+        node.release("go", 1).await;
+        assert_eq!(slow.answer().await.status, 200);
+        let record = world.record().await.1;
+        assert_eq!(record.accessed_at, world.manager().now());
+        assert_eq!(record.data.as_str(), r#"{"seen":1,"plan":"gold"}"#);
+    }
+}
+
+pub(super) async fn t4_a_socket_brings_the_limits_of_a_new_configuration(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let visitor = world.visitor().await;
+    let hour = Duration::from_secs(3_600);
+    let node = world.node(|config| config.timeout(hour)).await;
+    let mut visitor = visitor.at(node.app.clone());
+    let socket = vec![Step::Touch, wait("later"), insert("a", 1), Step::Save];
+    visitor.get([Step::After("socket".into(), socket)]).await;
+    world.spy.reset();
+    node.advance(60);
+    node.release("socket", 1).await;
+    node.reached("later").await;
+    world.assert_calls(Counts { loads: 1, updates: 1, ..NONE });
+    assert_eq!(world.record().await.1.expiry, Expiry::new(Some(hour), None));
+    node.release("later", 1).await;
+    assert_eq!(node.probe.outcome("socket").await, "[null,null,null,null]");
+    world.assert_calls(Counts { updates: 1, ..NONE });
+}
+
+pub(super) async fn t4_new_limits_wait_for_a_save_that_is_prepared(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let visitor = world.visitor().await;
+    let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(24 * 3_600));
+    let node = world.node(|config| config.timeout(hour)).await;
+    let mut own = visitor.at(node.app.clone());
+    let id = world.record().await.0;
+    for (busy, timeout) in [(true, day), (false, hour)] {
+        world.advance(60);
+        let job = node.manager().open(&id).await.unwrap().unwrap();
+        job.insert("n", 1).unwrap();
+        let pending = match busy {
+            true => job.prepare_save().await.unwrap(),
+            false => None,
+        };
+        assert_eq!(own.get([get("seen")]).await.status, 200);
+        let record = world.record().await.1;
+        assert_eq!(record.accessed_at, world.manager().now());
+        if let Some(pending) = pending {
+            assert_eq!(Some(record.version), pending.expected());
+            pending.abort();
+        }
+        assert_eq!(record.expiry.timeout(), Some(timeout));
+    }
+}
+
 pub(super) async fn t4_a_touch_with_new_limits_makes_way_for_any_other_write(
     harness: &dyn HttpHarness,
 ) {

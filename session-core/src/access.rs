@@ -1,0 +1,130 @@
+//! Writing down that a session is in use.
+
+use std::sync::Arc;
+
+use crate::commit::CONCLUDING;
+use crate::config::OnOutage;
+use crate::deadline::Deadline;
+use crate::error::Error;
+use crate::id::{SessionId, Token};
+use crate::manager::{SessionManager, settle};
+use crate::plan::{CookieMove, Due, is_expired};
+use crate::record::Record;
+use crate::session::Session;
+use crate::store::{Touch, Written};
+
+impl SessionManager {
+    /// Touches the record that was last seen as `base`.
+    ///
+    /// Where the configuration has come to give it other limits than are stored with it, which a
+    /// touch leaves as they are, a record is written in its place and handed back. That makes way
+    /// for every other write, and for a saver that has its turn: then it is touched.
+    pub(crate) async fn note_access(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        base: &Record,
+        touch: &Touch,
+        deadline: &Deadline,
+    ) -> Result<(Written, Option<Arc<Record>>), Error> {
+        let store = self.store();
+        if let Some(record) = self.relimited(base, touch)?
+            && let Some(ticket) = self.queues().enter_at_once(*id)
+        {
+            let record = Arc::new(record);
+            let update = store.update(id, &record, base.version);
+            let written = settle(operation, deadline.bound_in_part(update).await)?;
+            if written == Written::Done {
+                ticket.leave_with(&record);
+                return Ok((written, Some(record)));
+            }
+        }
+        let touched = deadline.bound(store.touch(id, touch)).await;
+        Ok((settle(operation, touched)?, None))
+    }
+
+    /// The record under the limits of the configuration, if it has others. A sealed one keeps its
+    /// own: with another time-out it might be another generation.
+    fn relimited(&self, base: &Record, touch: &Touch) -> Result<Option<Record>, Error> {
+        let expiry = self.config().expiry(base.own_timeout, base.created_at);
+        if expiry == base.expiry || self.sealed_by().is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Record {
+            version: base.version.next()?,
+            accessed_at: base.accessed_at.max(touch.accessed_at),
+            expiry,
+            ..base.clone()
+        }))
+    }
+}
+
+impl Session {
+    /// Writes down at a request's end that the session was used; `cookie` is sent if it was.
+    pub(crate) async fn conclude_access(&self, cookie: CookieMove) -> Result<(), Error> {
+        let manager = &self.0.manager;
+        let (number, found, keep_expiry) = {
+            let state = self.state();
+            let life = &state.life;
+            let id = life.token.as_ref().map(Token::id);
+            (life.number, id.zip(life.base.clone()), state.keep_expiry)
+        };
+        let Some((id, base)) = found else {
+            return Ok(());
+        };
+        if is_expired(&base, manager.now(), manager.config()) {
+            // It ended while the request ran: a touch would bring it back (rule E2).
+            return Ok(());
+        }
+        let accessed_at = if keep_expiry {
+            base.accessed_at
+        } else {
+            manager.now()
+        };
+        let touch = Touch {
+            generation: base.generation,
+            accessed_at,
+        };
+        let deadline = &manager.deadline();
+        let noted = manager.note_access(CONCLUDING, &id, &base, &touch, deadline);
+        match noted.await {
+            // Ended or renewed meanwhile: this request only read, and its cookie is not the
+            // newest one.
+            Ok((Written::Conflict | Written::Gone, _)) => Ok(()),
+            Ok((Written::Done, replaced)) => {
+                let sends =
+                    cookie != CookieMove::Keep && Box::pin(self.is_in_force(&id, &base)).await;
+                let mut state = self.state();
+                if state.life.number == number {
+                    state.life.accessed(base.version, &touch, replaced);
+                    state.life.due = Due::default();
+                    state.note(if sends { cookie } else { CookieMove::Keep });
+                }
+                Ok(())
+            }
+            Err(error) => match manager.config().options.on_touch_outage {
+                OnOutage::Continue => {
+                    tracing::warn!(target: "session", session = %id, %error, "not touched");
+                    Ok(())
+                }
+                OnOutage::Fail => Err(error),
+            },
+        }
+    }
+
+    /// Whether the secret is still that of `base`: a touch does not tell, since a timed renewal
+    /// leaves the generation as it is.
+    async fn is_in_force(&self, id: &SessionId, base: &Record) -> bool {
+        let manager = &self.0.manager;
+        if manager.config().options.renew_every.is_none() {
+            return true;
+        }
+        match manager.load(CONCLUDING, id, &manager.deadline()).await {
+            Ok(record) => record.is_some_and(|record| record.secret == base.secret),
+            Err(error) => {
+                tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
+                false
+            }
+        }
+    }
+}
