@@ -18,14 +18,12 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::settle;
 use crate::operations::Draft;
-use crate::plan::{
-    CookieMove, Due, Plan, Refusal, Standing, Write, is_expired, plan, still_admits,
-};
+use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, plan, still_admits};
 use crate::record::Record;
 use crate::session::Session;
 use crate::span::{Failed, saving};
 use crate::state::{Life, Scope, State};
-use crate::store::{Created, Only, Touch, Written};
+use crate::store::{Created, Only, Written};
 
 /// The operation of a request's end, for messages.
 pub(crate) const CONCLUDING: &str = "saving the session";

@@ -1,8 +1,10 @@
+use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::inside::FORMAT;
 use super::*;
 use crate::http::{Exchange, Finish, RequestHead, ResponseHead};
-use crate::{Clock, KeyRing, ManualClock, Session};
+use crate::{Clock, Cursor, KeyRing, ManualClock, Session};
 
 const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NEWER: &[u8] = b"fedcba9876543210fedcba9876543210";

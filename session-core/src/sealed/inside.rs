@@ -120,4 +120,4 @@ pub(super) fn opened(inside: &[u8]) -> Option<(Token, Record)> {
     Some((token, record))
 }
 
-const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
