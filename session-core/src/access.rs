@@ -14,29 +14,30 @@ use crate::session::Session;
 use crate::store::{Touch, Written};
 
 impl SessionManager {
-    /// Touches the record that was last seen as `base`.
+    /// Touches a record.
     ///
-    /// Where the configuration has come to give it other limits than are stored with it, which a
-    /// touch leaves as they are, a record is written in its place and handed back. That makes way
-    /// for every other write, and for a saver that has its turn: then it is touched.
+    /// Where the configuration has come to give other limits than are stored in `base`, which a
+    /// touch leaves as they are, another record is written in its place and handed back. That makes way
+    /// for every other write, and for a saver that has its turn; and where it fails, a touch may not.
     pub(crate) async fn note_access(
         &self,
         operation: &'static str,
         id: &SessionId,
-        base: &Record,
+        base: Option<&Record>,
         touch: &Touch,
         deadline: &Deadline,
     ) -> Result<(Written, Option<Arc<Record>>), Error> {
         let store = self.store();
-        if let Some(record) = self.relimited(base, touch)?
+        if let Some(base) = base
+            && let Some(record) = self.relimited(base, touch)?
             && let Some(ticket) = self.queues().enter_at_once(*id)
         {
             let record = Arc::new(record);
             let update = store.update(id, &record, base.version);
-            let written = settle(operation, deadline.bound_in_part(update).await)?;
-            if written == Written::Done {
+            let written = settle(operation, deadline.bound_in_part(update).await);
+            if let Ok(Written::Done) = written {
                 ticket.leave_with(&record);
-                return Ok((written, Some(record)));
+                return Ok((Written::Done, Some(record)));
             }
         }
         let touched = deadline.bound(store.touch(id, touch)).await;
@@ -44,10 +45,13 @@ impl SessionManager {
     }
 
     /// The record under the limits of the configuration, if it has others. A sealed one keeps its
-    /// own: with another time-out it might be another generation.
+    /// own: with another time-out it might be another generation. So does any where none is judged by
+    /// them: it should not come to live for ever by being read.
     fn relimited(&self, base: &Record, touch: &Touch) -> Result<Option<Record>, Error> {
-        let expiry = self.config().expiry(base.own_timeout, base.created_at);
-        if expiry == base.expiry || self.sealed_by().is_some() {
+        let config = self.config();
+        let expiry = config.expiry(base.own_timeout, base.created_at);
+        let keeps = self.sealed_by().is_some() || config.options.ignore_expiry;
+        if expiry == base.expiry || keeps {
             return Ok(None);
         }
         Ok(Some(Record {
@@ -63,11 +67,12 @@ impl Session {
     /// Writes down at a request's end that the session was used; `cookie` is sent if it was.
     pub(crate) async fn conclude_access(&self, cookie: CookieMove) -> Result<(), Error> {
         let manager = &self.0.manager;
-        let (number, found, keep_expiry) = {
+        let (number, found, keep_expiry, doubts) = {
             let state = self.state();
             let life = &state.life;
             let id = life.token.as_ref().map(Token::id);
-            (life.number, id.zip(life.base.clone()), state.keep_expiry)
+            let found = id.zip(life.base.clone());
+            (life.number, found, state.keep_expiry, life.is_in_doubt())
         };
         let Some((id, base)) = found else {
             return Ok(());
@@ -86,7 +91,8 @@ impl Session {
             accessed_at,
         };
         let deadline = &manager.deadline();
-        let noted = manager.note_access(CONCLUDING, &id, &base, &touch, deadline);
+        let replaceable = (!doubts).then_some(&*base);
+        let noted = manager.note_access(CONCLUDING, &id, replaceable, &touch, deadline);
         match noted.await {
             // Ended or renewed meanwhile: this request only read, and its cookie is not the
             // newest one.

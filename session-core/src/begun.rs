@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::ops::Deref;
 
 use crate::error::{Error, ErrorKind};
-use crate::id::Token;
 use crate::manager::SessionManager;
 use crate::session::Session;
 use crate::state::{Life, State, initial};
@@ -92,28 +91,30 @@ impl NewSession {
     /// # Errors
     ///
     /// As a request's end has them: [`ErrorKind::Unavailable`], [`ErrorKind::Full`],
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::TooManySessions`]. Nobody has a token then, and what
-    /// was stored is deleted; where that fails, too, it lasts until it expires.
-    /// [`ErrorKind::Invalid`]: nothing was put in and nobody logged in, or it was ended, so that
-    /// there is nothing to open.
+    /// [`ErrorKind::TooLarge`], [`ErrorKind::TooManySessions`], [`ErrorKind::Contended`],
+    /// [`ErrorKind::Gone`]. Nobody has a token then, so what was stored is deleted again; a limit of the
+    /// owner's sessions may have ended others by then. [`ErrorKind::Invalid`]: nothing was put in and
+    /// nobody logged in, or it was ended, so that there is nothing to open.
+    ///
+    /// # Cancellation
+    ///
+    /// If it is given up half-way, or the store carries out late what it seemed to have failed at, a
+    /// session may be left that nobody can open. It lasts until it expires; of an owner,
+    /// [`sessions_of`](SessionManager::sessions_of) lists it and
+    /// [`revoke`](SessionManager::revoke) ends it.
     pub async fn issue(self) -> Result<Issued, Error> {
         let Self(session) = self;
-        // Also if this is given up half-way: what a clone does comes after it.
-        let after = HeadSent(&session);
-        let plan = session.conclusion()?;
-        if let Some(plan) = plan
-            && let Err(error) = session.carry_out(plan).await
-        {
-            session.delete_unissued().await;
-            return Err(error);
+        match session.issue().await {
+            Ok((token, field)) => Ok(Issued {
+                token,
+                field,
+                session,
+            }),
+            Err(error) => {
+                session.delete_unissued().await;
+                Err(error)
+            }
         }
-        drop(after);
-        let (token, field) = session.exposed()?;
-        Ok(Issued {
-            token,
-            field,
-            session,
-        })
     }
 }
 
@@ -127,9 +128,15 @@ impl Drop for HeadSent<'_> {
 }
 
 impl Session {
-    /// What the client is to get of a session that is stored.
-    fn exposed(&self) -> Result<(String, Option<(String, String)>), Error> {
+    /// Stores the session; what its client is to get.
+    async fn issue(&self) -> Result<(String, Option<(String, String)>), Error> {
         const NOTHING: &str = "issuing a session failed: there is nothing to store";
+        // Also if this is given up half-way: what a clone does comes after it.
+        let after = HeadSent(self);
+        if let Some(plan) = self.conclusion()? {
+            self.carry_out(plan).await?;
+        }
+        drop(after);
         let manager = &self.0.manager;
         let state = self.state();
         let (token, base) = state
@@ -146,10 +153,12 @@ impl Session {
     /// Deletes a session whose token nobody has. Its failure is logged; it is not what was asked for.
     async fn delete_unissued(&self) {
         let manager = &self.0.manager;
-        let id = self.state().life.token.as_ref().map(Token::id);
-        // Of a sealed one there is nothing but the token.
-        if let Some(id) = id.filter(|_| manager.sealed_by().is_none()) {
-            let _ = manager.revoke(&id).await;
+        let left = self.state().close();
+        for id in left {
+            // Of a sealed one there is nothing but the token.
+            if manager.sealed_by().is_none() {
+                let _ = manager.revoke(&id).await;
+            }
         }
     }
 }

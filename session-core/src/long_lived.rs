@@ -177,12 +177,12 @@ impl Session {
     ///
     /// # Cost
     ///
-    /// One load and one touch in a touch interval; if others have touched the session meanwhile,
-    /// one load.
+    /// One load and one touch in a touch interval, or an update where the configuration has come to
+    /// give the session other limits; if others have touched it meanwhile, one load.
     pub async fn touch(&self) -> Result<(), Error> {
         const OPERATION: &str = "touching the session";
         let manager = &self.0.manager;
-        let (number, id, base) = {
+        let (number, id, base, doubts) = {
             let state = self.state();
             let life = &state.life;
             let (id, base) = match (life.standing, &life.token, &life.base) {
@@ -197,7 +197,7 @@ impl Session {
             if state.sealed && state.head_sent {
                 return Err(head_sent(OPERATION));
             }
-            (life.number, id, base.clone())
+            (life.number, id, base.clone(), life.is_in_doubt())
         };
         let deadline = &manager.deadline();
         // A touch revives what has expired, so it comes after a look (rule E2). The handle's own
@@ -211,7 +211,8 @@ impl Session {
         };
         let mut replaced = None;
         if due {
-            let noted = manager.note_access(OPERATION, &id, &record, &touch, deadline);
+            let replaceable = (!doubts).then_some(&*record);
+            let noted = manager.note_access(OPERATION, &id, replaceable, &touch, deadline);
             let (written, by) = noted.await?;
             if written != Written::Done {
                 return Err(Error::gone(OPERATION));

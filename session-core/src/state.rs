@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::csrf::Seed;
 use crate::error::Error;
 use crate::event::Facts;
-use crate::id::Token;
+use crate::id::{SessionId, Token};
 use crate::limit::SignedIn;
 use crate::manager::SessionManager;
 use crate::operations::Draft;
@@ -175,6 +175,20 @@ impl State {
             let next = Life::new(self.life.number + 1, initial_or_none(manager));
             self.ended.push(std::mem::replace(&mut self.life, next));
         }
+    }
+
+    /// Lets go of all lives, for good: the handle's clones read nothing and store nothing. What may be
+    /// stored of them.
+    pub(crate) fn close(&mut self) -> Vec<SessionId> {
+        let closed = Life {
+            standing: Standing::Superseded,
+            ..Life::new(self.life.number + 1, Draft::default())
+        };
+        let mut lives = std::mem::take(&mut self.ended);
+        lives.push(std::mem::replace(&mut self.life, closed));
+        self.end_asked = false;
+        let tokens = lives.iter().filter_map(|life| life.token.as_ref());
+        tokens.map(Token::id).collect()
     }
 
     /// Back to what was last loaded or stored.
@@ -391,6 +405,12 @@ impl Life {
         self.refusal_told = false;
         self.rebase(record);
         self.token = Some(outcome.token.clone());
+    }
+
+    /// Whether a write of the handle's may still happen, or have happened: what it is to replace must
+    /// be left as it is.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        !self.doubts.is_empty()
     }
 
     /// An access is written down: by `touch`, or with a record in place of that of version `over`.

@@ -148,7 +148,7 @@ async fn nothing_is_issued_of_what_is_empty_or_was_ended() {
     assert_eq!(empty.issue().await.unwrap_err().kind(), ErrorKind::Invalid);
     // Nobody would get a token of what is put in now.
     clone.insert("n", 1).unwrap();
-    assert_eq!(clone.save().await.unwrap_err().kind(), ErrorKind::HeadSent);
+    assert_eq!(clone.save().await.unwrap_err().kind(), ErrorKind::Gone);
     let ended = sessions.begin(None, None).unwrap();
     ended.insert("n", 1).unwrap();
     ended.destroy();
@@ -180,6 +180,7 @@ async fn what_is_not_issued_is_not_left_behind() {
             new.save().await.unwrap();
         }
         new.login(ada());
+        let clone = Session::clone(&new);
         spy.always(fault_of, fault);
         if fault_of == Operation::Load {
             spy.once(Operation::Create, Fault::BreakAnswer);
@@ -188,12 +189,34 @@ async fn what_is_not_issued_is_not_left_behind() {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{fault_of:?}");
         assert_eq!(spy.counts().deletes, 1, "{fault_of:?}");
         spy.heal();
+        // Nor does it sign anybody else out.
+        assert_eq!(clone.save().await.unwrap_err().kind(), ErrorKind::Gone);
+        clone.insert("late", 1).unwrap();
+        assert_eq!(clone.save().await.unwrap_err().kind(), ErrorKind::Gone);
+        clone.ended(Duration::from_secs(60)).await.unwrap();
         let left = spy.inner().scan(Cursor::start(), 10).await.unwrap();
         assert_eq!(left.ids.len(), 1, "{fault_of:?}");
         let owners = sessions.sessions_of(&ada()).await.unwrap();
         assert_eq!(owners.len(), 1, "{fault_of:?}");
         assert_eq!(owners[0].agent, None, "the one from before");
     }
+}
+
+#[tokio::test]
+async fn what_is_ended_while_it_is_issued_is_not_left_behind() {
+    let spy = SpyStore::new(MemoryStore::new());
+    let sessions = SessionManager::new(spy.clone(), config().build().unwrap());
+    let new = sessions.begin(None, None).unwrap();
+    new.login(ada());
+    let clone = Session::clone(&new);
+    let gate = spy.hold_answer(Operation::Create);
+    let issuing = tokio::spawn(new.issue());
+    gate.reached_by(1).await;
+    clone.destroy();
+    gate.open();
+    let refused = issuing.await.unwrap().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert!(sessions.sessions_of(&ada()).await.unwrap().is_empty());
 }
 
 #[tokio::test]

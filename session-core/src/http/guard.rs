@@ -396,23 +396,28 @@ impl fmt::Debug for FormCheck {
     }
 }
 
-/// Status and text of a refusal.
-type Refusal = (u16, &'static str);
+/// Kind, status and text of a refusal.
+type Refusal = (ErrorKind, u16, &'static str);
 
-const FOREIGN: Refusal = (403, "the request was refused: it comes from another site");
+const FOREIGN: Refusal = (
+    ErrorKind::Csrf,
+    403,
+    "the request was refused: it comes from another site",
+);
 const TOKEN: Refusal = (
+    ErrorKind::Csrf,
     403,
     "the request was refused: its CSRF token is missing or wrong",
 );
-const TOO_LARGE: Refusal = (413, "the request's body is too large");
-const BROKEN: Refusal = (400, "the body broke off");
+const TOO_LARGE: Refusal = (ErrorKind::TooLarge, 413, "the request's body is too large");
+const BROKEN: Refusal = (ErrorKind::Invalid, 400, "the body broke off");
 
-fn refuse(method: &str, (status, why): Refusal) -> Reply {
+fn refuse(method: &str, (kind, status, why): Refusal) -> Reply {
     // Anybody can be refused at will: a flood of requests must not become a flood of lines.
     tracing::debug!(target: "session", method, status, why, "a request was refused before its handler");
     Reply {
         no_store: true,
-        ..Reply::text(ErrorKind::Csrf, status, why)
+        ..Reply::text(kind, status, why)
     }
 }
 

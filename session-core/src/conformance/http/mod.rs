@@ -206,7 +206,9 @@ suite! {
         t4_a_handle_goes_on_from_the_record_with_new_limits
         t4_a_socket_brings_the_limits_of_a_new_configuration
         t4_an_access_is_noted_whoever_wrote_meanwhile
+        t4_new_limits_leave_what_a_write_in_doubt_would_replace
         t4_new_limits_wait_for_a_save_that_is_prepared
+        t4_where_new_limits_cannot_be_written_a_touch_is
         t4_a_touch_with_new_limits_makes_way_for_any_other_write
         t4_a_write_can_decline_to_extend_life
         t4_an_unverified_token_touches_nothing

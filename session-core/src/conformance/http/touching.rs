@@ -2,7 +2,7 @@
 
 use super::HttpHarness;
 use super::script::Step;
-use super::world::{COOKIE, NONE, World, add, get, insert, login, wait};
+use super::world::{COOKIE, NONE, World, add, attempt, get, insert, login, wait};
 use crate::config::OnOutage;
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
@@ -261,6 +261,56 @@ pub(super) async fn t4_a_socket_brings_the_limits_of_a_new_configuration(
     node.release("later", 1).await;
     assert_eq!(node.probe.outcome("socket").await, "[null,null,null,null]");
     world.assert_calls(Counts { updates: 1, ..NONE });
+}
+
+pub(super) async fn t4_new_limits_leave_what_a_write_in_doubt_would_replace(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let visitor = world.visitor().await;
+    let hour = Duration::from_secs(3_600);
+    let node = world.node(|config| config.timeout(hour)).await;
+    let mut visitor = visitor.at(node.app.clone());
+    let socket = vec![
+        insert("n", 1),
+        attempt(Step::Save),
+        wait("later"),
+        Step::Touch,
+        Step::Save,
+    ];
+    visitor.get([Step::After("socket".into(), socket)]).await;
+    world.advance(60);
+    world.spy.always(Operation::Update, Fault::Refuse(StoreErrorKind::Unavailable));
+    node.release("socket", 1).await;
+    node.reached("later").await;
+    world.spy.heal();
+    node.release("later", 1).await;
+    let outcome = node.probe.outcome("socket").await;
+    assert!(outcome.contains(r#"{"error":"Unavailable""#), "{outcome}");
+    assert!(outcome.ends_with(",null,null,null]"), "{outcome}");
+    assert_eq!(world.data().await, r#"{"seen":1,"n":1}"#);
+}
+
+pub(super) async fn t4_where_new_limits_cannot_be_written_a_touch_is(harness: &dyn HttpHarness) {
+    let full = Fault::Refuse(StoreErrorKind::Full);
+    for (ignores, fault, updates) in [(false, Some(full), 1), (true, None, 0)] {
+        let world = World::new(harness).await;
+        let visitor = world.visitor().await;
+        let before = world.record().await.1;
+        let hour = Duration::from_secs(3_600);
+        let node = world.node(|config| config.timeout(hour).ignore_expiry(ignores)).await;
+        let mut visitor = visitor.at(node.app.clone());
+        world.advance(60);
+        world.spy.reset();
+        if let Some(fault) = fault {
+            world.spy.always(Operation::Update, fault);
+        }
+        assert_eq!(visitor.get([get("seen")]).await.status, 200);
+        world.assert_calls(Counts { loads: 1, updates, touches: 1, ..NONE });
+        let record = world.record().await.1;
+        assert_eq!(record.accessed_at, world.manager().now());
+        assert_eq!((record.version, record.expiry), (before.version, before.expiry));
+    }
 }
 
 pub(super) async fn t4_new_limits_wait_for_a_save_that_is_prepared(harness: &dyn HttpHarness) {
