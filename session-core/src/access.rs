@@ -19,6 +19,7 @@ impl SessionManager {
     /// Where the configuration has come to give other limits than are stored in `base`, which a
     /// touch leaves as they are, another record is written in its place and handed back. That makes way
     /// for every other write, and for a saver that has its turn; and where it fails, a touch may not.
+    /// `base` is `None` where what is stored must be left as it is.
     pub(crate) async fn note_access(
         &self,
         operation: &'static str,
@@ -67,12 +68,11 @@ impl Session {
     /// Writes down at a request's end that the session was used; `cookie` is sent if it was.
     pub(crate) async fn conclude_access(&self, cookie: CookieMove) -> Result<(), Error> {
         let manager = &self.0.manager;
-        let (number, found, keep_expiry, doubts) = {
+        let (number, found, keep_expiry) = {
             let state = self.state();
             let life = &state.life;
             let id = life.token.as_ref().map(Token::id);
-            let found = id.zip(life.base.clone());
-            (life.number, found, state.keep_expiry, life.is_in_doubt())
+            (life.number, id.zip(life.base.clone()), state.keep_expiry)
         };
         let Some((id, base)) = found else {
             return Ok(());
@@ -91,8 +91,8 @@ impl Session {
             accessed_at,
         };
         let deadline = &manager.deadline();
-        let replaceable = (!doubts).then_some(&*base);
-        let noted = manager.note_access(CONCLUDING, &id, replaceable, &touch, deadline);
+        // With a write in doubt there is something to be saved, and not only an access.
+        let noted = manager.note_access(CONCLUDING, &id, Some(&base), &touch, deadline);
         match noted.await {
             // Ended or renewed meanwhile: this request only read, and its cookie is not the
             // newest one.

@@ -49,7 +49,6 @@ mod serialize;
 // What is done with it.
 mod access;
 mod attempt;
-
 mod commit;
 mod doubt;
 mod limit;

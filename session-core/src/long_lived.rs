@@ -182,7 +182,7 @@ impl Session {
     pub async fn touch(&self) -> Result<(), Error> {
         const OPERATION: &str = "touching the session";
         let manager = &self.0.manager;
-        let (number, id, base, doubts) = {
+        let (number, id, base, in_doubt) = {
             let state = self.state();
             let life = &state.life;
             let (id, base) = match (life.standing, &life.token, &life.base) {
@@ -197,7 +197,7 @@ impl Session {
             if state.sealed && state.head_sent {
                 return Err(head_sent(OPERATION));
             }
-            (life.number, id, base.clone(), life.is_in_doubt())
+            (life.number, id, base.clone(), !life.doubts.is_empty())
         };
         let deadline = &manager.deadline();
         // A touch revives what has expired, so it comes after a look (rule E2). The handle's own
@@ -211,7 +211,8 @@ impl Session {
         };
         let mut replaced = None;
         if due {
-            let replaceable = (!doubts).then_some(&*record);
+            // What a write in doubt is to replace must stay, or nobody can tell what became of it.
+            let replaceable = (!in_doubt).then_some(&*record);
             let noted = manager.note_access(OPERATION, &id, replaceable, &touch, deadline);
             let (written, by) = noted.await?;
             if written != Written::Done {

@@ -52,11 +52,7 @@ impl Queues {
             }
         };
         match turn {
-            None => Ok(Ticket {
-                queues: Arc::clone(self),
-                id,
-                latest: None,
-            }),
+            None => Ok(self.first(id)),
             Some(turn) => Box::pin(deadline.bound(Box::pin(turn)))
                 .await?
                 // The holder always sends before it forgets a waiter.
@@ -72,11 +68,16 @@ impl Queues {
             }
             Entry::Occupied(_) => return None,
         }
-        Some(Ticket {
+        Some(self.first(id))
+    }
+
+    /// The ticket of who need not wait.
+    fn first(self: &Arc<Self>, id: SessionId) -> Ticket {
+        Ticket {
             queues: Arc::clone(self),
             id,
             latest: None,
-        })
+        }
     }
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, IdMap<Waiters>> {

@@ -407,12 +407,6 @@ impl Life {
         self.token = Some(outcome.token.clone());
     }
 
-    /// Whether a write of the handle's may still happen, or have happened: what it is to replace must
-    /// be left as it is.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        !self.doubts.is_empty()
-    }
-
     /// An access is written down: by `touch`, or with a record in place of that of version `over`.
     pub(crate) fn accessed(&mut self, over: Version, touch: &Touch, replaced: Option<Arc<Record>>) {
         match (replaced, &mut self.base) {

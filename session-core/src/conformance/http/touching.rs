@@ -1,6 +1,7 @@
 //! T1 to T5: when a store is touched, in whole counts of calls.
 
 use super::HttpHarness;
+use super::browser::Browser;
 use super::script::Step;
 use super::world::{COOKIE, NONE, World, add, attempt, get, insert, login, wait};
 use crate::config::OnOutage;
@@ -165,7 +166,7 @@ pub(super) async fn t4_a_touch_is_written_once_per_interval(harness: &dyn HttpHa
 pub(super) async fn t4_a_touch_brings_the_limits_of_a_new_configuration(
     harness: &dyn HttpHarness,
 ) {
-    let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+    let day = 24 * HOUR;
     let read = Counts { loads: 1, ..NONE };
     for own in [None, Some(7_200)] {
         let world = World::new(harness).await;
@@ -173,9 +174,9 @@ pub(super) async fn t4_a_touch_brings_the_limits_of_a_new_configuration(
         let begun = world.manager().now();
         visitor.post(own.map(Step::SetTimeout).into_iter().collect::<Vec<_>>()).await;
         let stored = world.record().await.1;
-        let node = world.node(|config| config.timeout(hour).absolute_timeout(day)).await;
+        let node = world.node(|config| config.timeout(HOUR).absolute_timeout(day)).await;
         let mut visitor = visitor.at(node.app.clone());
-        let timeout = own.map_or(hour, Duration::from_secs);
+        let timeout = own.map_or(HOUR, Duration::from_secs);
         let relimited = Counts { updates: 1, ..read };
         world.spy.reset();
         for (wait, steps, cost) in [
@@ -201,13 +202,20 @@ pub(super) async fn t4_a_touch_brings_the_limits_of_a_new_configuration(
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A node with another time-out, and a visitor of before who now comes there.
+async fn with_an_hour<'a>(world: &World<'a>) -> (World<'a>, Browser) {
+    let visitor = world.visitor().await;
+    let node = world.node(|config| config.timeout(HOUR)).await;
+    let visitor = visitor.at(node.app.clone());
+    (node, visitor)
+}
+
 pub(super) async fn t4_a_handle_goes_on_from_the_record_with_new_limits(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
-    let visitor = world.visitor().await;
+    let (node, mut visitor) = with_an_hour(&world).await;
     world.advance(60);
-    let node = world.node(|config| config.timeout(Duration::from_secs(3_600))).await;
-    let mut visitor = visitor.at(node.app.clone());
-    world.spy.reset();
     let stream = Step::After("head".into(), vec![insert("a", 1), Step::Save]);
     assert_eq!(visitor.get([get("seen"), stream]).await.status, 200);
     world.assert_calls(Counts { loads: 1, updates: 1, ..NONE });
@@ -221,9 +229,8 @@ pub(super) async fn t4_an_access_is_noted_whoever_wrote_meanwhile(harness: &dyn 
     for own_limits in [true, false] {
         let world = World::new(harness).await;
         let visitor = world.visitor().await;
-        let hour = Duration::from_secs(3_600);
         let node = world.node(|config| match own_limits {
-            true => config.timeout(hour),
+            true => config.timeout(HOUR),
             false => config,
         });
         let node = node.await;
@@ -246,10 +253,7 @@ pub(super) async fn t4_a_socket_brings_the_limits_of_a_new_configuration(
     harness: &dyn HttpHarness,
 ) {
     let world = World::new(harness).await;
-    let visitor = world.visitor().await;
-    let hour = Duration::from_secs(3_600);
-    let node = world.node(|config| config.timeout(hour)).await;
-    let mut visitor = visitor.at(node.app.clone());
+    let (node, mut visitor) = with_an_hour(&world).await;
     let socket = vec![Step::Touch, wait("later"), insert("a", 1), Step::Save];
     visitor.get([Step::After("socket".into(), socket)]).await;
     world.spy.reset();
@@ -257,7 +261,7 @@ pub(super) async fn t4_a_socket_brings_the_limits_of_a_new_configuration(
     node.release("socket", 1).await;
     node.reached("later").await;
     world.assert_calls(Counts { loads: 1, updates: 1, ..NONE });
-    assert_eq!(world.record().await.1.expiry, Expiry::new(Some(hour), None));
+    assert_eq!(world.record().await.1.expiry, Expiry::new(Some(HOUR), None));
     node.release("later", 1).await;
     assert_eq!(node.probe.outcome("socket").await, "[null,null,null,null]");
     world.assert_calls(Counts { updates: 1, ..NONE });
@@ -267,10 +271,7 @@ pub(super) async fn t4_new_limits_leave_what_a_write_in_doubt_would_replace(
     harness: &dyn HttpHarness,
 ) {
     let world = World::new(harness).await;
-    let visitor = world.visitor().await;
-    let hour = Duration::from_secs(3_600);
-    let node = world.node(|config| config.timeout(hour)).await;
-    let mut visitor = visitor.at(node.app.clone());
+    let (node, mut visitor) = with_an_hour(&world).await;
     let socket = vec![
         insert("n", 1),
         attempt(Step::Save),
@@ -297,8 +298,7 @@ pub(super) async fn t4_where_new_limits_cannot_be_written_a_touch_is(harness: &d
         let world = World::new(harness).await;
         let visitor = world.visitor().await;
         let before = world.record().await.1;
-        let hour = Duration::from_secs(3_600);
-        let node = world.node(|config| config.timeout(hour).ignore_expiry(ignores)).await;
+        let node = world.node(|config| config.timeout(HOUR).ignore_expiry(ignores)).await;
         let mut visitor = visitor.at(node.app.clone());
         world.advance(60);
         world.spy.reset();
@@ -315,12 +315,10 @@ pub(super) async fn t4_where_new_limits_cannot_be_written_a_touch_is(harness: &d
 
 pub(super) async fn t4_new_limits_wait_for_a_save_that_is_prepared(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
-    let visitor = world.visitor().await;
-    let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(24 * 3_600));
-    let node = world.node(|config| config.timeout(hour)).await;
-    let mut own = visitor.at(node.app.clone());
+    let day = 24 * HOUR;
+    let (node, mut visitor) = with_an_hour(&world).await;
     let id = world.record().await.0;
-    for (busy, timeout) in [(true, day), (false, hour)] {
+    for (busy, timeout) in [(true, day), (false, HOUR)] {
         world.advance(60);
         let job = node.manager().open(&id).await.unwrap().unwrap();
         job.insert("n", 1).unwrap();
@@ -328,7 +326,7 @@ pub(super) async fn t4_new_limits_wait_for_a_save_that_is_prepared(harness: &dyn
             true => job.prepare_save().await.unwrap(),
             false => None,
         };
-        assert_eq!(own.get([get("seen")]).await.status, 200);
+        assert_eq!(visitor.get([get("seen")]).await.status, 200);
         let record = world.record().await.1;
         assert_eq!(record.accessed_at, world.manager().now());
         if let Some(pending) = pending {
@@ -353,7 +351,7 @@ pub(super) async fn t4_a_touch_with_new_limits_makes_way_for_any_other_write(
         let mut visitor = world.visitor().await;
         world.advance(60);
         let node = world.node(|config| {
-            config.timeout(Duration::from_secs(3_600)).on_touch_outage(OnOutage::Continue)
+            config.timeout(HOUR).on_touch_outage(OnOutage::Continue)
         });
         let node = node.await;
         let slow = visitor.at(node.app.clone()).start_post([get("seen"), wait("go")]);
