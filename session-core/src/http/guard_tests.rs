@@ -41,6 +41,11 @@ fn look(guard: &CsrfGuard, method: &str, path: &str, lines: &[(&'static str, &st
         Check::Refuse(reply) => {
             assert!(reply.no_store);
             assert_eq!(reply.content_type, "text/plain; charset=utf-8");
+            let kind = match reply.status {
+                413 => ErrorKind::TooLarge,
+                _ => ErrorKind::Csrf,
+            };
+            assert_eq!(reply.kind, kind);
             reply.status.to_string()
         }
         Check::Token(TokenCheck { given, .. }) => match given {
@@ -148,8 +153,10 @@ fn x3_a_body_is_held_up_to_its_limit() {
             let mut check = check.against(&session).unwrap().expect("it is in the form");
             let (first, second) = form.as_bytes().split_at(cut);
             check.push(first).unwrap();
-            let pushed = check.push(second).map_err(|reply| reply.status);
-            assert_eq!(pushed.err(), (!fits).then_some(413));
+            let pushed = check
+                .push(second)
+                .map_err(|reply| (reply.status, reply.kind));
+            assert_eq!(pushed.err(), (!fits).then_some((413, ErrorKind::TooLarge)));
             if fits {
                 assert_eq!(check.finish().unwrap(), b"a=1");
             }

@@ -53,6 +53,22 @@ pub(super) async fn t2_only_a_session_with_an_owner_costs_a_read(harness: &dyn H
     world.assert_calls(NONE);
 }
 
+pub(super) async fn t4_a_touch_leaves_a_sealed_session_its_limits(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let member = world.member("ada").await;
+    let hour = Duration::from_secs(3_600);
+    let node = world.node(|config| config.timeout(hour)).await;
+    let mut member = member.at(node.app.clone());
+    world.advance(60);
+    assert!(member.get([get("seen")]).await.set_cookie().is_some());
+    world.advance(2 * 3_600);
+    assert_eq!(who(&mut member).await, "ada");
+    // What is written has the new ones.
+    member.post([insert("n", 1)]).await;
+    world.advance(2 * 3_600);
+    assert_eq!(who(&mut member).await, NOBODY);
+}
+
 pub(super) async fn t3_storing_in_an_owned_session_looks_again(harness: &dyn HttpHarness) {
     let world = World::new(harness).await;
     let mut member = world.member("ada").await;

@@ -165,6 +165,7 @@ suite! {
     revocations {
         t2_only_a_session_with_an_owner_costs_a_read
         t3_storing_in_an_owned_session_looks_again
+        t4_a_touch_leaves_a_sealed_session_its_limits
         i4_the_old_cookie_is_dead_after_a_renewal
         i4_a_request_under_the_old_cookie_stores_nothing
         o2_a_logout_is_final
