@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finish, Main, Nested};
+use session_core::http::{Exchange, Finish, Finished, Main, Nested};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -190,7 +190,7 @@ impl<S, K, B, R> Service<Request<B>> for SessionService<S, K>
 where
     K: 'static,
     S: Service<Request<B>, Response = Response<R>>,
-    R: ReplyBody + Send + 'static,
+    R: ReplyBody,
 {
     type Response = Response<R>;
     type Error = S::Error;
@@ -213,7 +213,7 @@ where
     }
 }
 
-type Finishing<R> = Pin<Box<dyn Future<Output = Response<R>> + Send>>;
+type Finishing = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
 pin_project! {
     /// The response of a [`SessionService`].
@@ -221,14 +221,14 @@ pin_project! {
         #[pin]
         inner: F,
         exchange: Option<Exchange>,
-        finishing: Option<Finishing<R>>,
+        finishing: Option<(Finishing, Response<R>)>,
     }
 }
 
 impl<F, R, E> Future for ResponseFuture<F, R>
 where
     F: Future<Output = Result<Response<R>, E>>,
-    R: ReplyBody + Send + 'static,
+    R: ReplyBody,
 {
     type Output = Result<Response<R>, E>;
 
@@ -242,13 +242,16 @@ where
             match exchange.finish(response.status().as_u16()) {
                 Finish::Done(finished) => return Poll::Ready(Ok(head::dress(response, finished))),
                 Finish::Pending(pending) => {
-                    let finish = async { head::dress(response, pending.complete().await) };
-                    *this.finishing = Some(Box::pin(finish));
+                    *this.finishing = Some((Box::pin(pending.complete()), response));
                 }
             }
         }
-        match this.finishing {
-            Some(finish) => finish.as_mut().poll(cx).map(Ok),
+        let Some((finish, _)) = this.finishing else {
+            return Poll::Pending;
+        };
+        let finished = ready!(finish.as_mut().poll(cx));
+        match this.finishing.take() {
+            Some((_, response)) => Poll::Ready(Ok(head::dress(response, finished))),
             None => Poll::Pending,
         }
     }

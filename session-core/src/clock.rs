@@ -61,7 +61,12 @@ impl Timestamp {
     /// How long after `earlier` this moment is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_millis(self.ms_since(earlier).unsigned_abs())
+    }
+
+    /// As [`since`](Self::since), in milliseconds.
+    pub(crate) fn ms_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0).max(0)
     }
 }
 

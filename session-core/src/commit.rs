@@ -320,10 +320,13 @@ impl Session {
         };
         match answer {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                match Box::pin(manager.load(operation, &id, deadline)).await {
-                    Ok(Some(stored)) if stored.version == record.version => Ok(Written::Done),
-                    _ => Err(error),
-                }
+                Box::pin(async move {
+                    match manager.load(operation, &id, deadline).await {
+                        Ok(Some(stored)) if stored.version == record.version => Ok(Written::Done),
+                        _ => Err(error),
+                    }
+                })
+                .await
             }
             answer => answer,
         }

@@ -38,6 +38,9 @@ pub struct SessionConfig {
     pub(crate) transport: Transport,
     pub(crate) token_keys: Option<TokenKeys>,
     pub(crate) creation_cap: Option<Arc<CreationCap>>,
+    /// How old an access is, in milliseconds, when it is written down; shorter for a session whose own
+    /// time-out is short.
+    pub(crate) touch_interval_ms: i64,
     pub(crate) options: SessionConfigBuilder,
 }
 
@@ -61,12 +64,6 @@ impl SessionConfig {
         }
         let ends_at = self.options.absolute_timeout.map(|age| created.after(age));
         Expiry::new(Some(own.unwrap_or(self.options.timeout)), ends_at)
-    }
-
-    pub(crate) fn touch_interval(&self) -> Duration {
-        let tenth = self.options.timeout / 10;
-        let default = tenth.min(Duration::from_secs(60));
-        self.options.touch_interval.unwrap_or(default)
     }
 
     /// How long the cookie of a session is to be kept; `None`: until the browser closes.

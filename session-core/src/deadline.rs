@@ -1,12 +1,11 @@
 //! The time an operation on the store may take, its retries and queueing included.
 
-use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::OnceLock;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Timeout, timeout_at};
 
 /// The moment at which an operation gives up.
 ///
@@ -44,49 +43,80 @@ impl Deadline {
     }
 
     /// Runs `operation` until it ends or the deadline passes.
-    pub(crate) fn bound<F>(
-        &self,
-        operation: Pin<Box<F>>,
-    ) -> impl Future<Output = Result<F::Output, Elapsed>>
+    pub(crate) fn bound<F>(&self, operation: Pin<Box<F>>) -> Bounded<'_, F>
     where
         F: Future + ?Sized,
     {
-        self.run(operation, |_| Duration::ZERO)
+        Bounded {
+            deadline: self,
+            in_part: false,
+            stage: Stage::First(operation),
+        }
     }
 
     /// As [`bound`](Self::bound), but leaves a quarter of the time for what follows.
-    pub(crate) fn bound_in_part<F>(
-        &self,
-        operation: Pin<Box<F>>,
-    ) -> impl Future<Output = Result<F::Output, Elapsed>>
+    pub(crate) fn bound_in_part<F>(&self, operation: Pin<Box<F>>) -> Bounded<'_, F>
     where
         F: Future + ?Sized,
     {
-        self.run(operation, |left| left / 4)
-    }
-
-    /// A first poll that answers at once, as an in-memory store's does, costs no timer.
-    async fn run<F>(
-        &self,
-        mut operation: Pin<Box<F>>,
-        reserve: fn(Duration) -> Duration,
-    ) -> Result<F::Output, Elapsed>
-    where
-        F: Future + ?Sized,
-    {
-        if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await {
-            return Ok(answer);
+        Bounded {
+            in_part: true,
+            ..self.bound(operation)
         }
-        let left = self.end().saturating_duration_since(Instant::now());
-        let waited = timeout_at(self.end() - reserve(left), operation);
-        // On the heap: a future that waits is large, and most do not.
-        Box::pin(waited).await.map_err(|_| Elapsed)
     }
 
     /// Sleeps for `span`, at most until the deadline.
     pub(crate) async fn sleep(&self, span: Duration) {
         let until = (Instant::now() + span).min(self.end());
         tokio::time::sleep_until(until).await;
+    }
+}
+
+/// An operation and its end. By hand, since it is a part of every future that asks a store: as an
+/// `async fn` it is twice as large.
+pub(crate) struct Bounded<'a, F: ?Sized> {
+    deadline: &'a Deadline,
+    in_part: bool,
+    stage: Stage<F>,
+}
+
+enum Stage<F: ?Sized> {
+    /// A first poll that answers at once, as an in-memory store's does, costs no timer.
+    First(Pin<Box<F>>),
+    /// On the heap: it is large, and most operations do not wait.
+    Waiting(Pin<Box<Timeout<Pin<Box<F>>>>>),
+    Over,
+}
+
+impl<F: Future + ?Sized> Future for Bounded<'_, F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Stage::First(operation) = &mut self.stage
+            && let Poll::Ready(answer) = operation.as_mut().poll(cx)
+        {
+            self.stage = Stage::Over;
+            return Poll::Ready(Ok(answer));
+        }
+        let mut waiting = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::First(operation) => {
+                let end = self.deadline.end();
+                let left = end.saturating_duration_since(Instant::now());
+                let reserved = if self.in_part {
+                    left / 4
+                } else {
+                    Duration::ZERO
+                };
+                Box::pin(timeout_at(end - reserved, operation))
+            }
+            Stage::Waiting(waiting) => waiting,
+            Stage::Over => return Poll::Pending,
+        };
+        let answer = waiting.as_mut().poll(cx).map_err(|_| Elapsed);
+        if answer.is_pending() {
+            self.stage = Stage::Waiting(waiting);
+        }
+        answer
     }
 }
 

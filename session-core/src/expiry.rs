@@ -53,6 +53,11 @@ impl Expiry {
             .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
     }
 
+    /// As [`timeout`](Self::timeout), in milliseconds.
+    pub(crate) fn timeout_ms(&self) -> Option<i64> {
+        self.timeout_ms
+    }
+
     /// When the session ends however busy it is.
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {

@@ -459,51 +459,68 @@ fn decode_exact<const N: usize>(text: &[u8]) -> Result<[u8; N], BadToken> {
 /// As [`decode_exact`]. It is not `data_encoding`'s, which reads any alphabet and takes over twice as
 /// long: every request decodes a token.
 fn decode_into(text: &[u8], bytes: &mut [u8]) -> Result<(), BadToken> {
-    const BAD: u8 = 0xff;
-    const VALUES: [u8; 256] = {
-        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let mut values = [BAD; 256];
-        let mut value = 0;
-        while value < alphabet.len() {
-            values[alphabet[value] as usize] = value as u8;
-            value += 1;
-        }
-        values
-    };
-    let value = |byte: u8| VALUES[usize::from(byte)];
     let (quads, rest) = text.as_chunks::<4>();
     let (triples, last) = bytes.as_chunks_mut::<3>();
     if quads.len() != triples.len() {
         return Err(BadToken);
     }
-    // Of every value alike; one that is bad or a trailing bit that is set shows at the end.
+    // Of every character alike; one that is bad, or a trailing bit that is set, shows at the end.
     let mut seen = 0;
     for (quad, triple) in quads.iter().zip(triples) {
-        let [a, b, c, d] = quad.map(value);
-        seen |= a | b | c | d;
-        *triple = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+        let bits = placed(*quad);
+        seen |= bits;
+        let [_, a, b, c] = bits.to_be_bytes();
+        *triple = [a, b, c];
     }
     let trailing = match (rest, last) {
         ([], []) => 0,
         ([a, b], [x]) => {
-            let (a, b) = (value(*a), value(*b));
-            seen |= a | b;
-            *x = a << 2 | b >> 4;
-            b << 4
+            let bits = placed([*a, *b, ZERO, ZERO]);
+            seen |= bits;
+            let [_, first, trailing, _] = bits.to_be_bytes();
+            *x = first;
+            trailing
         }
         ([a, b, c], [x, y]) => {
-            let (a, b, c) = (value(*a), value(*b), value(*c));
-            seen |= a | b | c;
-            (*x, *y) = (a << 2 | b >> 4, b << 4 | c >> 2);
-            c << 6
+            let bits = placed([*a, *b, *c, ZERO]);
+            seen |= bits;
+            let [_, first, second, trailing] = bits.to_be_bytes();
+            (*x, *y) = (first, second);
+            trailing
         }
         _ => return Err(BadToken),
     };
-    match seen != BAD && trailing == 0 {
+    match seen & BAD == 0 && trailing == 0 {
         true => Ok(()),
         false => Err(BadToken),
     }
 }
+
+/// The 24 bits of four characters.
+fn placed([a, b, c, d]: [u8; 4]) -> u32 {
+    let value = |place: usize, byte: u8| VALUES[place][usize::from(byte)];
+    value(0, a) | value(1, b) | value(2, c) | value(3, d)
+}
+
+/// The character of value 0.
+const ZERO: u8 = b'A';
+/// What a character has that is none of base64url's.
+const BAD: u32 = 1 << 31;
+/// Each character's value, at each of its four places.
+static VALUES: [[u32; 256]; 4] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut values = [[BAD; 256]; 4];
+    let mut value = 0;
+    while value < alphabet.len() {
+        let character = alphabet[value] as usize;
+        values[0][character] = (value as u32) << 18;
+        values[1][character] = (value as u32) << 12;
+        values[2][character] = (value as u32) << 6;
+        values[3][character] = value as u32;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 #[path = "id_tests.rs"]

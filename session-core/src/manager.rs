@@ -366,7 +366,11 @@ impl SessionManager {
         id: &SessionId,
         deadline: &Deadline,
     ) -> Result<Option<Arc<Record>>, Error> {
-        let answer = deadline.bound(self.0.store.load(id)).await;
+        let store = self.store();
+        if let Some(record) = store.in_memory(id) {
+            return Ok(Some(record));
+        }
+        let answer = deadline.bound(store.load(id)).await;
         // Shared at once: it is large, and passed from hand to hand.
         Ok(settle(operation, answer)?.map(Arc::new))
     }

@@ -18,7 +18,7 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
@@ -187,19 +187,19 @@ impl MemoryStore {
 
     /// Removes a record, its place in the order of expiry and then its index entry; what it
     /// returns is best dropped after the lock.
-    fn remove(&self, shard: &mut Shard, id: &SessionId) -> Option<Record> {
+    fn remove(&self, shard: &mut Shard, id: &SessionId) -> Option<Arc<Record>> {
         let slot = shard.slots.remove(id)?;
         if let Some(bound) = slot.queued {
             shard.queue.remove(&(bound, *id));
         }
         shard.give_back_room();
         self.unbind(slot.record.owner.as_ref(), id);
-        self.release(1, slot.bytes);
+        self.release(1, weight(&slot.record));
         Some(slot.record)
     }
 
     /// Sweeps a part of one shard under one lock; says whether there may be more that is due.
-    fn sweep_some(&self, at: usize, before: Timestamp, limit: u64) -> (Vec<Record>, bool) {
+    fn sweep_some(&self, at: usize, before: Timestamp, limit: u64) -> (Vec<Arc<Record>>, bool) {
         let mut removed = Vec::new();
         let mut shard = locked(&self.shards[at]);
         for _ in 0..SWEPT_UNDER_ONE_LOCK {
@@ -257,18 +257,21 @@ impl Store for MemoryStore {
         self.reserve(1, bytes)?;
         self.bind(record.owner.as_ref(), id);
         let queued = record.expires_at();
-        place.insert(Box::new(Slot {
-            record: record.clone(),
+        place.insert(Slot {
+            record: Arc::new(record.clone()),
             queued,
-            bytes,
-        }));
+        });
         shard.queue.extend(queued.map(|end| (end, *id)));
         Ok(Created::Done)
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
+        Ok(self.in_memory(id).map(Arc::unwrap_or_clone))
+    }
+
+    fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
         let shard = self.shard(id);
-        Ok(shard.slots.get(id).map(|slot| slot.record.clone()))
+        shard.slots.get(id).map(|slot| Arc::clone(&slot.record))
     }
 
     async fn update(
@@ -278,7 +281,7 @@ impl Store for MemoryStore {
         expected: Version,
     ) -> Result<Written, StoreError> {
         let bytes = self.weighed(record)?;
-        let mut replaced = record.clone();
+        let mut replaced = Arc::new(record.clone());
         let mut guard = self.shard(id);
         let shard = &mut *guard;
         let Some(slot) = shard.slots.get_mut(id) else {
@@ -287,12 +290,14 @@ impl Store for MemoryStore {
         if slot.record.version != expected {
             return Ok(Written::Conflict);
         }
-        match bytes.checked_sub(slot.bytes) {
+        let before = weight(&slot.record);
+        match bytes.checked_sub(before) {
             Some(growth) => self.reserve(0, growth)?,
-            None => self.release(0, slot.bytes - bytes),
+            None => self.release(0, before - bytes),
         }
-        slot.bytes = bytes;
-        replaced.accessed_at = replaced.accessed_at.max(slot.record.accessed_at);
+        if slot.record.accessed_at > replaced.accessed_at {
+            Arc::make_mut(&mut replaced).accessed_at = slot.record.accessed_at;
+        }
         let moved = slot.record.owner != replaced.owner;
         if moved {
             self.bind(replaced.owner.as_ref(), id);
@@ -312,7 +317,7 @@ impl Store for MemoryStore {
         Ok(match shard.slots.get_mut(id) {
             None => Written::Gone,
             // A later access never brings the expiry forward, so the bound stays a lower one.
-            Some(slot) => match slot.record.touch(touch) {
+            Some(slot) => match Arc::make_mut(&mut slot.record).touch(touch) {
                 true => Written::Done,
                 false => Written::Conflict,
             },

@@ -179,7 +179,7 @@ impl Sealed {
         record: &Arc<Record>,
     ) -> Result<Option<Arc<Record>>, Error> {
         match &self.revocations {
-            Some(revocations) => Box::pin(revocations.as_stored(operation, id, record)).await,
+            Some(revocations) => revocations.as_stored(operation, id, record).await,
             None => Ok(Some(Arc::clone(record))),
         }
     }

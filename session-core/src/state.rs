@@ -437,8 +437,7 @@ impl Life {
             return;
         };
         let config = manager.config();
-        let life = config.cookie_life(base.persistent, base.expiry.timeout());
-        self.due.persistent = life.is_some();
+        self.due.persistent = config.cookie_life(base.persistent, None).is_some();
         self.due.touch = !keep_expiry && needs_touch(base, manager.now(), manager);
         self.due.slides &= !keep_expiry;
     }
@@ -446,13 +445,13 @@ impl Life {
 
 /// Whether the last access is old enough to be written down.
 pub(crate) fn needs_touch(record: &Record, now: Timestamp, manager: &SessionManager) -> bool {
-    let usual = manager.config().touch_interval();
+    let usual = manager.config().touch_interval_ms;
     // A session of a short time-out of its own must not expire between two touches.
     let tenth = record
         .expiry
-        .timeout()
-        .map_or(usual, |timeout| timeout / 10);
-    now.since(record.accessed_at) >= usual.min(tenth)
+        .timeout_ms()
+        .map_or(usual, |timeout| (timeout + 9) / 10);
+    now.ms_since(record.accessed_at) >= usual.min(tenth)
 }
 
 /// The data of a session that may follow on one that ended: its end must not fail for it.

@@ -46,6 +46,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `None` and no error; a backend that cannot be asked is never `None`.
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError>;
 
+    /// The record under `id`, if the store has it in the application's memory: what
+    /// [`load`](Self::load) would answer, without its waiting and without a copy.
+    ///
+    /// `None` says nothing about the record; `load` is asked then. Only a store that keeps records
+    /// as they are has a use for another answer than that of this default.
+    fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
+        let _ = id;
+        None
+    }
+
     /// Replaces the record under `id`, if it is still at version `expected`.
     ///
     /// `record.version` differs from `expected`: that is how the next writer notices. Of

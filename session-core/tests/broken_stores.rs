@@ -122,6 +122,13 @@ const IN_MEMORY: &[(Fault, &[&str])] = &[
             "an_outage_is_never_a_finished_sweep",
         ],
     ),
+    (
+        F::MemoryLagsBehind,
+        &[
+            "a_sweep_keeps_what_was_touched",
+            "an_update_replaces_the_whole_record",
+        ],
+    ),
     (F::NeverRecovers, &["after_an_outage_everything_is_there"]),
     (
         F::OwnerIndexAfterTheRecord,
@@ -402,7 +409,11 @@ fn broken<H>(harness: H, fault: Fault) -> BrokenHarness<H> {
 const TRIES: usize = 12;
 
 /// By these, some properties do not come to an end.
-const HANGING: &[Fault] = &[F::ScanNeverEnds, F::RemembersWhatItLoaded];
+const HANGING: &[Fault] = &[
+    F::MemoryLagsBehind,
+    F::RemembersWhatItLoaded,
+    F::ScanNeverEnds,
+];
 
 /// Whether the property panics, or does not come to an end where that is to be expected.
 async fn fails<H: Harness + 'static>(property: Property, harness: BrokenHarness<H>) -> bool {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{SessionConfig, SessionConfigBuilder};
+use crate::clock::millis;
 use crate::creation_cap::{self, CreationCap};
 use crate::error::{Error, ErrorKind};
 use crate::http::CookiePolicy;
@@ -39,8 +40,16 @@ impl SessionConfigBuilder {
             cookie,
             transport,
             creation_cap,
+            touch_interval_ms: self.touch_interval_ms(),
             options: self,
         })
+    }
+
+    /// Rounded up: an age in whole milliseconds is as long only then.
+    fn touch_interval_ms(&self) -> i64 {
+        let default = (self.timeout / 10).min(Duration::from_secs(60));
+        let interval = self.touch_interval.unwrap_or(default);
+        millis(interval.saturating_add(Duration::from_nanos(999_999)))
     }
 
     fn checked_creation_cap(&self) -> Result<Option<Arc<CreationCap>>, Error> {

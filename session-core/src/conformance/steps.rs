@@ -101,9 +101,18 @@ pub(super) async fn sweep_all(store: &dyn Store, expired_before: Timestamp) -> u
     panic!("the sweep has not ended after {PAGES_MAX} batches");
 }
 
+/// What is stored under `id`, where nobody else is at work: the same by each way to ask.
+async fn at_rest(store: &dyn Store, id: &SessionId) -> Option<Record> {
+    let loaded = load(store, id).await;
+    if let Some(in_memory) = store.in_memory(id) {
+        assert_eq!(Some(&*in_memory), loaded.as_ref(), "what is in memory");
+    }
+    loaded
+}
+
 /// Insists that exactly `expected` is stored under `id`.
 pub(super) async fn expect_kept(store: &dyn Store, id: &SessionId, expected: &Record, when: &str) {
-    let found = load(store, id).await;
+    let found = at_rest(store, id).await;
     if found.as_ref() != Some(expected) {
         let found = found.map_or("nothing".to_owned(), |record| shown(&record));
         let expected = shown(expected);
@@ -113,7 +122,7 @@ pub(super) async fn expect_kept(store: &dyn Store, id: &SessionId, expected: &Re
 
 /// Insists that nothing is stored under `id`.
 pub(super) async fn expect_absent(store: &dyn Store, id: &SessionId, when: &str) {
-    if let Some(found) = load(store, id).await {
+    if let Some(found) = at_rest(store, id).await {
         panic!(
             "{when}: there should be nothing and there is\n  {}",
             shown(&found)

@@ -25,7 +25,6 @@
 //! ```
 
 use std::fmt::{self, Write as _};
-use std::io::BufRead as _;
 use std::iter::FusedIterator;
 
 /// The values of every cookie called exactly `name` in one `Cookie` header line, in order.
@@ -88,11 +87,11 @@ impl<'h> Iterator for Values<'h> {
             if ends {
                 continue;
             }
-            // Values are long: the standard library looks at many of their bytes at once.
-            let passed = self.rest.skip_until(b';').unwrap_or(after.len());
+            // Values are long: many of their bytes are looked at together.
+            let end = memchr::memchr(b';', after).unwrap_or(after.len());
+            self.rest = after.get(end + 1..).unwrap_or_default();
             if trim(before) == self.name {
-                let value = &after[..passed];
-                return Some(trim(value.strip_suffix(b";").unwrap_or(value)));
+                return Some(trim(&after[..end]));
             }
         }
         self.rest = &[];

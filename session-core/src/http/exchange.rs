@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -22,7 +21,7 @@ use crate::event::Untold;
 use crate::manager::SessionManager;
 use crate::plan::{CookieMove, Plan};
 use crate::session::{self, Session};
-use crate::span::loading;
+use crate::span::{is_watched, loading};
 use crate::visitor::Agent;
 
 /// One request's session business; clones share it.
@@ -117,8 +116,10 @@ impl Exchange {
     ) -> Result<Session, Error> {
         let mut untold = Untold::default();
         let open = async || {
-            let work = pin!(opening.open(self, agent, &mut untold));
-            let opened = loading(self, work).await;
+            let opened = match is_watched() {
+                true => Box::pin(loading(self, opening.open(self, agent, &mut untold))).await,
+                false => opening.open(self, agent, &mut untold).await,
+            };
             opened.map_err(|error| Failure {
                 kind: error.kind(),
                 message: error.to_string().into(),
@@ -195,10 +196,9 @@ impl Exchange {
         &self.0.manager
     }
 
-    /// Takes the session, which is made in place, for it is large. Only where a subscriber panicked
-    /// over an opening is there one already.
-    pub(super) fn hold(&self, session: impl FnOnce() -> session::Inner) {
-        self.0.session.get_or_init(session);
+    /// Takes the session. Only where a subscriber panicked over an opening is there one already.
+    pub(super) fn hold(&self, session: session::Inner) {
+        let _ = self.0.session.set(session);
     }
 
     fn gone_is_an_error(&self) -> bool {

@@ -91,11 +91,16 @@ impl Opening {
         self.first.is_some()
     }
 
-    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        self.first.iter().chain(&self.others)
+    fn candidate(&self, at: usize) -> Option<&Candidate> {
+        match at.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(at) => self.others.get(at),
+        }
     }
 
     /// Makes the exchange's session of the first candidate that is live, or a new one.
+    ///
+    /// What is kept over the `await` is a part of each handler's future: little.
     pub(super) async fn open(
         &self,
         exchange: &Exchange,
@@ -104,7 +109,6 @@ impl Opening {
     ) -> Result<(), Error> {
         const OPERATION: &str = "loading the session";
         let manager = exchange.manager();
-        let config = manager.config();
         let mut live: Option<(&Candidate, Arc<Record>, Due)> = None;
         let mut dead: Option<Dead> = None;
         let mut standing = Standing::New;
@@ -121,9 +125,15 @@ impl Opening {
         if self.foreign {
             meet(EventKind::Rejected(Rejection::Foreign), None, None, None);
         }
-        for candidate in self.candidates() {
-            let id = candidate.token.id();
-            let loaded = candidate.load(manager, OPERATION).await;
+        for at in 0.. {
+            let Some(candidate) = self.candidate(at) else {
+                break;
+            };
+            let loaded = match candidate.in_memory(manager) {
+                Some(record) => Ok(Some(record)),
+                None => Box::pin(candidate.load(manager, OPERATION)).await,
+            };
+            let (id, config) = (candidate.token.id(), manager.config());
             if let Err(error) = &loaded
                 && error.kind() == ErrorKind::Corrupt
             {
@@ -177,6 +187,7 @@ impl Opening {
                 }
             }
         }
+        let config = exchange.manager().config();
         let found = live.as_ref();
         let manager = manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), record)));
         let (draft, due, token, base) = match live {
@@ -203,27 +214,26 @@ impl Opening {
             _ => WhyNew::NoToken,
         };
         let presented_nothing = dead.is_some();
-        exchange.hold(|| session::Inner {
-            visitor: Visitor {
-                address: self.address,
-                agent: agent(base.as_ref().and_then(|base| base.agent.as_ref())),
-                is_counted: true,
-            },
-            state: Mutex::new(State {
-                sealed: manager.sealed_by().is_some(),
-                why_new,
-                ..State::new(
-                    Life {
-                        standing,
-                        due,
-                        token,
-                        base,
-                        ..Life::new(0, draft)
-                    },
-                    presented_nothing,
-                )
-            }),
+        let agent = agent(base.as_ref().and_then(|base| base.agent.as_ref()));
+        let visitor = Visitor {
+            address: self.address,
+            agent,
+            is_counted: true,
+        };
+        let life = Life {
+            standing,
+            due,
+            token,
+            base,
+            ..Life::new(0, draft)
+        };
+        let mut state = State::new(life, presented_nothing);
+        state.sealed = manager.sealed_by().is_some();
+        state.why_new = why_new;
+        exchange.hold(session::Inner {
             manager,
+            visitor,
+            state: Mutex::new(state),
         });
         Ok(())
     }
@@ -242,6 +252,13 @@ impl Opening {
 }
 
 impl Candidate {
+    fn in_memory(&self, manager: &SessionManager) -> Option<Arc<Record>> {
+        match self.sealed {
+            Some(_) => None,
+            None => manager.store().in_memory(&self.token.id()),
+        }
+    }
+
     async fn load(
         &self,
         manager: &SessionManager,
@@ -262,12 +279,11 @@ fn due(
     now: Timestamp,
     manager: &SessionManager,
 ) -> Due {
-    let age = now.since(record.secret_at);
     let every = manager.config().options.renew_every;
     let previous = record.previous.as_deref();
     let open = previous.is_some_and(|previous| previous.valid && previous.until.is_none());
     Due {
-        renewal: every.is_some_and(|every| age >= every),
+        renewal: every.is_some_and(|every| now.since(record.secret_at) >= every),
         confirm: open && !by_previous,
         // The client's newer token may already be under the newest key.
         resign: candidate.signed == Signed::Older && !by_previous,

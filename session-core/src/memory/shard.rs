@@ -1,6 +1,7 @@
 //! One of the maps of a `MemoryStore`: its slots, their order of expiry, what they weigh.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::data::Data;
@@ -12,17 +13,15 @@ pub(super) const SHARDS: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Shard {
-    pub(super) slots: IdMap<Box<Slot>>,
+    pub(super) slots: IdMap<Slot>,
     /// For each record that may expire, a moment before which it does not.
     pub(super) queue: BTreeSet<(Timestamp, SessionId)>,
 }
 
-/// Boxed in the map: an empty place then costs 8 bytes and not 200.
 pub(super) struct Slot {
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
     /// Where the record stands in the order of expiry.
     pub(super) queued: Option<Timestamp>,
-    pub(super) bytes: usize,
 }
 
 impl Shard {
@@ -64,7 +63,8 @@ pub(crate) fn weight(record: &Record) -> usize {
     // Two counters before what an `Arc` holds.
     const SHARED: usize = 2 * size_of::<usize>();
     // Map and order of expiry, both partly empty.
-    const INDEXED: usize = 2 * (2 * SessionId::BYTES + 2 * size_of::<usize>());
+    const INDEXED: usize =
+        2 * (size_of::<(SessionId, Slot)>() + size_of::<(Timestamp, SessionId)>());
     let data = |data: &Data| {
         let held = SHARED + size_of::<(String, Vec<u64>)>();
         let spans = 8 * data.len();
@@ -85,5 +85,12 @@ pub(crate) fn weight(record: &Record) -> usize {
         .previous
         .as_ref()
         .map_or(0, |_| size_of::<Previous>());
-    size_of::<Slot>() + INDEXED + data(&record.data) + data(&record.own) + owner + agent + previous
+    SHARED
+        + size_of::<Record>()
+        + INDEXED
+        + data(&record.data)
+        + data(&record.own)
+        + owner
+        + agent
+        + previous
 }

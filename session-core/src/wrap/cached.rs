@@ -190,10 +190,18 @@ impl Cached {
         }
     }
 
+    /// The record under `id`, if what is kept is fresh.
+    fn kept(&self, shard: &mut Shard, id: &SessionId) -> Option<Arc<Record>> {
+        match &shard.fresh(id, |entry| self.is_fresh(entry))?.known {
+            Known::Record(record) => Some(Arc::clone(record)),
+            Known::Doubt => None,
+        }
+    }
+
     /// What may be kept of `record`, which the store had at `since` or later.
     fn entry(&self, record: Record, since: Started) -> Option<Entry> {
         (self.cache_owned || record.owner.is_none()).then_some(Entry {
-            known: Known::Record(Box::new(record)),
+            known: Known::Record(Arc::new(record)),
             since,
         })
     }
@@ -227,9 +235,8 @@ impl Store for Cached {
         let since = self.clock.start();
         let mut flight = {
             let mut shard = self.shard(id);
-            let entry = shard.fresh(id, |entry| self.is_fresh(entry));
-            if let Some(Known::Record(record)) = entry.map(|entry| &entry.known) {
-                return Ok(Some((**record).clone()));
+            if let Some(record) = self.kept(&mut shard, id) {
+                return Ok(Some(Arc::unwrap_or_clone(record)));
             }
             Flight::read(self, &mut shard, id)
         };
@@ -239,6 +246,10 @@ impl Store for Cached {
             flight.outcome = Outcome::Learned(found.and_then(|record| self.entry(record, since)));
         }
         answer
+    }
+
+    fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
+        self.kept(&mut self.shard(id), id)
     }
 
     async fn update(

@@ -1,6 +1,7 @@
 //! One of the maps of a `Cached`: what is kept, and what is under way.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::clock::{Started, Timestamp};
 use crate::id::{IdMap, SessionId};
@@ -30,7 +31,7 @@ pub(super) struct Entry {
 #[derive(Clone)]
 pub(super) enum Known {
     /// The record, with the version and generation it had then.
-    Record(Box<Record>),
+    Record(Arc<Record>),
     /// A write was sent whose outcome is unknown and that may still arrive: nothing is kept.
     Doubt,
 }

@@ -31,6 +31,7 @@ pub(crate) enum Fault {
     LoadLagsBehind,
     LoadTouches,
     LosesErrors,
+    MemoryLagsBehind,
     NeverRecovers,
     NewerFormatIsCorrupt,
     OwnerIndexAfterTheRecord,

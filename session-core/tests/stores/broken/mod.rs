@@ -156,6 +156,10 @@ impl Store for Broken {
         Broken::load(self, id).await
     }
 
+    fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
+        Broken::in_memory(self, id)
+    }
+
     async fn update(
         &self,
         id: &SessionId,
