@@ -129,14 +129,21 @@ impl Attempt {
             ));
         }
         let mut record = match &self.base {
-            None => Record::new(self.token.digest(), now, config.expiry(None, now))?,
+            None => Record {
+                data,
+                own,
+                ..Record::new(self.token.digest(), now, config.expiry(None, now))?
+            },
             Some(base) => Record {
                 version: base.version.next()?,
-                ..Record::clone(base)
+                previous: base.previous.clone(),
+                owner: base.owner.clone(),
+                agent: base.agent.clone(),
+                data,
+                own,
+                ..**base
             },
         };
-        record.data = data;
-        record.own = own;
         if self.base.is_none() || self.login.is_some() {
             if visitor.address.is_none() && !config.options.ignore_change_ip {
                 return Err(Error::new(
