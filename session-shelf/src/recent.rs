@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use session_core::{Data, Record, SessionId};
 
@@ -23,10 +23,10 @@ pub(crate) struct Recent {
 
 #[derive(Default)]
 struct Shard {
-    young: HashMap<SessionId, Record>,
+    young: HashMap<SessionId, Arc<Record>>,
     young_bytes: usize,
     /// Those that were young before; what is found here becomes young again.
-    old: HashMap<SessionId, Record>,
+    old: HashMap<SessionId, Arc<Record>>,
     /// What is being written, and whether it may be kept then.
     writing: HashMap<SessionId, bool>,
     turn: Turn,
@@ -56,24 +56,25 @@ impl Recent {
     /// # Errors
     ///
     /// It is not; then what is loaded may be [kept](Self::keep) with this turn.
-    pub(crate) fn find(&self, id: &SessionId) -> Result<Record, Turn> {
+    pub(crate) fn find(&self, id: &SessionId) -> Result<Arc<Record>, Turn> {
         let mut shard = self.shard(id);
         if let Some(record) = shard.young.get(id) {
-            return Ok(record.clone());
+            return Ok(Arc::clone(record));
         }
         let Some(record) = shard.old.remove(id) else {
             return Err(shard.turn);
         };
-        let forgotten = shard.put(*id, record.clone(), self.half_bytes_max);
+        let forgotten = shard.put(*id, Arc::clone(&record), self.half_bytes_max);
         drop(shard);
         drop(forgotten);
         Ok(record)
     }
 
     /// Keeps what was loaded after it was not found here.
-    pub(crate) fn keep(&self, id: &SessionId, record: Record, turn: Turn) {
+    pub(crate) fn keep(&self, id: &SessionId, record: &Record, turn: Turn) {
         let mut shard = self.shard(id);
         if shard.turn == turn && !shard.writing.contains_key(id) {
+            let record = Arc::new(record.clone());
             let forgotten = shard.put(*id, record, self.half_bytes_max);
             drop(shard);
             drop(forgotten);
@@ -94,7 +95,7 @@ impl Recent {
         shard.turn.0 += 1;
         let may_be_kept = shard.writing.remove(id) == Some(true);
         if let Some(record) = stored.filter(|_| may_be_kept) {
-            let forgotten = shard.put(*id, record, self.half_bytes_max);
+            let forgotten = shard.put(*id, Arc::new(record), self.half_bytes_max);
             drop(shard);
             drop(forgotten);
         }
@@ -129,9 +130,9 @@ impl Shard {
     fn put(
         &mut self,
         id: SessionId,
-        record: Record,
+        record: Arc<Record>,
         half_bytes_max: usize,
-    ) -> HashMap<SessionId, Record> {
+    ) -> HashMap<SessionId, Arc<Record>> {
         self.forget(&id);
         let bytes = weight(&record);
         if bytes > half_bytes_max {
@@ -186,22 +187,22 @@ mod tests {
         let (old, new) = (counted(1), counted(2));
         let before = turn(&recent);
         recent.begin(&id(1));
-        recent.keep(&id(1), old.clone(), before);
+        recent.keep(&id(1), &old, before);
         let within = turn(&recent);
         recent.end(&id(1), None);
-        recent.keep(&id(1), old.clone(), within);
+        recent.keep(&id(1), &old, within);
         turn(&recent);
         recent.begin(&id(1));
         recent.end(&id(1), Some(new.clone()));
-        recent.keep(&id(1), old, within);
-        assert_eq!(recent.find(&id(1)).unwrap(), new);
+        recent.keep(&id(1), &old, within);
+        assert_eq!(*recent.find(&id(1)).unwrap(), new);
     }
 
     #[test]
     fn a_record_is_not_found_while_it_is_written() {
         let recent = Recent::new(1 << 20);
-        recent.keep(&id(1), counted(1), turn(&recent));
-        assert_eq!(recent.find(&id(1)).unwrap(), counted(1));
+        recent.keep(&id(1), &counted(1), turn(&recent));
+        assert_eq!(*recent.find(&id(1)).unwrap(), counted(1));
         recent.begin(&id(1));
         recent.begin(&id(1));
         turn(&recent);
@@ -217,9 +218,9 @@ mod tests {
         recent.clear();
         recent.begin(&id(1));
         recent.end(&id(1), Some(counted(2)));
-        recent.keep(&id(1), counted(1), before);
+        recent.keep(&id(1), &counted(1), before);
         let now = turn(&recent);
-        recent.keep(&id(1), counted(1), now);
+        recent.keep(&id(1), &counted(1), now);
         recent.clear();
         turn(&recent);
     }
@@ -230,18 +231,18 @@ mod tests {
         let recent = Recent::new(20 * one * SHARDS);
         let all = || (0..=u8::MAX).map(id);
         for other in all() {
-            recent.keep(&other, counted(1), turn_of(&recent, &other));
+            recent.keep(&other, &counted(1), turn_of(&recent, &other));
             let _ = recent.find(&id(0));
         }
         assert!(recent.find(&id(0)).is_ok());
         for shard in &recent.shards {
             let shard = locked(shard);
-            let young: usize = shard.young.values().map(weight).sum();
+            let young: usize = shard.young.values().map(|one| weight(one)).sum();
             assert_eq!(shard.young_bytes, young);
             assert!(shard.young.len() <= 10 && shard.old.len() <= 10);
         }
         let large = next(&counted(1), "x".repeat(20 * one));
-        recent.keep(&id(0), large, turn_of(&recent, &id(200)));
+        recent.keep(&id(0), &large, turn_of(&recent, &id(200)));
         assert_eq!(recent.find(&id(0)).ok(), None);
     }
 

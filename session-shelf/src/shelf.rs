@@ -80,7 +80,7 @@ impl Shelf {
     /// # Errors
     ///
     /// It has to be [read](Self::read), and may then be kept.
-    pub(crate) fn recent(&self, id: &SessionId) -> Result<Record, Turn> {
+    pub(crate) fn recent(&self, id: &SessionId) -> Result<Arc<Record>, Turn> {
         let found = self.recent.find(id)?;
         let state = match self.state.try_read() {
             Ok(state) => state,

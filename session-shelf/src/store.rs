@@ -150,7 +150,7 @@ impl Store for ShelfStore {
 
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
         let turn = match self.shelf.recent(id) {
-            Ok(record) => return Ok(Some(record)),
+            Ok(record) => return Ok(Some(Arc::unwrap_or_clone(record))),
             Err(turn) => turn,
         };
         let id = *id;
@@ -158,9 +158,13 @@ impl Store for ShelfStore {
         let found = self.read(operation, move |view| records::load(view, &id));
         let found = found.await?;
         if let Some(record) = &found {
-            self.shelf.records().keep(&id, record.clone(), turn);
+            self.shelf.records().keep(&id, record, turn);
         }
         Ok(found)
+    }
+
+    fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
+        self.shelf.recent(id).ok()
     }
 
     async fn update(
