@@ -110,7 +110,7 @@ impl<F: Future + ?Sized> Future for Bounded<'_, F> {
                 Box::pin(timeout_at(end - reserved, operation))
             }
             Stage::Waiting(waiting) => waiting,
-            Stage::Over => return Poll::Pending,
+            Stage::Over => panic!("an operation is asked no more once it has answered"),
         };
         let answer = waiting.as_mut().poll(cx).map_err(|_| Elapsed);
         if answer.is_pending() {

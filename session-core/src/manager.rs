@@ -366,11 +366,20 @@ impl SessionManager {
         id: &SessionId,
         deadline: &Deadline,
     ) -> Result<Option<Arc<Record>>, Error> {
-        let store = self.store();
-        if let Some(record) = store.in_memory(id) {
-            return Ok(Some(record));
+        match self.store().in_memory(id) {
+            Some(record) => Ok(Some(record)),
+            None => self.load_stored(operation, id, deadline).await,
         }
-        let answer = deadline.bound(store.load(id)).await;
+    }
+
+    /// As [`load`](Self::load), for what is not in the store's memory.
+    pub(crate) async fn load_stored(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        deadline: &Deadline,
+    ) -> Result<Option<Arc<Record>>, Error> {
+        let answer = deadline.bound(self.store().load(id)).await;
         // Shared at once: it is large, and passed from hand to hand.
         Ok(settle(operation, answer)?.map(Arc::new))
     }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use tracing::field::{Empty, debug, display};
+use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, Span};
 
 use crate::error::Error;
@@ -28,10 +29,10 @@ impl<E> From<Error> for Failed<E> {
 
 /// Watches a session being opened.
 pub(crate) async fn loading(
+    span: Span,
     exchange: &Exchange,
     work: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Error> {
-    let span = tracing::debug_span!(target: "session", "session.load", session = Empty, outcome = Empty, error = Empty);
     let opened = work.instrument(span.clone()).await;
     match &opened {
         Ok(()) => {
@@ -45,14 +46,22 @@ pub(crate) async fn loading(
     opened
 }
 
+/// The span of an opening, if anybody watches.
+pub(crate) fn load_span() -> Option<Span> {
+    watched(
+        || tracing::debug_span!(target: "session", "session.load", session = Empty, outcome = Empty, error = Empty),
+    )
+}
+
 /// Watches a session being stored, if anybody does, and tells of a save that is refused.
 pub(crate) async fn saving<T, E: From<Error>>(
     session: &Session,
     work: Pin<&mut impl Future<Output = Result<T, Failed<E>>>>,
 ) -> Result<T, E> {
-    let saved = match is_watched() {
-        true => Box::pin(watched(session, work)).await,
-        false => work.await,
+    let saved = if let Some(span) = save_span() {
+        Box::pin(storing(span, session, work)).await
+    } else {
+        work.await
     };
     saved.map_err(|failed| match failed {
         Failed::Ours(error) => {
@@ -63,11 +72,17 @@ pub(crate) async fn saving<T, E: From<Error>>(
     })
 }
 
-async fn watched<T, E>(
+fn save_span() -> Option<Span> {
+    watched(
+        || tracing::debug_span!(target: "session", "session.save", session = Empty, outcome = Empty, error = Empty),
+    )
+}
+
+async fn storing<T, E>(
+    span: Span,
     session: &Session,
     work: Pin<&mut impl Future<Output = Result<T, Failed<E>>>>,
 ) -> Result<T, Failed<E>> {
-    let span = tracing::debug_span!(target: "session", "session.save", session = Empty, outcome = Empty, error = Empty);
     let saved = work.instrument(span.clone()).await;
     note_id(&span, session);
     match &saved {
@@ -82,9 +97,14 @@ async fn watched<T, E>(
     saved
 }
 
-/// Whether a subscriber is interested. Asked first: a span that is disabled is made nevertheless.
-pub(crate) fn is_watched() -> bool {
-    tracing::span_enabled!(target: "session", Level::DEBUG)
+/// The level is asked first: a span that is disabled is made nevertheless. Whether a filter wants it
+/// by its name or fields only the span itself can tell.
+fn watched(span: impl FnOnce() -> Span) -> Option<Span> {
+    if Level::DEBUG > LevelFilter::current() {
+        return None;
+    }
+    let span = span();
+    (!span.is_disabled()).then_some(span)
 }
 
 fn note_id(span: &Span, session: &Session) {
@@ -96,4 +116,69 @@ fn note_id(span: &Span, session: &Session) {
 fn note_failure(span: &Span, error: &Error) {
     span.record("outcome", "failed");
     span.record("error", debug(error.kind()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+    use crate::config::SessionConfig;
+    use crate::http::RequestHead;
+    use crate::manager::SessionManager;
+    use crate::memory::MemoryStore;
+
+    /// Wants spans of one name only.
+    struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+    impl Subscriber for Named {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.name() == self.0
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            self.1.lock().unwrap().push(span.metadata().name());
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {}
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    struct Nothing;
+
+    impl RequestHead for Nothing {
+        fn each_header<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+
+        fn peer(&self) -> Option<IpAddr> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_asks_for_a_span_by_its_name_gets_it() {
+        let config = SessionConfig::builder().build().unwrap();
+        let manager = SessionManager::new(MemoryStore::new(), config);
+        for name in ["session.load", "session.save"] {
+            let heard = Arc::default();
+            let subscriber = Named(name, Arc::clone(&heard));
+            let _listening = tracing::subscriber::set_default(subscriber);
+            let exchange = Exchange::begin(&manager, "GET");
+            let session = exchange.session(&Nothing).await.unwrap();
+            session.insert("a", 1).unwrap();
+            session.save().await.unwrap();
+            assert_eq!(*heard.lock().unwrap(), [name]);
+        }
+    }
 }

@@ -47,10 +47,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError>;
 
     /// The record under `id`, if the store has it in the application's memory: what
-    /// [`load`](Self::load) would answer, without its waiting and without a copy.
+    /// [`load`](Self::load) would answer at this moment, without its waiting and without a copy.
     ///
-    /// `None` says nothing about the record; `load` is asked then. Only a store that keeps records
-    /// as they are has a use for another answer than that of this default.
+    /// It is asked before `load`, on the request's thread and without a deadline, so it must not wait;
+    /// and where a write through this store has begun, or an outcome is not known, it hands out only
+    /// what `load` would. `None` says nothing about the record; `load` is asked then.
+    ///
+    /// The default is right for every store; only one that keeps records as they are gains by another.
+    /// A store around another that does anything in its `load` must leave it.
     fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
         let _ = id;
         None

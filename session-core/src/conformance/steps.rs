@@ -103,9 +103,11 @@ pub(super) async fn sweep_all(store: &dyn Store, expired_before: Timestamp) -> u
 
 /// What is stored under `id`, where nobody else is at work: the same by each way to ask.
 async fn at_rest(store: &dyn Store, id: &SessionId) -> Option<Record> {
+    // Before as well: what loading puts into memory must not hide what was there.
+    let before = store.in_memory(id);
     let loaded = load(store, id).await;
-    if let Some(in_memory) = store.in_memory(id) {
-        assert_eq!(Some(&*in_memory), loaded.as_ref(), "what is in memory");
+    for in_memory in [before, store.in_memory(id)].iter().flatten() {
+        assert_eq!(Some(&**in_memory), loaded.as_ref(), "what is in memory");
     }
     loaded
 }

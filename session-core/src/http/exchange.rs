@@ -21,7 +21,7 @@ use crate::event::Untold;
 use crate::manager::SessionManager;
 use crate::plan::{CookieMove, Plan};
 use crate::session::{self, Session};
-use crate::span::{is_watched, loading};
+use crate::span::{load_span, loading};
 use crate::visitor::Agent;
 
 /// One request's session business; clones share it.
@@ -116,9 +116,11 @@ impl Exchange {
     ) -> Result<Session, Error> {
         let mut untold = Untold::default();
         let open = async || {
-            let opened = match is_watched() {
-                true => Box::pin(loading(self, opening.open(self, agent, &mut untold))).await,
-                false => opening.open(self, agent, &mut untold).await,
+            let opened = if let Some(span) = load_span() {
+                let work = opening.open(self, agent, &mut untold);
+                Box::pin(loading(span, self, work)).await
+            } else {
+                opening.open(self, agent, &mut untold).await
             };
             opened.map_err(|error| Failure {
                 kind: error.kind(),

@@ -100,7 +100,7 @@ impl Opening {
 
     /// Makes the exchange's session of the first candidate that is live, or a new one.
     ///
-    /// What is kept over the `await` is a part of each handler's future: little.
+    /// What is kept over its `await` is a part of each handler's future, so it is little.
     pub(super) async fn open(
         &self,
         exchange: &Exchange,
@@ -259,6 +259,7 @@ impl Candidate {
         }
     }
 
+    /// What is not [`in_memory`](Self::in_memory).
     async fn load(
         &self,
         manager: &SessionManager,
@@ -267,7 +268,11 @@ impl Candidate {
         let id = self.token.id();
         match (&self.sealed, manager.sealed_by()) {
             (Some(record), Some(sealed)) => sealed.as_stored(operation, &id, record).await,
-            _ => manager.load(operation, &id, &manager.deadline()).await,
+            _ => {
+                manager
+                    .load_stored(operation, &id, &manager.deadline())
+                    .await
+            }
         }
     }
 }

@@ -132,7 +132,13 @@ impl Model {
         let (cached, id) = (Arc::clone(&self.nodes[node]), self.id);
         let stored = self.stored();
         let future: Pin<Box<dyn Future<Output = Answer> + Send>> = match operation {
-            Operation::Load => Box::pin(async move { Some(cached.load(&id).await.unwrap()) }),
+            Operation::Load => {
+                if let Some(found) = cached.in_memory(&id) {
+                    let load = self.running(node, true, Box::pin(std::future::ready(None)));
+                    self.judge(&load, Some(Arc::unwrap_or_clone(found)))?;
+                }
+                Box::pin(async move { Some(cached.load(&id).await.unwrap()) })
+            }
             Operation::Create => {
                 let mut created = record(&id, self.count);
                 created.accessed_at = self.clock.now();
@@ -189,18 +195,27 @@ impl Model {
                 })
             }
         };
+        let is_load = matches!(operation, Operation::Load);
+        self.running.push(self.running(node, is_load, future));
+        self.poll(self.running.len() - 1)
+    }
+
+    fn running(
+        &self,
+        node: usize,
+        is_load: bool,
+        future: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    ) -> Running {
         let fresh = self.oldest_fresh();
-        let current = self.history.len() - 1;
-        self.running.push(Running {
+        Running {
             node,
-            is_load: matches!(operation, Operation::Load),
+            is_load,
             oldest: fresh.max(self.own[node]),
             oldest_access: fresh,
-            began: current,
+            began: self.history.len() - 1,
             reached: 0,
             future,
-        });
-        self.poll(self.running.len() - 1)
+        }
     }
 
     fn poll(&mut self, at: usize) -> Result<(), TestCaseError> {

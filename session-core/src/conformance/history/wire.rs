@@ -138,6 +138,14 @@ impl Store for Wire {
         self.read(self.store.load(id)).await
     }
 
+    /// Not always, since nothing can be lost on the way to memory.
+    fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        let asks = dice.percent(50);
+        drop(dice);
+        self.store.in_memory(id).filter(|_| asks)
+    }
+
     async fn update(
         &self,
         id: &SessionId,

@@ -39,7 +39,7 @@ impl Broken {
                 Some(remembered)
             })),
             (F::MemoryLagsBehind, Ok(Some(found))) => Ok(self.seen(|seen| {
-                seen.loaded.entry(*id).or_insert_with(|| found.clone());
+                seen.loaded.insert(*id, found.clone());
                 Some(found)
             })),
             (F::LoadLagsBehind, Ok(Some(found))) => {
