@@ -108,3 +108,34 @@ impl SessionConfigBuilder {
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_touch_is_due_at_the_first_whole_millisecond_that_is_not_before_its_interval() {
+        let ms = Duration::from_millis;
+        let us = Duration::from_micros;
+        for (timeout, interval, expected) in [
+            (ms(3_600_000), None, 60_000),
+            (ms(50_000), None, 5_000),
+            (ms(15), None, 2),
+            (ms(1), None, 1),
+            (ms(1_000), Some(ms(7)), 7),
+            (ms(1_000), Some(us(1_001)), 2),
+            (ms(1_000), Some(us(1)), 1),
+            (ms(1_000), Some(Duration::ZERO), 0),
+            (Duration::MAX, None, 60_000),
+            (Duration::MAX, Some(Duration::MAX - us(1)), i64::MAX),
+        ] {
+            let mut builder = SessionConfig::builder().timeout(timeout);
+            builder.touch_interval = interval;
+            let config = builder.build().unwrap();
+            assert_eq!(
+                config.touch_interval_ms, expected,
+                "{timeout:?} {interval:?}"
+            );
+        }
+    }
+}
