@@ -90,15 +90,11 @@ fn field(name: &str, value: Cow<'static, str>) -> Option<(HeaderName, HeaderValu
         None => HeaderName::from_bytes(name.as_bytes()).ok()?,
     };
     let value = match value {
-        // On almost every response: its octets are not checked for each.
-        Cow::Borrowed("Cookie") => ON_COOKIE.clone(),
         Cow::Borrowed(text) => HeaderValue::from_static(text),
         Cow::Owned(text) => HeaderValue::try_from(text).ok()?,
     };
     Some((name, value))
 }
-
-static ON_COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
 
 /// The response that goes out: the handler's or the reply in its place, with its header fields.
 pub(crate) fn dress(mut response: HttpResponse, finished: Finished) -> HttpResponse {

@@ -316,9 +316,8 @@ impl fmt::Debug for Data {
 
 /// The key as it stands between quotes in JSON text: as `serde_json` escapes it.
 pub(crate) fn escaped(key: &str) -> Cow<'_, str> {
-    let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    // Keys are short: looking at every byte costs less than asking after each whether to go on.
-    if !key.bytes().fold(false, |found, byte| found | special(byte)) {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if key.bytes().all(plain) {
         return Cow::Borrowed(key);
     }
     let quoted = serde_json::to_string(key).expect("a string is always JSON");

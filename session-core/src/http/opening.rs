@@ -269,9 +269,8 @@ impl Candidate {
         match (&self.sealed, manager.sealed_by()) {
             (Some(record), Some(sealed)) => sealed.as_stored(operation, &id, record).await,
             _ => {
-                manager
-                    .load_stored(operation, &id, &manager.deadline())
-                    .await
+                let deadline = &manager.deadline();
+                manager.load_stored(operation, &id, deadline).await
             }
         }
     }

@@ -16,6 +16,7 @@ const BROKEN: &[Fault] = &[
     F::DeleteIgnoresGeneration,
     F::DeleteOnlyAnswersDone,
     F::LoadLagsBehind,
+    F::MemoryLagsBehind,
     F::OwnerIndexOnlyAtCreate,
     F::RemembersWhatItLoaded,
     F::ResurrectingTouch,
