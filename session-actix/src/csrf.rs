@@ -236,7 +236,7 @@ async fn checked<K: 'static>(
     check: TokenCheck,
     mut request: ServiceRequest,
 ) -> Result<ServiceRequest, (ServiceRequest, Reply)> {
-    let exchange = exchange::<K>(request.request()).ok();
+    let exchange = exchange::<K>(&request.extensions()).ok().cloned();
     let opened = check.open(exchange, &Head(request.request())).await;
     let form = match opened {
         Ok(Some(form)) => form,

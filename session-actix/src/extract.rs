@@ -5,12 +5,13 @@ use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use actix_web::dev::Payload;
+use actix_web::dev::{Extensions, Payload};
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use session_core::ErrorKind;
-use session_core::http::{Exchange, Main, Nested};
+use session_core::http::{Exchange, Loading, Main, Nested};
 
 use crate::head::{Head, reply_response, status};
 
@@ -61,12 +62,38 @@ impl<K> fmt::Debug for Session<K> {
 
 impl<K: 'static> FromRequest for Session<K> {
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+    type Future = Extracting<K>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let exchange = exchange::<K>(request);
-        let request = request.clone();
-        Box::pin(async move { Ok(Self::of(exchange?.session(&Head(&request)).await?)) })
+        let extensions = request.extensions();
+        Extracting {
+            session: match exchange::<K>(&extensions) {
+                Ok(exchange) => exchange.session(&Head(request)),
+                Err(error) => Loading::from(Err(error.into_inner())),
+            },
+            kind: PhantomData,
+        }
+    }
+}
+
+/// A [`Session`] being extracted.
+pub struct Extracting<K = Main> {
+    session: Loading,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Future for Extracting<K> {
+    type Output = Result<Session<K>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let session = Pin::new(&mut self.session).poll(cx);
+        session.map(|session| Ok(Session::of(session?)))
+    }
+}
+
+impl<K> fmt::Debug for Extracting<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Extracting").field(&self.session).finish()
     }
 }
 
@@ -122,21 +149,21 @@ impl<K: 'static> FromRequest for LazySession<K> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let exchange = exchange::<K>(request);
+        let extensions = request.extensions();
+        let exchange = exchange::<K>(&extensions);
         ready(exchange.map(|exchange| Self::of(exchange.lazy(&Head(request)))))
     }
 }
 
 /// The exchange of the innermost layer of kind `K`.
-pub(crate) fn exchange<K: 'static>(request: &HttpRequest) -> Result<Exchange, Error> {
-    let extensions = request.extensions();
+pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Result<&Exchange, Error> {
     let nested = extensions.get::<Nested<K>>().ok_or_else(|| {
         Error(session_core::Error::new(
             ErrorKind::NoLayer,
             "extracting the session failed: wrap the application in a SessionLayer",
         ))
     })?;
-    Ok(nested.exchange().clone())
+    Ok(nested.exchange())
 }
 
 /// Core's error as an actix-web response: `?` works in handlers.

@@ -58,6 +58,6 @@ mod head;
 mod layer;
 
 pub use csrf::{CsrfFuture, CsrfLayer, CsrfService};
-pub use extract::{Error, LazySession, Session};
+pub use extract::{Error, Extracting, LazySession, Session};
 pub use layer::{ResponseFuture, SessionLayer, SessionService};
 pub use session_core::http::Main;

@@ -67,7 +67,7 @@ impl SessionManager {
 impl Session {
     /// Writes down at a request's end that the session was used; `cookie` is sent if it was.
     pub(crate) async fn conclude_access(&self, cookie: CookieMove) -> Result<(), Error> {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let (number, found, keep_expiry) = {
             let state = self.state();
             let life = &state.life;
@@ -121,7 +121,7 @@ impl Session {
     /// Whether the secret is still that of `base`: a touch does not tell, since a timed renewal
     /// leaves the generation as it is.
     async fn is_in_force(&self, id: &SessionId, base: &Record) -> bool {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         if manager.config().options.renew_every.is_none() {
             return true;
         }

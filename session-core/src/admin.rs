@@ -63,9 +63,10 @@ impl SessionManager {
         life.token = Some(Token::new(*id, Secret::random()?));
         life.base = Some(record);
         let mut state = State::new(life, false);
+        state.visitor = visitor;
         state.head_sent = true;
         state.keep_expiry = true;
-        Ok(Some(Session::new(self.clone(), visitor, state)))
+        Ok(Some(Session::new(self.clone(), state)))
     }
 
     /// What a device list shows of the live session `id`; `None` if there is none, or it has

@@ -12,7 +12,7 @@ use crate::operations::Draft;
 use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
 use crate::state::{Limits, Outcome, Scope};
-use crate::visitor::Visitor;
+use crate::visitor::Client;
 
 /// All that one write attempt is decided by.
 pub(crate) struct Attempt {
@@ -28,6 +28,8 @@ pub(crate) struct Attempt {
     /// So many operations of the handle are in the draft that it writes.
     pub(crate) operations: usize,
     pub(crate) login: Option<Owner>,
+    /// Whose the session becomes: where it begins or is logged in to.
+    pub(crate) binds_to: Option<Client>,
     /// The record is another owner's: its values are not built upon.
     pub(crate) takes_over: bool,
     /// Others were ended before it, and may be there still.
@@ -108,7 +110,6 @@ impl Attempt {
     pub(crate) fn next(
         &mut self,
         manager: &SessionManager,
-        visitor: &Visitor,
         draft: &Draft,
         operation: &'static str,
     ) -> Result<(Record, Token), Error> {
@@ -144,8 +145,8 @@ impl Attempt {
                 ..**base
             },
         };
-        if self.base.is_none() || self.login.is_some() {
-            if visitor.address.is_none() && !config.options.ignore_change_ip {
+        if let Some(client) = &self.binds_to {
+            if client.address.is_none() && !config.options.ignore_change_ip {
                 return Err(Error::new(
                     ErrorKind::Invalid,
                     format!(
@@ -153,8 +154,8 @@ impl Attempt {
                     ),
                 ));
             }
-            record.address = visitor.address;
-            record.agent = visitor.agent.as_ref().map(Into::into);
+            record.address = client.address;
+            record.agent.clone_from(&client.agent);
         }
         if self.login.is_some() {
             // What the visitor had of the absolute time-out is not taken from the user's.

@@ -77,11 +77,12 @@ impl SessionManager {
             is_counted: false,
         };
         let state = State {
+            visitor,
             sealed: self.sealed_by().is_some(),
             ..State::new(Life::new(0, initial(self)?), false)
         };
-        let manager = self.of_exchange(None);
-        Ok(NewSession(Session::new(manager, visitor, state)))
+        let manager = self.of_exchange(None).unwrap_or_else(|| self.clone());
+        Ok(NewSession(Session::new(manager, state)))
     }
 }
 
@@ -137,7 +138,7 @@ impl Session {
             self.carry_out(plan).await?;
         }
         drop(after);
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let state = self.state();
         let (token, base) = state
             .life
@@ -152,7 +153,7 @@ impl Session {
 
     /// Deletes a session whose token nobody has. Its failure is logged; it is not what was asked for.
     async fn delete_unissued(&self) {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let left = self.state().close();
         for id in left {
             // Of a sealed one there is nothing but the token.

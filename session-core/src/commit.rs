@@ -48,7 +48,7 @@ impl Session {
 
     /// What the end of a request has to do; `None` when nothing is left to be stored.
     pub(crate) fn conclusion(&self) -> Result<Option<Plan>, Error> {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let mut state = self.state();
         let keep_expiry = state.keep_expiry;
         state.life.note_due(keep_expiry, manager);
@@ -110,7 +110,7 @@ impl Session {
                 _ => return Err(Error::gone(operation)),
             }
         };
-        let deadline = &self.0.manager.deadline();
+        let deadline = &self.manager().deadline();
         let record = self.reread(operation, &id, &base, deadline).await?;
         loop {
             let mut draft = self.state().life.draft.clone();
@@ -138,7 +138,7 @@ impl Session {
         if !self.state().ended_after_head() {
             return Ok(false);
         }
-        if let Some(sealed) = self.0.manager.sealed_by() {
+        if let Some(sealed) = self.manager().sealed_by() {
             let state = self.state();
             let mut ended = state.ended.iter().filter_map(|life| life.base.as_deref());
             // Only the browser could end it, by losing its cookie.
@@ -170,7 +170,7 @@ impl Session {
         E: From<Error>,
         F: FnMut(&mut Draft) -> Result<T, E>,
     {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let deadline = &manager.deadline();
         let id = self.state().life.identity(operation)?.id();
         let turn = manager.queues().enter(id, deadline).await;
@@ -205,7 +205,7 @@ impl Session {
             if attempt.head_sent && attempt.needs_head(&plan) {
                 return Err(head_sent(operation).into());
             }
-            let (record, token) = attempt.next(manager, &self.0.visitor, &draft, operation)?;
+            let (record, token) = attempt.next(manager, &draft, operation)?;
             let (mut record, outcome) = (Arc::new(record), attempt.outcome(&plan, token));
             drop(draft);
             if let Some(sealed) = manager.sealed_by() {
@@ -215,7 +215,7 @@ impl Session {
                 Box::pin(ready).await?;
             }
             let place = match plan.write {
-                Write::Create => manager.take_place(operation, &self.0.visitor)?,
+                Write::Create => manager.take_place(operation, attempt.binds_to.as_ref())?,
                 _ => None,
             };
             // After all that may refuse the new session.
@@ -283,7 +283,7 @@ impl Session {
         }
         match &attempt.base {
             // Another request may have kept it alive: only the store knows.
-            Some(base) if attempt.has_expired(&self.0.manager) => {
+            Some(base) if attempt.has_expired(self.manager()) => {
                 let id = attempt.token.id();
                 let record = Box::pin(self.reread(operation, &id, base, deadline)).await?;
                 attempt.on(record);
@@ -303,7 +303,7 @@ impl Session {
         token: &Token,
         deadline: &Deadline,
     ) -> Result<Written, Error> {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let (store, id) = (manager.store(), token.id());
         let answer = match &attempt.base {
             Some(base) => {
@@ -340,10 +340,10 @@ impl Session {
         base: &Record,
         deadline: &Deadline,
     ) -> Result<Arc<Record>, Error> {
-        let record = self.0.manager.load(operation, id, deadline).await?;
+        let record = self.manager().load(operation, id, deadline).await?;
         let record = record.ok_or_else(|| Error::gone(operation))?;
         self.check(operation, &record, Some(base))?;
-        if let Some(sealed) = self.0.manager.sealed_by() {
+        if let Some(sealed) = self.manager().sealed_by() {
             Box::pin(sealed.check_again(operation, id, &record, deadline)).await?;
         }
         Ok(record)
@@ -356,8 +356,8 @@ impl Session {
         record: &Record,
         base: Option<&Record>,
     ) -> Result<(), Error> {
-        let manager = &self.0.manager;
-        let address = self.0.visitor.address;
+        let manager = self.manager();
+        let address = self.address();
         let admitted = base.is_some_and(|base| {
             still_admits(record, base, address, manager.now(), manager.config())
         });
@@ -370,7 +370,7 @@ impl Session {
 
     /// Deletes the records of sessions that were ended, each under its own generation.
     async fn delete_ended(&self, operation: &'static str) -> Result<(), Error> {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let deadline = &manager.deadline();
         loop {
             let next = {
@@ -454,6 +454,7 @@ impl State {
         if everything && life.replaces_secret() {
             draft.replace_seed(life.next_seed);
         }
+        let binds = life.base.is_none() || login.is_some();
         let attempt = Attempt {
             life: life.number,
             now,
@@ -465,6 +466,7 @@ impl State {
             due,
             operations,
             login,
+            binds_to: binds.then(|| self.visitor.client()),
             takes_over,
             follows_an_end: !self.ended.is_empty(),
             limits: life.limits,

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::clock::{Timestamp, millis};
 use crate::error::{Error, ErrorKind};
 use crate::manager::SessionManager;
-use crate::visitor::Visitor;
+use crate::visitor::Client;
 
 /// Counts what each address creates.
 pub(crate) struct CreationCap {
@@ -163,16 +163,16 @@ impl SessionManager {
     pub(crate) fn take_place(
         &self,
         operation: &'static str,
-        visitor: &Visitor,
+        client: Option<&Client>,
     ) -> Result<Option<Place>, Error> {
         let Some(cap) = &self.config().creation_cap else {
             return Ok(None);
         };
-        if !visitor.is_counted {
+        let Some(client) = client.filter(|client| client.is_counted) else {
             return Ok(None);
-        }
+        };
         // One bucket for all whose address is not known would shut all of them out.
-        let Some(address) = visitor.address else {
+        let Some(address) = client.address else {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 format!(

@@ -35,7 +35,7 @@ impl Session {
         deadline: &Deadline,
     ) -> Result<Option<Arc<Record>>, Error> {
         let id = attempt.token.id();
-        let stored = self.0.manager.load(operation, &id, deadline).await?;
+        let stored = self.manager().load(operation, &id, deadline).await?;
         match self.reconcile(operation, attempt.life, stored)? {
             Reconciled::Committed => Ok(None),
             Reconciled::NotApplied(_) if attempt.standing == Standing::New => {
@@ -90,7 +90,7 @@ impl Session {
         let Some(id) = id else {
             return Ok(());
         };
-        let stored = self.0.manager.load(operation, &id, deadline).await?;
+        let stored = self.manager().load(operation, &id, deadline).await?;
         // Should a write that is not there still arrive, it will be met again: the doubt stays. If
         // the record is gone, the next write is told so.
         self.reconcile(operation, number, stored).map(|_| ())

@@ -350,8 +350,8 @@ impl Session {
         } = outcome.facts;
         let tell = |kind| {
             let id = Some(outcome.token.id());
-            let (owner, address) = (record.owner.as_ref(), self.0.visitor.address);
-            self.0.manager.tell(kind, id, owner, address);
+            let (owner, address) = (record.owner.as_ref(), self.address());
+            self.manager().tell(kind, id, owner, address);
         };
         if created {
             tell(EventKind::Created);
@@ -364,7 +364,7 @@ impl Session {
         }
         if logged_in || renewed == Some(Renewal::Asked) {
             // Who was let in under the secret before is so no longer.
-            self.0.manager.endings().tell(&outcome.token.id());
+            self.manager().endings().tell(&outcome.token.id());
         }
     }
 
@@ -379,8 +379,8 @@ impl Session {
             let base = state.life_mut(number).and_then(|life| life.base.as_ref());
             (kind, base.and_then(|base| base.owner.clone()))
         };
-        let address = self.0.visitor.address;
-        self.0.manager.tell(kind, Some(id), owner.as_ref(), address);
+        let address = self.address();
+        self.manager().tell(kind, Some(id), owner.as_ref(), address);
     }
 
     /// Tells of a save that was refused, once for the handle's session; says whether this error
@@ -408,9 +408,9 @@ impl Session {
                 None => (None, None),
             }
         };
-        let address = self.0.visitor.address;
+        let address = self.address();
         let kind = EventKind::Rejected(rejection);
-        self.0.manager.tell(kind, id, owner.as_ref(), address);
+        self.manager().tell(kind, id, owner.as_ref(), address);
         true
     }
 }

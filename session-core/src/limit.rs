@@ -133,7 +133,7 @@ impl Session {
     }
 
     fn limit(&self) -> Option<Limit> {
-        self.0.manager.config().options.owner_sessions
+        self.manager().config().options.owner_sessions
     }
 
     async fn refuse_one_too_many(
@@ -159,8 +159,7 @@ impl Session {
             (login.owner.clone(), leaving)
         };
         let others = self
-            .0
-            .manager
+            .manager()
             .others_of(operation, &owner, &leaving)
             .await?;
         match others.len() < limit.most {
@@ -180,7 +179,7 @@ impl Session {
         let Some((signed_in, (number, own, generation))) = found else {
             return Ok(());
         };
-        let manager = &self.0.manager;
+        let manager = self.manager();
         match limit.then {
             OnTooMany::EndOldest => {
                 let owner = &signed_in.owner;
@@ -214,7 +213,7 @@ impl Session {
     /// The login's session was ended again: its values may be the owner's, so no visitor goes on
     /// with them.
     fn withdraw(&self, number: u32, before: Before) {
-        let draft = initial_or_none(&self.0.manager);
+        let draft = initial_or_none(self.manager());
         let mut state = self.state();
         if state.life.number == number {
             state.life = Life::new(number + 1, draft);

@@ -108,7 +108,7 @@ impl Session {
     /// One load now and one every `every`.
     pub async fn ended(&self, every: Duration) -> Result<(), Error> {
         const OPERATION: &str = "looking whether the session has ended";
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let every = every.max(SHORTEST);
         let number = self.state().number_of_the_living();
         let id = loop {
@@ -181,7 +181,7 @@ impl Session {
     /// give the session other limits; if others have touched it meanwhile, one load.
     pub async fn touch(&self) -> Result<(), Error> {
         const OPERATION: &str = "touching the session";
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let (number, id, base, in_doubt) = {
             let state = self.state();
             let life = &state.life;
@@ -259,8 +259,9 @@ impl Session {
 
     /// Whether the handle may still act on its session, of which `record` is stored.
     fn is_still_in(&self, number: u32, record: &Record) -> bool {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let mut state = self.state();
+        let address = state.visitor.address;
         let Some(life) = state.life_mut(number) else {
             return false;
         };
@@ -277,7 +278,7 @@ impl Session {
         if record.version.counter() < base.version.counter() {
             return !is_expired(base, now, config);
         }
-        still_admits(record, base, self.0.visitor.address, now, config)
+        still_admits(record, base, address, now, config)
     }
 }
 

@@ -78,12 +78,21 @@ pub(crate) enum Act {
 pub(crate) type Closure = Arc<Mutex<dyn FnMut(Option<&str>) -> Result<String, Error> + Send>>;
 
 impl Draft {
+    /// No data, and nothing done to them.
+    pub(crate) const EMPTY: Self = Self {
+        user: Data::new(),
+        own: Data::new(),
+        operations: None,
+        committing: 0,
+        stale: false,
+    };
+
     /// Data as loaded, with nothing done to it.
     pub(crate) fn new(user: Data, own: Data) -> Self {
         Self {
             user,
             own,
-            ..Self::default()
+            ..Self::EMPTY
         }
     }
 

@@ -53,7 +53,7 @@ impl Session {
 
     async fn prepare(&self) -> Result<Option<PendingSave>, Error> {
         const OPERATION: &str = "preparing to save the session";
-        let manager = &self.0.manager;
+        let manager = self.manager();
         if manager.sealed_by().is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -79,9 +79,9 @@ impl Session {
         if attempt.head_sent && attempt.needs_head(&plan) {
             return Err(head_sent(OPERATION));
         }
-        let (record, token) = attempt.next(manager, &self.0.visitor, &draft, OPERATION)?;
+        let (record, token) = attempt.next(manager, &draft, OPERATION)?;
         let place = match plan.write {
-            Write::Create => manager.take_place(OPERATION, &self.0.visitor)?,
+            Write::Create => manager.take_place(OPERATION, attempt.binds_to.as_ref())?,
             _ => None,
         };
         let ended = self.end_before_beginning(OPERATION, &attempt, plan.write);
@@ -149,7 +149,7 @@ impl PendingSave {
     /// session and prepare again.
     pub fn abort(self) {
         self.session.undoubt(self.life, self.record.version);
-        self.session.0.manager.give_place_back(self.place);
+        self.session.manager().give_place_back(self.place);
     }
 }
 
@@ -278,7 +278,7 @@ mod tests {
         session.login(Owner::new("ada").unwrap());
         let plan = session.conclusion().unwrap().unwrap();
         session.carry_out(plan).await.unwrap();
-        let other = session.0.manager.open(&session.id().unwrap()).await;
+        let other = session.manager().open(&session.id().unwrap()).await;
         let other = other.unwrap().unwrap();
         let hour = Duration::from_secs(3_600);
         let began = Instant::now();

@@ -141,6 +141,19 @@ pub(crate) struct Due {
 }
 
 impl Due {
+    /// Nothing is.
+    pub(crate) const NOTHING: Self = Self {
+        touch: false,
+        renewal: false,
+        confirm: false,
+        resign: false,
+        slides: false,
+        persistent: false,
+        sealed: false,
+    };
+}
+
+impl Due {
     /// What is still due on a newer record of the same session.
     ///
     /// Another request may have been first to renew (rule I7): a second new secret would kill the

@@ -122,15 +122,13 @@ impl SessionManager {
     }
 
     /// The manager that one exchange works with: what it writes goes into its own cookie.
-    pub(crate) fn of_exchange(&self, found: Option<(SessionId, &Arc<Record>)>) -> Self {
-        let Some(sealed) = self.sealed_by() else {
-            return self.clone();
-        };
-        Self::of(
+    pub(crate) fn of_exchange(&self, found: Option<(SessionId, &Arc<Record>)>) -> Option<Self> {
+        let sealed = self.sealed_by()?;
+        Some(Self::of(
             Slot::new(Arc::clone(sealed), found),
             Arc::clone(self.shared_config()),
             Some(Arc::clone(sealed)),
-        )
+        ))
     }
 }
 

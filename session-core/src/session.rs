@@ -20,7 +20,8 @@
 //! ```
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -36,7 +37,6 @@ use crate::operations::{self, Draft};
 use crate::plan::{Done, Standing};
 use crate::record::Owner;
 use crate::state::{Limits, Scope, State};
-use crate::visitor::Visitor;
 use crate::why_new::WhyNew;
 
 /// The session of one request; clones share it.
@@ -46,21 +46,10 @@ use crate::why_new::WhyNew;
 #[derive(Clone)]
 pub struct Session(pub(crate) Opened);
 
-/// What the clones of a handle share.
-pub(crate) struct Inner {
-    pub(crate) manager: SessionManager,
-    pub(crate) visitor: Visitor,
-    pub(crate) state: Mutex<State>,
-}
-
 impl Session {
     /// A session of no request.
-    pub(crate) fn new(manager: SessionManager, visitor: Visitor, state: State) -> Self {
-        Self(Opened::by_itself(Inner {
-            manager,
-            visitor,
-            state: Mutex::new(state),
-        }))
+    pub(crate) fn new(manager: SessionManager, state: State) -> Self {
+        Self(Opened::by_itself(manager, state))
     }
 
     /// The value under `key`.
@@ -264,7 +253,7 @@ impl Session {
     }
 
     fn end(&self, logged_out: bool) {
-        let manager = &self.0.manager;
+        let manager = self.manager();
         let mut state = self.state();
         let token = state.life.token.as_ref();
         let id = token.filter(|_| state.head_sent).map(Token::id);
@@ -327,7 +316,7 @@ impl Session {
                 "a session's time-out is at least a millisecond",
             ));
         }
-        if let (Some(sealed), Some(timeout)) = (self.0.manager.sealed_by(), timeout) {
+        if let (Some(sealed), Some(timeout)) = (self.manager().sealed_by(), timeout) {
             sealed.check_timeout(timeout)?;
         }
         let mut state = self.state();
@@ -388,7 +377,7 @@ impl Session {
         let Some((token, base)) = life.token_in_force() else {
             return Ok(None);
         };
-        let text = self.0.manager.expose(token, base)?;
+        let text = self.manager().expose(token, base)?;
         state.exposed = true;
         Ok(Some(text))
     }
@@ -509,9 +498,17 @@ impl Session {
         self.refresh("reloading the session").await
     }
 
+    pub(crate) fn manager(&self) -> &SessionManager {
+        self.0.manager()
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // Every method leaves the state consistent before it can panic.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state()
+    }
+
+    /// The client's address.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.state().visitor.address
     }
 }
 

@@ -12,7 +12,6 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, Span};
 
 use crate::error::Error;
-use crate::http::Exchange;
 use crate::session::Session;
 
 /// How a commit fails: by an error of ours, or by the application's own out of its closure.
@@ -30,14 +29,12 @@ impl<E> From<Error> for Failed<E> {
 /// Watches a session being opened.
 pub(crate) async fn loading(
     span: Span,
-    exchange: &Exchange,
-    work: impl Future<Output = Result<(), Error>>,
-) -> Result<(), Error> {
+    work: impl Future<Output = Result<Session, Error>>,
+) -> Result<Session, Error> {
     let opened = work.instrument(span.clone()).await;
     match &opened {
-        Ok(()) => {
-            let session = exchange.handle();
-            note_id(&span, &session);
+        Ok(session) => {
+            note_id(&span, session);
             let outcome = session.why_new().map_or("live", |why| why.name());
             span.record("outcome", outcome);
         }
@@ -100,11 +97,16 @@ async fn storing<T, E>(
 /// The level is asked first: a span that is disabled is made nevertheless. Whether a filter wants it
 /// by its name or fields only the span itself can tell.
 fn watched(span: impl FnOnce() -> Span) -> Option<Span> {
-    if Level::DEBUG > LevelFilter::current() {
+    if !may_be_watched() {
         return None;
     }
     let span = span();
     (!span.is_disabled()).then_some(span)
+}
+
+/// Whether a subscriber wants anything of the level of these spans.
+pub(crate) fn may_be_watched() -> bool {
+    Level::DEBUG <= LevelFilter::current()
 }
 
 fn note_id(span: &Span, session: &Session) {
@@ -126,9 +128,8 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
-    use super::*;
     use crate::config::SessionConfig;
-    use crate::http::RequestHead;
+    use crate::http::{Exchange, RequestHead};
     use crate::manager::SessionManager;
     use crate::memory::MemoryStore;
 

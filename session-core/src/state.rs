@@ -15,6 +15,7 @@ use crate::operations::Draft;
 use crate::plan::{CookieMove, Done, Due, Standing};
 use crate::record::{Owner, Record, Version};
 use crate::store::Touch;
+use crate::visitor::Visitor;
 use crate::why_new::WhyNew;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 /// The state that the clones of a handle share.
 pub(crate) struct State {
+    pub(crate) visitor: Visitor,
     pub(crate) life: Life,
     /// Lives that were ended and whose records wait to be deleted, oldest first.
     pub(crate) ended: Vec<Life>,
@@ -73,7 +75,7 @@ pub(crate) struct Life {
 pub(crate) struct Login {
     pub(crate) owner: Owner,
     /// The session is another owner's: what was in it, and is put aside.
-    pub(crate) taken_over: Option<Draft>,
+    pub(crate) taken_over: Option<Box<Draft>>,
 }
 
 /// Limits of this session's own.
@@ -147,21 +149,29 @@ pub(crate) enum Scope {
 }
 
 impl State {
+    /// Of a request whose session is not opened: a constant, since it is made for each.
+    pub(crate) const UNOPENED: Self = Self {
+        visitor: Visitor::UNKNOWN,
+        life: Life::new(0, Draft::EMPTY),
+        ended: Vec::new(),
+        end_asked: false,
+        logged_out: false,
+        keep_expiry: false,
+        cookie: CookieMove::Keep,
+        presented_nothing: false,
+        head_sent: false,
+        exposed: false,
+        token_is_dead: false,
+        sealed: false,
+        why_new: WhyNew::NoToken,
+    };
+
     /// A request's state, in the first of its lives.
     pub(crate) fn new(life: Life, presented_nothing: bool) -> Self {
         Self {
             life,
-            ended: Vec::new(),
-            end_asked: false,
-            logged_out: false,
-            keep_expiry: false,
-            cookie: CookieMove::Keep,
             presented_nothing,
-            head_sent: false,
-            exposed: false,
-            token_is_dead: false,
-            sealed: false,
-            why_new: WhyNew::NoToken,
+            ..Self::UNOPENED
         }
     }
 
@@ -312,20 +322,23 @@ impl State {
 
 impl Life {
     /// A life in which nothing is stored yet.
-    pub(crate) fn new(number: u32, draft: Draft) -> Self {
+    pub(crate) const fn new(number: u32, draft: Draft) -> Self {
         Self {
             number,
             standing: Standing::New,
             base: None,
             token: None,
             draft,
-            due: Due::default(),
+            due: Due::NOTHING,
             renew: false,
             login: None,
             next_seed: None,
             signed_in: None,
             limits: None,
-            doubts: Doubts::default(),
+            doubts: Doubts {
+                older: Vec::new(),
+                latest: None,
+            },
             refusal_told: false,
         }
     }
@@ -356,7 +369,7 @@ impl Life {
         let put_aside = self.login.take().and_then(|login| login.taken_over);
         if !another {
             if let Some(draft) = put_aside {
-                self.draft = draft;
+                self.draft = *draft;
             }
             self.login = Some(Login {
                 owner,
@@ -364,7 +377,7 @@ impl Life {
             });
             return;
         }
-        let taken_over = put_aside.unwrap_or_else(|| std::mem::take(&mut self.draft));
+        let taken_over = put_aside.unwrap_or_else(|| Box::new(std::mem::take(&mut self.draft)));
         self.login = Some(Login {
             owner,
             taken_over: Some(taken_over),
@@ -373,7 +386,7 @@ impl Life {
 
     fn revert(&mut self) {
         if let Some(draft) = self.login.take().and_then(|login| login.taken_over) {
-            self.draft = draft;
+            self.draft = *draft;
         }
         self.renew = false;
         self.next_seed = None;

@@ -13,20 +13,39 @@ pub(crate) struct Visitor {
     pub(crate) is_counted: bool,
 }
 
+/// The same as a record keeps it, and a limit counts it.
+pub(crate) struct Client {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) agent: Option<Arc<str>>,
+    pub(crate) is_counted: bool,
+}
+
+impl Visitor {
+    /// One of whom nothing is known.
+    pub(crate) const UNKNOWN: Self = Self {
+        address: None,
+        agent: None,
+        is_counted: true,
+    };
+
+    pub(crate) fn client(&self) -> Client {
+        Client {
+            address: self.address,
+            agent: self.agent.as_ref().map(Into::into),
+            is_counted: self.is_counted,
+        }
+    }
+}
+
 /// A user agent.
 ///
-/// It is needed where a session begins or is logged in to, and the request's head is gone by then:
-/// so it is kept where it takes no allocation, for the many requests that do neither.
+/// It is needed where a session begins or is logged in to, and the request's head is gone by then.
 #[derive(Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box is the allocation that this avoids"
-)]
 pub(crate) enum Agent {
     /// The one that a record has already.
     Known(Arc<str>),
     /// As the client sent it: any bytes.
-    Sent { bytes: [u8; BYTES_MAX], len: usize },
+    Sent(Box<[u8]>),
 }
 
 /// No more is kept than a record takes, and the rest of its last character.
@@ -39,9 +58,7 @@ impl Agent {
             Some(known) if known.as_bytes() == line => Self::Known(Arc::clone(known)),
             _ => {
                 let len = line.len().min(BYTES_MAX);
-                let mut bytes = [0; BYTES_MAX];
-                bytes[..len].copy_from_slice(&line[..len]);
-                Self::Sent { bytes, len }
+                Self::Sent(line[..len].into())
             }
         }
     }
@@ -50,7 +67,7 @@ impl Agent {
     pub(crate) fn or_known(&self, known: Option<&Arc<str>>) -> Self {
         match self {
             Self::Known(own) => Self::Known(Arc::clone(own)),
-            Self::Sent { bytes, len } => Self::of(&bytes[..*len], known),
+            Self::Sent(bytes) => Self::of(bytes, known),
         }
     }
 }
@@ -60,8 +77,8 @@ impl From<&Agent> for Arc<str> {
     fn from(agent: &Agent) -> Self {
         match agent {
             Agent::Known(known) => Arc::clone(known),
-            Agent::Sent { bytes, len } => {
-                let text = String::from_utf8_lossy(&bytes[..*len]);
+            Agent::Sent(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
                 text[..text.floor_char_boundary(Record::AGENT_BYTES_MAX)].into()
             }
         }

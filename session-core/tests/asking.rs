@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use session_core::conformance::SpyStore;
 use session_core::http::{Exchange, Finish, RequestHead, ResponseHead};
 use session_core::{
-    Clock, EventKind, Key, ManualClock, MemoryStore, Session, SessionConfig, SessionConfigBuilder,
-    SessionManager,
+    Clock, EventKind, Key, ManualClock, MemoryStore, Rejection, Session, SessionConfig,
+    SessionConfigBuilder, SessionManager, Store,
 };
 
 /// A browser that keeps one cookie.
@@ -203,4 +204,47 @@ fn a_hook_that_panics_over_an_opening_leaves_the_session_opened_once() {
     first.insert("kept", 2).unwrap();
     assert_eq!(second.get::<u8>("kept").unwrap(), Some(2));
     assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn threads_that_ask_at_once_get_one_session_and_what_is_met_is_told_once() {
+    const THREADS: usize = 4;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let spied = || SpyStore::new(MemoryStore::new());
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::new()), Arc::new(spied())];
+    for store in stores {
+        let foreign = Arc::new(AtomicU64::new(0));
+        let heard = Arc::clone(&foreign);
+        let config = SessionConfig::builder().on_event(move |event| {
+            if event.kind == EventKind::Rejected(Rejection::Foreign) {
+                heard.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let mut visitor = Visitor {
+            manager: SessionManager::new(store, config.build().unwrap()),
+            cookie: None,
+        };
+        runtime.block_on(visitor.visit(|session| session.insert("first", 1).unwrap()));
+        let cookie = visitor.cookie.as_mut().unwrap();
+        let name = cookie.split('=').next().unwrap().to_owned();
+        cookie.push_str(&format!("; {name}=not-ours"));
+        for round in 1..=200 {
+            let exchange = Exchange::begin(&visitor.manager, "GET");
+            let ready = Barrier::new(THREADS);
+            std::thread::scope(|scope| {
+                for thread in 0..THREADS {
+                    let (ready, exchange, visitor) = (&ready, &exchange, &visitor);
+                    let runtime = &runtime;
+                    scope.spawn(move || {
+                        ready.wait();
+                        let session = runtime.block_on(exchange.session(visitor)).unwrap();
+                        session.insert(&format!("of-{thread}"), thread).unwrap();
+                    });
+                }
+            });
+            let session = runtime.block_on(exchange.session(&visitor)).unwrap();
+            assert_eq!(session.len(), THREADS + 1, "in round {round}");
+            assert_eq!(foreign.load(Ordering::Relaxed), round);
+        }
+    }
 }

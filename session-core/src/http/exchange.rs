@@ -6,11 +6,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::finished::Finished;
 use super::opening::{Opening, agent_of};
@@ -20,8 +21,9 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Untold;
 use crate::manager::SessionManager;
 use crate::plan::{CookieMove, Plan};
-use crate::session::{self, Session};
-use crate::span::{load_span, loading};
+use crate::session::Session;
+use crate::span::{load_span, loading, may_be_watched};
+use crate::state::State;
 use crate::visitor::Agent;
 
 /// One request's session business; clones share it.
@@ -30,22 +32,35 @@ pub struct Exchange(Arc<Inner>);
 
 struct Inner {
     manager: SessionManager,
+    /// Of a session that the client keeps, in place of the other.
+    own_manager: OnceLock<SessionManager>,
     /// The method promises to change nothing (RFC 9110 section 9.2.1).
     safe_method: bool,
-    /// Whether the session is opened.
-    opened: OnceCell<Result<(), Failure>>,
-    /// The session, from the end of opening it: here it takes no allocation of its own.
-    session: OnceLock<session::Inner>,
+    /// The session's, made with the exchange: where it is opened it is not moved, and takes no
+    /// allocation of its own.
+    state: std::sync::Mutex<State>,
+    /// The session is opened, or cannot be.
+    opened: AtomicBool,
+    /// Why it could not be opened.
+    failure: OnceLock<Failure>,
+    /// Who asks the store for it has this.
+    asking: Mutex<()>,
     /// A handler asked whether there is a token, which the answer may depend on.
     consulted: AtomicBool,
-    /// The response head has left, or is about to.
-    /// The head has left without a session: one that is opened later comes after it.
-    finished_without: AtomicBool,
 }
 
 /// An exchange whose session is opened: what a [`Session`] is made of.
 #[derive(Clone)]
 pub(crate) struct Opened(Exchange);
+
+/// A session that is on its way to whoever asked for it.
+pub struct Loading(Stage);
+
+enum Stage {
+    Opened(Result<Session, Error>),
+    Asking(Pin<Box<dyn Future<Output = Result<Session, Error>> + Send>>),
+    Over,
+}
 
 /// A failed opening, remembered: whatever the handler answers, the client gets this (rule T5).
 struct Failure {
@@ -67,13 +82,16 @@ impl Exchange {
     /// Begins: looks at nothing but the method.
     #[must_use]
     pub fn begin(manager: &SessionManager, method: &str) -> Self {
+        let safe_method = matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
         Self(Arc::new(Inner {
             manager: manager.clone(),
-            safe_method: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE"),
-            opened: OnceCell::new(),
-            session: OnceLock::new(),
+            own_manager: OnceLock::new(),
+            safe_method,
+            state: std::sync::Mutex::new(State::UNOPENED),
+            opened: AtomicBool::new(false),
+            failure: OnceLock::new(),
+            asking: Mutex::const_new(()),
             consulted: AtomicBool::new(false),
-            finished_without: AtomicBool::new(false),
         }))
     }
 
@@ -83,20 +101,25 @@ impl Exchange {
         self.0.manager.is_same(manager)
     }
 
-    /// The request's session, loaded at the first call.
+    /// The request's session, loaded at the first call; what is in memory is opened before the
+    /// future is polled.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`], [`ErrorKind::NewerFormat`], [`ErrorKind::Corrupt`],
     /// [`ErrorKind::Expired`], as configured. The error is remembered and becomes the response.
-    pub async fn session(&self, head: &impl RequestHead) -> Result<Session, Error> {
-        match self.0.opened.get() {
-            Some(opened) => self.remembered(opened),
-            None => {
-                let opening = Opening::read(head, &self.0.manager);
-                self.open(&opening, |known| agent_of(head, known)).await
-            }
+    pub fn session(&self, head: &impl RequestHead) -> Loading {
+        if let Some(opened) = self.opened() {
+            return Loading::from(opened);
         }
+        let opening = Opening::read(head, &self.0.manager);
+        if let Some(answer) = self.open_at_once(&opening, |known| agent_of(head, known)) {
+            return Loading::from(answer);
+        }
+        let (exchange, agent) = (self.clone(), agent_of(head, None));
+        Loading(Stage::Asking(Box::pin(async move {
+            exchange.open(&opening, agent.as_ref()).await
+        })))
     }
 
     /// The request's session, to be loaded when it is needed.
@@ -108,39 +131,102 @@ impl Exchange {
         }
     }
 
-    /// Opens the session; `agent` gives the client's user agent, known where the record has it.
-    async fn open(
+    /// Opens the session if no store has to be asked. `None` as well where a subscriber may watch: it
+    /// is to see all of it.
+    fn open_at_once(
         &self,
         opening: &Opening,
-        agent: impl Fn(Option<&Arc<str>>) -> Option<Agent>,
-    ) -> Result<Session, Error> {
-        let mut untold = Untold::default();
-        let open = async || {
-            let opened = if let Some(span) = load_span() {
-                let work = opening.open(self, agent, &mut untold);
-                Box::pin(loading(span, self, work)).await
-            } else {
-                opening.open(self, agent, &mut untold).await
-            };
-            opened.map_err(|error| Failure {
-                kind: error.kind(),
-                message: error.to_string().into(),
-            })
-        };
-        let opened = self.0.opened.get_or_init(open).await;
-        untold.tell(&self.0.manager);
-        let session = self.remembered(opened)?;
-        if self.0.finished_without.load(Ordering::SeqCst) {
-            session.state().head_sent = true;
+        agent: impl FnOnce(Option<&Arc<str>>) -> Option<Agent>,
+    ) -> Option<Result<Session, Error>> {
+        if may_be_watched() {
+            return None;
         }
-        Ok(session)
+        let mut look = opening.look(&self.0.manager);
+        let opened = match look.go_on() {
+            Ok(true) => look.open(self, agent),
+            Ok(false) => return None,
+            Err(error) => Err(error),
+        };
+        Some(self.end_opening(opened, look.untold))
     }
 
-    fn remembered(&self, opened: &Result<(), Failure>) -> Result<Session, Error> {
-        match opened {
-            Ok(()) => Ok(self.handle()),
-            Err(failure) => Err(failure.error()),
+    /// Opens the session.
+    async fn open(&self, opening: &Opening, agent: Option<&Agent>) -> Result<Session, Error> {
+        let _asking = self.0.asking.lock().await;
+        if let Some(opened) = self.opened() {
+            return opened;
         }
+        let work = async {
+            let mut look = opening.look(&self.0.manager);
+            let known_as = |known: Option<&Arc<str>>| agent.map(|agent| agent.or_known(known));
+            let opened = match look.go_on_in_store().await {
+                Ok(()) => look.open(self, known_as),
+                Err(error) => Err(error),
+            };
+            self.end_opening(opened, look.untold)
+        };
+        match load_span() {
+            Some(span) => loading(span, work).await,
+            None => work.await,
+        }
+    }
+
+    /// Notes a failure, tells what this opening has met unless another task of the request was faster,
+    /// and says what there is now.
+    fn end_opening(&self, opened: Result<bool, Error>, untold: Untold) -> Result<Session, Error> {
+        let is_first = opened.unwrap_or_else(|error| {
+            let _state = self.state();
+            let is_first = !self.0.opened.load(Ordering::Relaxed);
+            if is_first {
+                let (kind, message) = (error.kind(), error.to_string().into());
+                let _ = self.0.failure.set(Failure { kind, message });
+                self.0.opened.store(true, Ordering::Release);
+            }
+            is_first
+        });
+        if is_first {
+            untold.tell(&self.0.manager);
+        }
+        self.outcome()
+    }
+
+    /// Takes what `fill` puts in, unless the session is opened already; says whether it has.
+    pub(super) fn hold(
+        &self,
+        own_manager: Option<SessionManager>,
+        fill: impl FnOnce(&mut State),
+    ) -> bool {
+        let mut state = self.state();
+        if self.0.opened.load(Ordering::Relaxed) {
+            return false;
+        }
+        fill(&mut state);
+        if let Some(manager) = own_manager {
+            let _ = self.0.own_manager.set(manager);
+        }
+        self.0.opened.store(true, Ordering::Release);
+        true
+    }
+
+    /// What has become of the session, if it was asked for.
+    fn opened(&self) -> Option<Result<Session, Error>> {
+        self.is_opened().then(|| self.outcome())
+    }
+
+    fn outcome(&self) -> Result<Session, Error> {
+        match self.0.failure.get() {
+            None => Ok(self.handle()),
+            Some(failure) => Err(failure.error()),
+        }
+    }
+
+    fn is_opened(&self) -> bool {
+        self.0.opened.load(Ordering::Acquire)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every method leaves the state consistent before it can panic.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session, which is opened.
@@ -156,28 +242,24 @@ impl Exchange {
     #[must_use]
     pub fn finish(self, status: u16) -> Finish {
         let config = self.0.manager.config();
-        let opened = self.0.opened.get();
-        if opened.is_none() {
-            self.0.finished_without.store(true, Ordering::SeqCst);
-            // One that was opened just now may not have seen that.
-            if let Some(Ok(())) = self.0.opened.get() {
-                self.handle().state().head_sent = true;
+        if !self.is_opened() {
+            let mut state = self.state();
+            if !self.is_opened() {
+                // One that is opened later comes after the head.
+                state.head_sent = true;
+                return Finish::Done(match self.0.consulted.load(Ordering::SeqCst) {
+                    true => Finished::new(config),
+                    false => Finished::untouched(),
+                });
             }
         }
-        match opened {
-            None if self.0.consulted.load(Ordering::SeqCst) => {
-                return Finish::Done(Finished::new(config));
+        if let Some(failure) = self.0.failure.get() {
+            let mut finished = Finished::new(config);
+            finished.reply_with(&failure.error());
+            if failure.kind == ErrorKind::Expired {
+                finished.remove(config);
             }
-            None => return Finish::Done(Finished::untouched()),
-            Some(Ok(())) => {}
-            Some(Err(failure)) => {
-                let mut finished = Finished::new(config);
-                finished.reply_with(&failure.error());
-                if failure.kind == ErrorKind::Expired {
-                    finished.remove(config);
-                }
-                return Finish::Done(finished);
-            }
+            return Finish::Done(finished);
         }
         let discards = status >= 500 && !config.options.save_on_server_error;
         let session = Session(Opened(self));
@@ -192,15 +274,6 @@ impl Exchange {
             Err(error) => Finish::Done(head(&session, Err(error))),
             Ok(Some(plan)) => Finish::Pending(PendingFinish { session, plan }),
         }
-    }
-
-    pub(super) fn manager(&self) -> &SessionManager {
-        &self.0.manager
-    }
-
-    /// Takes the session. Only where a subscriber panicked over an opening is there one already.
-    pub(super) fn hold(&self, session: session::Inner) {
-        let _ = self.0.session.set(session);
     }
 
     fn gone_is_an_error(&self) -> bool {
@@ -249,7 +322,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
         CookieMove::Set => {
             if let Some((token, base)) = state.life.token_in_force() {
                 let life = config.cookie_life(base.persistent, base.expiry.timeout());
-                match session.0.manager.expose(token, base) {
+                match session.manager().expose(token, base) {
                     Ok(text) => finished.set(config, &text, life),
                     Err(error) => finished.reply_with(&error),
                 }
@@ -298,12 +371,15 @@ impl LazySession {
     ///
     /// As for [`Exchange::session`].
     pub async fn load(&self) -> Result<Session, Error> {
-        self.exchange
-            .open(&self.opening, |known| {
-                let agent = self.agent.as_ref();
-                agent.map(|agent| agent.or_known(known))
-            })
-            .await
+        let (exchange, agent) = (&self.exchange, self.agent.as_ref());
+        if let Some(opened) = exchange.opened() {
+            return opened;
+        }
+        let known_as = |known: Option<&Arc<str>>| agent.map(|agent| agent.or_known(known));
+        match exchange.open_at_once(&self.opening, known_as) {
+            Some(answer) => answer,
+            None => Box::pin(exchange.open(&self.opening, agent)).await,
+        }
     }
 
     /// Whether the request carries a well-formed token; whether it opens a session only
@@ -321,7 +397,38 @@ impl LazySession {
     /// could not be loaded has not been.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
-        matches!(self.exchange.0.opened.get(), Some(Ok(())))
+        self.exchange.is_opened() && self.exchange.0.failure.get().is_none()
+    }
+}
+
+impl From<Result<Session, Error>> for Loading {
+    fn from(opened: Result<Session, Error>) -> Self {
+        Self(Stage::Opened(opened))
+    }
+}
+
+impl Future for Loading {
+    type Output = Result<Session, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Stage::Asking(asking) = &mut self.0 {
+            return asking.as_mut().poll(cx);
+        }
+        match std::mem::replace(&mut self.0, Stage::Over) {
+            Stage::Opened(opened) => Poll::Ready(opened),
+            Stage::Asking(_) | Stage::Over => {
+                panic!("a session is handed out once; ask its exchange again")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Loading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_opened = matches!(self.0, Stage::Opened(_));
+        f.debug_struct("Loading")
+            .field("is_opened", &is_opened)
+            .finish_non_exhaustive()
     }
 }
 
@@ -333,27 +440,26 @@ impl Failure {
 
 impl Opened {
     /// A session that came with no request.
-    pub(crate) fn by_itself(session: session::Inner) -> Self {
-        let exchange = Exchange::begin(&session.manager, "GET");
-        // It is the first: the exchange was just made.
-        let _ = exchange.0.session.set(session);
+    pub(crate) fn by_itself(manager: SessionManager, state: State) -> Self {
+        let exchange = Exchange::begin(&manager, "GET");
+        exchange.hold(None, |there| *there = state);
         Self(exchange)
     }
-}
 
-impl Deref for Opened {
-    type Target = session::Inner;
+    pub(crate) fn manager(&self) -> &SessionManager {
+        let inner = &self.0.0;
+        inner.own_manager.get().unwrap_or(&inner.manager)
+    }
 
-    fn deref(&self) -> &session::Inner {
-        let session = self.0.0.session.get();
-        session.expect("a handle is made once its session is opened")
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state()
     }
 }
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("opened", &self.0.opened.initialized())
+            .field("opened", &self.is_opened())
             .finish_non_exhaustive()
     }
 }

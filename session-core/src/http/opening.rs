@@ -1,7 +1,7 @@
 //! From a request's head to its session: which tokens it carries, whom they let in.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::client_addr::client_address;
 use super::exchange::Exchange;
@@ -10,14 +10,13 @@ use crate::clock::Timestamp;
 use crate::config::{OnCorrupt, OnExpired, OnOutage, SessionConfig};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, EventKind, Rejection, Untold};
-use crate::id::{Signed, Token};
+use crate::id::{SessionId, Signed, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Admission, Dead, Due, Standing, admit};
 use crate::record::Record;
-use crate::session;
-use crate::state::{Life, State, initial, needs_touch};
-use crate::visitor::{Agent, Visitor};
+use crate::state::{initial, needs_touch};
+use crate::visitor::Agent;
 use crate::why_new::WhyNew;
 
 /// What a request's head says about its session.
@@ -98,156 +97,204 @@ impl Opening {
         }
     }
 
-    /// Makes the exchange's session of the first candidate that is live, or a new one.
-    ///
-    /// What is kept over its `await` is a part of each handler's future, so it is little.
-    pub(super) async fn open(
-        &self,
-        exchange: &Exchange,
-        agent: impl Fn(Option<&Arc<str>>) -> Option<Agent>,
-        untold: &mut Untold,
-    ) -> Result<(), Error> {
-        const OPERATION: &str = "loading the session";
-        let manager = exchange.manager();
-        let mut live: Option<(&Candidate, Arc<Record>, Due)> = None;
-        let mut dead: Option<Dead> = None;
-        let mut standing = Standing::New;
-        let mut meet = |kind, id, record: Option<&Record>, error: Option<&Error>| {
-            let event = Event {
-                kind,
-                session: id,
-                owner: record.and_then(|record| record.owner.clone()),
-                address: self.address,
-                at: manager.now(),
-            };
-            untold.push(event, error);
+    /// Begins to look at the candidates.
+    pub(super) fn look<'a>(&'a self, manager: &'a SessionManager) -> Look<'a> {
+        let mut look = Look {
+            opening: self,
+            manager,
+            at: 0,
+            live: None,
+            dead: None,
+            standing: Standing::New,
+            untold: Untold::default(),
         };
         if self.foreign {
-            meet(EventKind::Rejected(Rejection::Foreign), None, None, None);
+            look.note(EventKind::Rejected(Rejection::Foreign), None, None, None);
         }
-        for at in 0.. {
-            let Some(candidate) = self.candidate(at) else {
-                break;
+        look
+    }
+}
+
+/// The candidates that have been looked at, and what has come of them.
+pub(super) struct Look<'a> {
+    opening: &'a Opening,
+    manager: &'a SessionManager,
+    /// The candidate that is next.
+    at: usize,
+    live: Option<(&'a Candidate, Arc<Record>, Due)>,
+    dead: Option<Dead>,
+    standing: Standing,
+    /// What is to be told of them, if it is this look that opens the session.
+    pub(super) untold: Untold,
+}
+
+const OPERATION: &str = "loading the session";
+
+impl Look<'_> {
+    /// Goes on as far as no store has to be asked; whether that is the end.
+    pub(super) fn go_on(&mut self) -> Result<bool, Error> {
+        while let Some(candidate) = self.opening.candidate(self.at) {
+            let Some(record) = candidate.in_memory(self.manager) else {
+                return Ok(false);
             };
-            let loaded = match candidate.in_memory(manager) {
-                Some(record) => Ok(Some(record)),
-                None => Box::pin(candidate.load(manager, OPERATION)).await,
-            };
-            let (id, config) = (candidate.token.id(), manager.config());
-            if let Err(error) = &loaded
-                && error.kind() == ErrorKind::Corrupt
-            {
-                meet(Dead::Corrupt.into(), Some(id), None, Some(error));
-            }
-            let record = match loaded {
-                Ok(record) => record,
-                Err(error) if live.is_some() => {
-                    if error.kind() != ErrorKind::Corrupt {
-                        tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
-                    }
-                    continue;
-                }
-                Err(error) => match self.excuse(&error, config) {
-                    Some(Standing::New) => {
-                        dead = dead.or(Some(Dead::Corrupt));
-                        continue;
-                    }
-                    Some(excused) => {
-                        tracing::warn!(target: "session", session = %id, %error, "reading as empty");
-                        standing = excused;
-                        continue;
-                    }
-                    None => return Err(error),
-                },
-            };
-            let now = manager.now();
-            let Some(record) = record else {
-                meet(Dead::Unknown.into(), Some(id), None, None);
-                dead = Some(Dead::Unknown);
-                continue;
-            };
-            let digest = candidate.token.digest();
-            match admit(&record, &digest, self.address, now, config) {
-                Admission::Dead(why) => {
-                    meet(why.into(), Some(id), Some(&record), None);
-                    dead = Some(why);
-                }
-                Admission::Superseded => {
-                    let kind = EventKind::Rejected(Rejection::Superseded);
-                    meet(kind, Some(id), Some(&record), None);
-                    standing = Standing::Superseded;
-                }
-                Admission::Live { .. } if live.is_some() => {
-                    let kind = EventKind::Rejected(Rejection::SecondLive);
-                    meet(kind, Some(id), Some(&record), None);
-                }
-                Admission::Live { by_previous } => {
-                    let due = due(candidate, &record, by_previous, now, manager);
-                    live = Some((candidate, record, due));
-                }
+            self.meet(Ok(Some(record)))?;
+        }
+        Ok(true)
+    }
+
+    /// Goes on to the end.
+    pub(super) async fn go_on_in_store(&mut self) -> Result<(), Error> {
+        while !self.go_on()? {
+            if let Some(candidate) = self.opening.candidate(self.at) {
+                let loaded = candidate.load(self.manager, OPERATION).await;
+                self.meet(loaded)?;
             }
         }
-        let config = exchange.manager().config();
-        let found = live.as_ref();
-        let manager = manager.of_exchange(found.map(|(one, record, _)| (one.token.id(), record)));
-        let (draft, due, token, base) = match live {
-            Some((candidate, record, due)) => {
-                standing = Standing::Live;
+        Ok(())
+    }
+
+    /// Takes what is stored under the id of the candidate that is next.
+    fn meet(&mut self, loaded: Result<Option<Arc<Record>>, Error>) -> Result<(), Error> {
+        let (opening, manager) = (self.opening, self.manager);
+        let Some(candidate) = opening.candidate(self.at) else {
+            return Ok(());
+        };
+        self.at += 1;
+        let (id, config) = (candidate.token.id(), manager.config());
+        let record = match loaded {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                self.note(Dead::Unknown.into(), Some(id), None, None);
+                self.dead = Some(Dead::Unknown);
+                return Ok(());
+            }
+            Err(error) => return self.fail(id, error),
+        };
+        let now = manager.now();
+        let digest = candidate.token.digest();
+        match admit(&record, &digest, opening.address, now, config) {
+            Admission::Dead(why) => {
+                self.note(why.into(), Some(id), Some(&record), None);
+                self.dead = Some(why);
+            }
+            Admission::Superseded => {
+                let kind = EventKind::Rejected(Rejection::Superseded);
+                self.note(kind, Some(id), Some(&record), None);
+                self.standing = Standing::Superseded;
+            }
+            Admission::Live { .. } if self.live.is_some() => {
+                let kind = EventKind::Rejected(Rejection::SecondLive);
+                self.note(kind, Some(id), Some(&record), None);
+            }
+            Admission::Live { by_previous } => {
+                let due = due(candidate, &record, by_previous, now, manager);
+                self.live = Some((candidate, record, due));
+            }
+        }
+        Ok(())
+    }
+
+    /// The record of a candidate could not be loaded.
+    fn fail(&mut self, id: SessionId, error: Error) -> Result<(), Error> {
+        if error.kind() == ErrorKind::Corrupt {
+            self.note(Dead::Corrupt.into(), Some(id), None, Some(&error));
+        }
+        if self.live.is_some() {
+            if error.kind() != ErrorKind::Corrupt {
+                tracing::warn!(target: "session", session = %id, %error, "a further token could not be looked up");
+            }
+            return Ok(());
+        }
+        match excuse(&error, self.manager.config()) {
+            Some(Standing::New) => self.dead = self.dead.or(Some(Dead::Corrupt)),
+            Some(excused) => {
+                tracing::warn!(target: "session", session = %id, %error, "reading as empty");
+                self.standing = excused;
+            }
+            None => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn note(
+        &mut self,
+        kind: EventKind,
+        id: Option<SessionId>,
+        record: Option<&Record>,
+        error: Option<&Error>,
+    ) {
+        let event = Event {
+            kind,
+            session: id,
+            owner: record.and_then(|record| record.owner.clone()),
+            address: self.opening.address,
+            at: self.manager.now(),
+        };
+        self.untold.push(event, error);
+    }
+
+    /// Gives `exchange` the session of the first candidate that is live, or a new one; `agent` is the
+    /// client's user agent, known where the record has it. Whether it has taken it.
+    pub(super) fn open(
+        &mut self,
+        exchange: &Exchange,
+        agent: impl FnOnce(Option<&Arc<str>>) -> Option<Agent>,
+    ) -> Result<bool, Error> {
+        let (standing, dead, live) = (self.standing, self.dead, self.live.take());
+        let (standing, draft) = match &live {
+            Some((_, record, _)) => {
                 let draft = Draft::new(record.data.clone(), record.own.clone());
-                (draft, due, Some(candidate.token.clone()), Some(record))
+                (Standing::Live, draft)
             }
             None if standing == Standing::New => {
+                let options = &self.manager.config().options;
                 let expired = dead.is_some_and(|why| why != Dead::Corrupt);
-                if expired && config.options.on_expired == OnExpired::Unauthorized {
-                    let message = config.options.expired_message.to_string();
+                if expired && options.on_expired == OnExpired::Unauthorized {
+                    let message = options.expired_message.to_string();
                     return Err(Error::new(ErrorKind::Expired, message));
                 }
-                (initial(&manager)?, Due::default(), None, None)
+                (standing, initial(self.manager)?)
             }
-            None => Default::default(),
+            None => (standing, Draft::default()),
         };
         let why_new = match (standing, dead) {
             (Standing::Superseded, _) => WhyNew::Superseded,
             (Standing::Detached, _) => WhyNew::Outage,
             (_, Some(why)) => why.into(),
-            _ if self.foreign => WhyNew::Foreign,
+            _ if self.opening.foreign => WhyNew::Foreign,
             _ => WhyNew::NoToken,
         };
-        let presented_nothing = dead.is_some();
-        let agent = agent(base.as_ref().and_then(|base| base.agent.as_ref()));
-        let visitor = Visitor {
-            address: self.address,
-            agent,
-            is_counted: true,
-        };
-        let life = Life {
-            standing,
-            due,
-            token,
-            base,
-            ..Life::new(0, draft)
-        };
-        let mut state = State::new(life, presented_nothing);
-        state.sealed = manager.sealed_by().is_some();
-        state.why_new = why_new;
-        exchange.hold(session::Inner {
-            manager,
-            visitor,
-            state: Mutex::new(state),
-        });
-        Ok(())
-    }
-
-    /// What a session reads as whose record could not be loaded; `None` fails the request.
-    fn excuse(&self, error: &Error, config: &SessionConfig) -> Option<Standing> {
-        let options = &config.options;
-        match error.kind() {
-            ErrorKind::Corrupt if options.on_corrupt == OnCorrupt::Fresh => Some(Standing::New),
-            ErrorKind::Unavailable if options.on_load_outage == OnOutage::Continue => {
-                Some(Standing::Detached)
+        let found = live.as_ref();
+        let found = found.map(|(one, record, _)| (one.token.id(), record));
+        let manager = self.manager.of_exchange(found);
+        Ok(exchange.hold(manager, |state| {
+            let base = live.as_ref().map(|(_, record, _)| record);
+            state.visitor.address = self.opening.address;
+            state.visitor.agent = agent(base.and_then(|base| base.agent.as_ref()));
+            state.presented_nothing = dead.is_some();
+            state.sealed = self.manager.sealed_by().is_some();
+            state.why_new = why_new;
+            let life = &mut state.life;
+            life.standing = standing;
+            life.draft = draft;
+            if let Some((candidate, record, due)) = live {
+                life.due = due;
+                life.token = Some(candidate.token.clone());
+                life.base = Some(record);
             }
-            _ => None,
+        }))
+    }
+}
+
+/// What a session reads as whose record could not be loaded; `None` fails the request.
+fn excuse(error: &Error, config: &SessionConfig) -> Option<Standing> {
+    let options = &config.options;
+    match error.kind() {
+        ErrorKind::Corrupt if options.on_corrupt == OnCorrupt::Fresh => Some(Standing::New),
+        ErrorKind::Unavailable if options.on_load_outage == OnOutage::Continue => {
+            Some(Standing::Detached)
         }
+        _ => None,
     }
 }
 

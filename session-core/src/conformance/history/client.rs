@@ -1,6 +1,5 @@
 //! What one client does: requests that read, write, renew, sign in and end, as the dice fall.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::dice::Dice;
@@ -11,7 +10,6 @@ use crate::error::{Error, ErrorKind};
 use crate::operations::Draft;
 use crate::session::Session;
 use crate::state::{Life, State};
-use crate::visitor::Visitor;
 
 /// A client, or several tabs of one browser: all clients know all cookies.
 pub(super) struct Client {
@@ -47,13 +45,8 @@ impl Client {
         let node = self.dice.below(self.stage.nodes.len());
         let mut life = Life::new(0, Draft::default());
         life.token = Some(self.stage.token.clone());
-        let visitor = Visitor {
-            address: None::<IpAddr>,
-            agent: None,
-            is_counted: true,
-        };
         let manager = self.stage.nodes[node].manager.clone();
-        let session = Session::new(manager, visitor, State::new(life, false));
+        let session = Session::new(manager, State::new(life, false));
         let changes = self.change(&session);
         let call = self.stage.tick();
         let saved = self.save(&session).await;
