@@ -1,5 +1,6 @@
 //! A session's keys and values after all operations.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use crate::data::Data;
@@ -24,7 +25,7 @@ struct Index<'a> {
 }
 
 impl<'a> Merged<'a> {
-    const WALKED_MAX: usize = 32;
+    const WALKED_MAX: usize = u32::BITS as usize;
 
     pub(crate) fn new(draft: &'a Draft, space: Space) -> Self {
         let cleared = draft
@@ -68,19 +69,38 @@ impl<'a> Merged<'a> {
     /// The object of these entries, of at most so many bytes and keys.
     pub(crate) fn data(&self, bytes: usize, keys: usize) -> Result<Data, Error> {
         let none = Data::new();
-        self.base.unwrap_or(&none).with_changes(
-            |key| self.latest(key).map(|(_, value)| value),
-            self.new_entries(),
-            bytes,
-            keys,
-        )
+        // The operations that are walked, and so are few, whose keys the base has: it is walked before
+        // the new keys are asked for.
+        let met = Cell::new(0_u32);
+        let changed = |key: &str| {
+            let (first, value) = self.latest(key)?;
+            if self.index.is_none() {
+                met.set(met.get() | 1 << first);
+            }
+            Some(value)
+        };
+        let is_met = |at: usize, key: &str| match self.index {
+            Some(_) => self.in_base(key),
+            None => met.get() & 1 << at != 0,
+        };
+        self.base
+            .unwrap_or(&none)
+            .with_changes(changed, self.new_among(is_met), bytes, keys)
     }
 
     fn new_entries(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.mine().filter_map(|(at, operation)| {
+        self.new_among(|_, key| self.in_base(key))
+    }
+
+    /// The entries whose keys the base does not have, as `in_base` says of an operation's place and key.
+    fn new_among(
+        &self,
+        in_base: impl Fn(usize, &str) -> bool,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.mine().filter_map(move |(at, operation)| {
             let (first, value) = self.latest(&operation.key)?;
             let value = value?;
-            (first == at && !self.in_base(&operation.key)).then_some((&*operation.key, value))
+            (first == at && !in_base(at, &operation.key)).then_some((&*operation.key, value))
         })
     }
 
