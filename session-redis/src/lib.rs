@@ -41,8 +41,10 @@
 //! passed them. The store sends `GET`, `EVALSHA`, `EVAL`,
 //! `ZSCORE`, `PING`; its scripts run `DEL`, `EXISTS`, `GET`, `GETRANGE`, `INFO`, `PERSIST`,
 //! `PEXPIREAT`, `SCAN`, `SET`, `SETRANGE`, `TIME`, `ZADD`, `ZRANGEBYSCORE`, `ZREM`, `ZREVRANGE`,
-//! `ZSCORE`. A user of its own needs these and the keys of the prefix; also `CLUSTER|SLOTS` and
-//! `ASKING` over a cluster, `SELECT` for a database other than 0, and `ROLE` behind Sentinels.
+//! `ZSCORE`. A user of its own needs these and the keys of the prefix; also `CLUSTER|SLOTS`,
+//! `CLUSTER|INFO` and `ASKING` over a cluster, `SELECT` for a database other than 0, and `ROLE`
+//! behind Sentinels. Without `CLUSTER|INFO` a server that is cut off from the others is believed
+//! about the slots.
 //!
 //! # What is stored
 //!
@@ -132,9 +134,10 @@
 //! Rules:
 //!
 //! - A command is sent again only if it was certainly not carried out: the server refused it
-//!   (`READONLY`, `MOVED`, `ASK`, `NOSCRIPT`), or there was no connection to send it on. One whose
-//!   answer was lost or late is [`Unavailable`](session_core::StoreErrorKind::Unavailable), and
-//!   the manager finds out whether it happened, so that nothing is counted twice.
+//!   (`READONLY`, `MASTERDOWN`, `MOVED`, `ASK`, `CLUSTERDOWN`, `NOSCRIPT`), or there was no
+//!   connection to send it on. One whose answer was lost or late is
+//!   [`Unavailable`](session_core::StoreErrorKind::Unavailable), and the manager finds out whether
+//!   it happened, so that nothing is counted twice.
 //! - [`connect`](RedisStore::connect) fails if the servers cannot be reached; after that the
 //!   store reconnects by itself. While a server refuses connections, requests fail at once; at
 //!   most a tenth of a second after it is back they succeed.
@@ -150,11 +153,11 @@
 //!
 //! | | when | failover |
 //! |---|---|---|
-//! | `redis://`, `rediss://`, `redis+unix://` | one server, or a name that leads to the primary (managed services) | at the first `READONLY`, lost, or silent connection the name is looked up again |
+//! | `redis://`, `rediss://`, `redis+unix://` | one server, or a name that leads to the primary (managed services) | at the first `READONLY` or `MASTERDOWN`, lost, or silent connection the name is looked up again |
 //! | the same with `connections=2` to `4` | sessions of hundreds of kilobytes, behind which small ones would wait | the same |
 //! | `redis+sentinel://` | a primary and replicas under Sentinel | the sentinels are asked for each new connection, and the server for its role |
-//! | `redis+cluster://` (feature `cluster`) | more than one server can hold or serve | redirections are followed, and the slots asked for anew when a server is lost or silent |
-//! | [`from_pool`](RedisStore::from_pool), `?pool=16` (feature `pool`) | the application has a `deadpool-redis` pool, or must not share a connection between requests | `READONLY` empties the pool |
+//! | `redis+cluster://` (feature `cluster`) | more than one server can hold or serve | redirections are followed, and the slots asked for anew when a server is lost, silent, or says `CLUSTERDOWN`; what a server says of them that is cut off from the others counts last |
+//! | [`from_pool`](RedisStore::from_pool), `?pool=16` (feature `pool`) | the application has a `deadpool-redis` pool, or must not share a connection between requests | `READONLY` or `MASTERDOWN` empties the pool |
 //! | [`from_cluster_pool`](RedisStore::from_cluster_pool) (features `pool` and `cluster`) | the application has one | redis-rs' own; see below |
 //! | [`from_connection_manager`](RedisStore::from_connection_manager) | the application has a `ConnectionManager` | redis-rs' own: none while the old server still answers, not even at `READONLY` |
 //!

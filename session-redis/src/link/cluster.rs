@@ -3,8 +3,8 @@
 //! redis-rs' own `ClusterConnection` sends a command again when its answer was lost or late. An
 //! update that was carried out, and over which another writer has written since, would then be
 //! reported as a conflict, and its changes made twice. So the routing is ours, and a command is
-//! sent again only if it was not carried out: the server redirected it, or there was no
-//! connection to send it on.
+//! sent again only if it was not carried out: the server redirected it or said `CLUSTERDOWN`, or
+//! there was no connection to send it on.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use futures_util::future;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::ScannedNode;
-use super::fault::{Fault, timed_out};
+use super::fault::{Fault, is_cluster_down, timed_out};
 use super::line::{Line, RETRY_AFTER, Timeouts};
 use super::position::Position;
 use super::slots::{SlotMap, redirection, slot_of};
@@ -77,8 +78,10 @@ impl Cluster {
             };
             let error = match answer {
                 Ok(value) => return Ok(value),
-                Err(Fault::Refused(error)) => error,
-                Err(Fault::Unsent(error)) => {
+                Err(Fault::Refused(error)) if !is_cluster_down(&error) => error,
+                // Not carried out. A primary that is cut off from the others does not learn that they
+                // have given its slots to a replica, so it never redirects anybody there.
+                Err(Fault::Unsent(error) | Fault::Refused(error)) => {
                     let owner = self.owner_now(slot).await?;
                     if owner == node {
                         return Err(error);
@@ -153,22 +156,27 @@ impl Cluster {
         outcome
     }
 
+    /// A server that is cut off from the others tells of the past, and says of itself that the
+    /// cluster is down: its map is adopted only if no server calls the cluster up, which takes a
+    /// majority. Epochs say less: a replica that is cut off raises its own with each election it
+    /// loses.
     async fn ask_each(&self) -> Result<(), RedisError> {
         let nodes = self.known_nodes();
         let first = self.0.first.fetch_add(1, Ordering::Relaxed);
         // One that hangs leaves time for the others.
         let each = self.0.timeouts.connect / 4;
         let mut failure = timed_out("no server of the cluster answered in time");
+        let mut last_resort = None;
         for turn in 0..nodes.len() {
             let node = &nodes[first.wrapping_add(turn) % nodes.len()];
-            let mut question = redis::cmd("CLUSTER");
-            question.arg("SLOTS");
-            match tokio::time::timeout(each, self.line(node).command(&question)).await {
-                Ok(Ok(reply)) => {
-                    let map = SlotMap::parse(&reply, node);
+            match tokio::time::timeout(each, self.map_of(node)).await {
+                Ok(Ok((map, is_up))) => {
                     if !map.primaries().is_empty() {
-                        self.adopt(map);
-                        return Ok(());
+                        if is_up {
+                            self.adopt(map);
+                            return Ok(());
+                        }
+                        last_resort.get_or_insert(map);
                     }
                     failure = (
                         ErrorKind::Server(ServerErrorKind::ClusterDown),
@@ -180,7 +188,30 @@ impl Cluster {
                 Err(_) => {}
             }
         }
-        Err(failure)
+        match last_resort {
+            Some(map) => {
+                self.adopt(map);
+                Ok(())
+            }
+            None => Err(failure),
+        }
+    }
+
+    /// The map as `node` knows it, and whether the cluster is up for it; of a user who may not
+    /// ask for that, it is believed.
+    async fn map_of(&self, node: &Address) -> Result<(SlotMap, bool), Fault> {
+        let line = self.line(node);
+        let question = |what| {
+            let mut question = redis::cmd("CLUSTER");
+            question.arg(what);
+            question
+        };
+        let (slots, info) = (question("SLOTS"), question("INFO"));
+        // They leave together.
+        let (slots, info) = future::join(line.command(&slots), line.command(&info)).await;
+        let info = info.ok().map(redis::from_redis_value::<String>);
+        let is_down = matches!(info, Some(Ok(info)) if info.contains("cluster_state:fail"));
+        Ok((SlotMap::parse(&slots?, node), !is_down))
     }
 
     /// The same beside the command that found the map to be wrong.

@@ -35,11 +35,27 @@ impl From<Fault> for RedisError {
 
 /// Whether the server is a replica: a primary that was demoted, while we were connected to it.
 ///
-/// Redis 6 reports what a script met as an error of the script.
-pub(crate) fn is_read_only(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-        || (error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)
-            && error.detail().is_some_and(|it| it.contains("-READONLY ")))
+/// Under `replica-serve-stale-data no` it does not say `READONLY` while it has no link to its
+/// primary. Redis 6 reports what a script met as an error of the script.
+pub(crate) fn is_of_replica(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+    ) || is_of_script(error, "-READONLY ")
+}
+
+/// Whether the server takes the cluster to be down; the command was not carried out.
+///
+/// Under `cluster-allow-reads-when-down yes` scripts begin, and end before their first write.
+#[cfg(feature = "cluster")]
+pub(crate) fn is_cluster_down(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ClusterDown)
+        || is_of_script(error, "while the cluster is down")
+}
+
+fn is_of_script(error: &RedisError, what: &str) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)
+        && error.detail().is_some_and(|detail| detail.contains(what))
 }
 
 pub(crate) fn is_unknown_script(error: &RedisError) -> bool {

@@ -9,8 +9,9 @@
 //! - A connection on which nothing was heard while a command waited for the whole of its time-out
 //!   is given up: the peer may be gone without a word, or hung while another was promoted. It is
 //!   closed, with all the memory it holds, when the last command that waits on it has ended.
-//! - A server that answers `READONLY` has been demoted, or the name now leads elsewhere: the
-//!   address is looked up again, and the command, which was not carried out, is sent once more.
+//! - A server that answers `READONLY` or `MASTERDOWN` has been demoted, or the name now leads
+//!   elsewhere: the address is looked up again, and the command, which was not carried out, is sent
+//!   once more.
 //! - One task at a time connects, and it does so on its own: a request that is dropped does not
 //!   take the attempt with it. While the server refuses connections, commands fail at once, and
 //!   at most [`RETRY_AFTER`] after it is back they succeed.
@@ -25,7 +26,7 @@ use redis::{AsyncConnectionConfig, Client, Cmd, PushInfo, PushKind, RedisError, 
 use tokio::sync::watch;
 
 use super::driver::{self, Driver, Waiting};
-use super::fault::{Fault, is_read_only, timed_out, without_secrets};
+use super::fault::{Fault, is_of_replica, timed_out, without_secrets};
 use super::target::Target;
 
 /// For so long after a failed attempt to connect, commands get its error.
@@ -114,7 +115,7 @@ impl Line {
             Err(error) => error,
         };
         // A connection just made already leads to whom the name or the sentinels now give.
-        if is_read_only(&error) && live.health.since.elapsed() > RETRY_AFTER {
+        if is_of_replica(&error) && live.health.since.elapsed() > RETRY_AFTER {
             live.give_up();
             let live = self.live().await.map_err(Fault::Unsent)?;
             let again = Box::pin(live.carry_out(command, ask));

@@ -1,9 +1,9 @@
 //! The way to the servers: whatever it is made of, the store sees three methods.
 //!
 //! A command is sent again only if it was certainly not carried out: the server said so
-//! (`READONLY`, `MOVED`, `ASK`, `NOSCRIPT`), or there was no connection to send it on. One whose
-//! answer was lost or late is an error, and whether it was carried out is for the manager to
-//! find out.
+//! (`READONLY`, `MASTERDOWN`, `MOVED`, `ASK`, `CLUSTERDOWN`, `NOSCRIPT`), or there was no connection
+//! to send it on. One whose answer was lost or late is an error, and whether it was carried out is
+//! for the manager to find out.
 
 mod position;
 mod script;

@@ -8,7 +8,7 @@ use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::{Pool, PoolError, Runtime};
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, Value};
 
-use super::fault::{is_read_only, timed_out, without_secrets};
+use super::fault::{is_of_replica, timed_out, without_secrets};
 use super::line::Timeouts;
 
 /// A pool of up to `size` connections that `client` makes.
@@ -39,7 +39,7 @@ impl Pooled {
 
     pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, RedisError> {
         match self.once(command).await {
-            Err(error) if is_read_only(&error) => {
+            Err(error) if is_of_replica(&error) => {
                 // The others lead to the same server, which was demoted.
                 self.0.retain(|_, _| false);
                 self.once(command).await
@@ -55,7 +55,7 @@ impl Pooled {
             .await
             .and_then(Value::extract_error);
         if let Err(error) = &answer
-            && (error.is_io_error() || error.is_unrecoverable_error() || is_read_only(error))
+            && (error.is_io_error() || error.is_unrecoverable_error() || is_of_replica(error))
         {
             // Not to be lent again.
             drop(deadpool_redis::Connection::take(connection));

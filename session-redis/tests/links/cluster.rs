@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::conformance::samples;
-use session_core::{SessionId, Store, Written};
+use session_core::{SessionId, Store, StoreErrorKind, Written};
 use session_redis::RedisStore;
 use session_test_servers::{RedisCluster, RedisServer};
 
@@ -134,6 +134,83 @@ async fn a_hung_primary_is_left_for_its_replica() {
     cluster.nodes()[old].thaw();
     serves(&store, &id).await;
     carries_out_everything(&store).await;
+}
+
+/// The bus is lost, the connections are not: such a primary never says `MOVED`.
+#[tokio::test]
+async fn a_primary_that_lost_the_others_is_left_for_its_replica() {
+    for reads_when_down in ["no", "yes"] {
+        let cluster = RedisCluster::builder().replicas(1).start().unwrap();
+        let store = RedisStore::connect(&cluster.url()).await.unwrap();
+        let (id, mut record) = create_some(&store, 1).await[0].clone();
+        replicated(&cluster).await;
+        let key = key(&id);
+        let old = cut_off(&cluster, &key).await;
+        let setting = ["CONFIG", "SET", "cluster-allow-reads-when-down"];
+        let setting = [&setting[..], &[reads_when_down]].concat();
+        cluster.nodes()[old].command(&setting).unwrap();
+
+        // The first one already, and in whatever order the servers are asked for the map.
+        for _ in 0..2 * cluster.nodes().len() {
+            record = updated(&store, &id, &record).await;
+            assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&record));
+            // So long one answer holds.
+            tokio::time::sleep(Duration::from_millis(110)).await;
+            assert!(all_ids(&store).await.contains(&id));
+        }
+        let stale = cluster.nodes()[old].command(&["SET", &key, ""]);
+        assert!(stale.unwrap_err().to_string().contains("CLUSTERDOWN"));
+    }
+}
+
+/// Where all servers take the cluster to be down, there is a map all the same: it may come up.
+#[tokio::test]
+async fn a_cluster_that_is_down_as_a_whole_is_used_again_when_it_is_up() {
+    let mut cluster = RedisCluster::start().unwrap();
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let (id, _) = create_some(&store, 1).await[0].clone();
+    let lost = (cluster.primary_of(key(&id).as_bytes()) + 1) % 3;
+    cluster.nodes_mut()[lost].kill();
+    until("the others notice", || {
+        let up = |node: &RedisServer| {
+            let info = node.command(&["CLUSTER", "INFO"]);
+            info.is_ok_and(|info| info.contains("cluster_state:ok"))
+        };
+        !cluster.nodes().iter().any(up)
+    })
+    .await;
+    let error = store.load(&id).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("cluster is down"), "{error}");
+    let other = RedisStore::connect(&cluster.url()).await.unwrap();
+    cluster.nodes_mut()[lost].restart().unwrap();
+    for store in [store, other] {
+        serves(&store, &id).await;
+        comes_back(&store).await;
+    }
+}
+
+/// Takes the others from the primary of `key`, and gives its slots to its replica. Which it was.
+async fn cut_off(cluster: &RedisCluster, key: &str) -> usize {
+    let old = cluster.primary_of(key.as_bytes());
+    let nodes = cluster.nodes();
+    let others = || nodes.iter().filter(|node| node.addr() != nodes[old].addr());
+    for node in others() {
+        let name = node.command(&["CLUSTER", "MYID"]).unwrap();
+        let forget = ["CLUSTER", "FORGET", name.trim()];
+        nodes[old].command(&forget).unwrap();
+    }
+    let takeover = ["CLUSTER", "FAILOVER", "TAKEOVER"];
+    nodes[old + 3].command(&takeover).unwrap();
+    let new = format!("127.0.0.1:{}@", nodes[old + 3].port());
+    let promoted = |node: &RedisServer| {
+        let known = node.command(&["CLUSTER", "NODES"]).unwrap();
+        let mut lines = known.lines();
+        lines.any(|line| line.contains(&new) && line.contains("master"))
+    };
+    until("the others know", || others().all(promoted)).await;
+    assert_eq!(cluster.primary_of(key.as_bytes()), old + 3);
+    old
 }
 
 #[tokio::test]

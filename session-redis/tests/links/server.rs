@@ -222,6 +222,37 @@ async fn an_address_that_leads_to_a_new_primary_is_followed_at_the_first_refusal
     );
 }
 
+/// Under `replica-serve-stale-data no` a server without its new primary says `MASTERDOWN`, to reads
+/// too, and never `READONLY`.
+#[tokio::test]
+async fn a_demoted_server_that_has_no_primary_is_left_at_the_first_refusal() {
+    let pool = cfg!(feature = "pool").then_some("/?pool=2");
+    for rest in [Some(""), pool].into_iter().flatten() {
+        for reads_first in [true, false] {
+            let old = RedisServer::builder()
+                .setting("replica-serve-stale-data", "no")
+                .start()
+                .unwrap();
+            let new = RedisServer::start().unwrap();
+            let name = MovableName::of(old.addr());
+            let url = format!("{}{rest}", name.url());
+            let store = RedisStore::connect(&url).await.unwrap();
+            create_some(&store, 1).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            name.leads_to(new.addr());
+            old.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+            let refused = old.command(&["GET", "a"]).unwrap_err().to_string();
+            assert!(refused.contains("MASTERDOWN"), "{refused}");
+            let (id, record) = (samples::id(), samples::plain_record());
+            if reads_first {
+                assert_eq!(store.load(&id).await.unwrap(), None);
+            }
+            assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+            assert_eq!(new.command(&["DBSIZE"]).unwrap().trim(), "1");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_requests_do_not_mix_up_the_replies_of_others() {
     let server = RedisServer::start().unwrap();
