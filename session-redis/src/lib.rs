@@ -18,8 +18,10 @@
 //!
 //! Caveat: give sessions a server, or at least a policy, that evicts nothing: `maxmemory-policy
 //! noeviction`, Redis' own default. With any other, a server that is full ends sessions that live,
-//! and drops owner indices, without a word. With it, it refuses new ones, which is
-//! [`Full`](session_core::StoreErrorKind::Full), and sessions can still end.
+//! and drops owner indices, without a word. With it, it refuses new ones and updates, which is
+//! [`Full`](session_core::StoreErrorKind::Full); sessions are still loaded and touched, and can
+//! end. A touch is refused, and the record stays, only if it would take memory: if the next step
+//! begins and the owner index has lost the entry, or if another program spelled the record shorter.
 //!
 //! ```no_run
 //! use session_core::{Clock, Created, Expiry, Record, Store, Token};

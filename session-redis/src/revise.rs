@@ -66,7 +66,13 @@ impl RedisStore {
             None => None,
         };
         let key = self.keys.session(id);
-        let args = [there, value.as_bytes(), until.as_bytes()];
+        // A touch is the write of those who only read: it goes on where there is no memory left.
+        let is_touch = next.is_some_and(|next| next.version == stored.version);
+        let when_full: &[u8] = match is_touch && value.len() <= there.len() {
+            true => b"1",
+            false => b"",
+        };
+        let args = [there, value.as_bytes(), until.as_bytes(), when_full];
         let answer = match self.link.script(&scripts::SWAP, &key, &args).await {
             Ok(answer) => Answer::of(answer)?,
             Err(error) => {

@@ -12,6 +12,10 @@ if before then
   score = math.max(score, tonumber(before) + 1)
 end
 local text = string.format('%.0f', score)
+if before then
+  -- Another score takes no memory: a full server is told so as in `touch.lua`.
+  redis.call('PERSIST', key)
+end
 redis.call('ZADD', key, text, id)
 live_with_last(key)
 return {text, before and 1 or 0, passed(key, ARGV[3], 16)}

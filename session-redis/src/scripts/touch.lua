@@ -34,8 +34,16 @@ local moved = string.format('%15.0f', at) .. ',"expires":' .. text
 if #moved ~= 41 then
   return redis.call('GET', key)
 end
-redis.call('SETRANGE', key, ACCESSED_AT, moved)
+-- A full server refuses `SETRANGE`, which may take memory, but only as the first write of a script.
+-- Here it takes none, so one that cannot take any comes first.
 if expires then
   redis.call('PEXPIREAT', key, string.format('%.0f', math.max(1, expires + tonumber(ARGV[3]))))
+  -- A time that is over has removed the key. `SETRANGE` would make another one, for ever.
+  if redis.call('EXISTS', key) == 0 then
+    return 1
+  end
+else
+  redis.call('PERSIST', key)
 end
+redis.call('SETRANGE', key, ACCESSED_AT, moved)
 return 1

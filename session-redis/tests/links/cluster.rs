@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::conformance::samples;
-use session_core::{SessionId, Store, StoreErrorKind, Written};
+use session_core::{Created, SessionId, Store, StoreErrorKind, Touch, Written};
 use session_redis::RedisStore;
 use session_test_servers::{RedisCluster, RedisServer};
 
@@ -134,6 +134,35 @@ async fn a_hung_primary_is_left_for_its_replica() {
     cluster.nodes()[old].thaw();
     serves(&store, &id).await;
     carries_out_everything(&store).await;
+}
+
+#[tokio::test]
+async fn a_full_cluster_takes_the_touches_of_those_who_read() {
+    let cluster = RedisCluster::start().unwrap();
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let mut stored = create_some(&store, 8).await;
+    for _ in 0..8 {
+        let (id, record) = (samples::id(), samples::owned_record("ada"));
+        assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+        stored.push((id, record));
+    }
+    for node in cluster.nodes() {
+        node.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    }
+    for (id, mut record) in stored {
+        // In the step that the index speaks for, and in the next.
+        for later in [1, 3_600] {
+            let touch = Touch {
+                generation: record.generation,
+                accessed_at: record.accessed_at.after(Duration::from_secs(later)),
+            };
+            assert_eq!(store.touch(&id, &touch).await.unwrap(), Written::Done);
+            assert!(record.touch(&touch));
+            assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&record));
+        }
+    }
+    let created = store.create(&samples::id(), &samples::plain_record()).await;
+    assert_eq!(created.unwrap_err().kind(), StoreErrorKind::Full);
 }
 
 /// The bus is lost, the connections are not: such a primary never says `MOVED`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use session_core::conformance::samples;
 use session_core::{Expiry, Record, SessionId, Store, Timestamp, Touch, Written};
 
-use crate::{Place, SKEW_MS, number};
+use crate::{Place, SKEW_MS, number, redis};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -128,4 +128,22 @@ async fn an_index_lives_for_ever_only_while_an_entry_does() {
         Written::Done
     );
     assert_eq!(number(&["EXISTS", &index]), 0);
+}
+
+/// Its record was over when it was touched: nothing that could stay for ever takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_touch_that_comes_after_the_end_leaves_nothing() {
+    let place = Place::new().await;
+    let id = samples::id();
+    let record = Record {
+        accessed_at: samples::now().before(2 * HOUR),
+        ..samples::plain_record()
+    };
+    redis(&["SET", &place.key(&id), &record.encode()]);
+    let touch = Touch {
+        generation: record.generation,
+        accessed_at: record.accessed_at.after(MINUTE),
+    };
+    assert_eq!(place.store.touch(&id, &touch).await.unwrap(), Written::Done);
+    assert_eq!(number(&["EXISTS", &place.key(&id)]), 0);
 }

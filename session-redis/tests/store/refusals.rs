@@ -46,7 +46,6 @@ async fn a_full_server_refuses_writes_and_lets_sessions_end() {
         };
         full(store.update(&id, &login, record.version).await.unwrap_err());
     }
-    full(store.touch(&id, &touch_of(&record)).await.unwrap_err());
     let error = store.ping().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
 
@@ -63,6 +62,89 @@ async fn a_full_server_refuses_writes_and_lets_sessions_end() {
     limit("0");
     store.ping().await.unwrap();
     assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_takes_the_touches_of_those_who_read() {
+    let server = RedisServer::start().unwrap();
+    let store = open(&server.url(), "session:").await;
+    let never = samples::never_expiring();
+    let mut stored = Vec::new();
+    for record in [
+        samples::plain_record(),
+        samples::owned_record("ada"),
+        Record {
+            owner: Some(samples::owner("eve")),
+            ..never.clone()
+        },
+        never,
+    ] {
+        let id = samples::id();
+        assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+        stored.push((id, record));
+    }
+    server
+        .command(&["CONFIG", "SET", "maxmemory", "1"])
+        .unwrap();
+    let number = |command: &[&str]| -> i64 { server.command(command).unwrap().parse().unwrap() };
+
+    for (id, mut record) in stored {
+        let index = record.owner.as_ref().map(|owner| {
+            let hash = blake3::hash(owner.as_str().as_bytes()).to_hex();
+            format!("session:owner:{hash}")
+        });
+        // In the step of the one before, and in the next one, for which the index has to speak.
+        for later in [1, 3_600, 3_601, 86_400] {
+            let touch = Touch {
+                generation: record.generation,
+                accessed_at: record.accessed_at.after(Duration::from_secs(later)),
+            };
+            assert_eq!(store.touch(&id, &touch).await.unwrap(), Written::Done);
+            assert!(record.touch(&touch));
+            assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&record));
+            let expires = record.expires_at().map(session_core::Timestamp::as_unix_ms);
+            let dropped = number(&["PEXPIRETIME", &format!("session:{id}")]);
+            assert_eq!(dropped, expires.map_or(-1, |end| end + crate::SKEW_MS));
+            if let Some(index) = &index {
+                let score = number(&["ZSCORE", index, &id.to_string()]);
+                assert!(score >= dropped, "the index speaks for it");
+                let index_dropped = number(&["PEXPIRETIME", index]);
+                assert!(index_dropped == -1 || index_dropped > dropped);
+            }
+        }
+    }
+}
+
+/// Where a touch takes memory, nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_refuses_touches_that_take_memory() {
+    let server = RedisServer::start().unwrap();
+    let store = open(&server.url(), "session:").await;
+    let (shorter, unlisted) = (samples::plain_record(), samples::owned_record("ada"));
+    let (short_id, unlisted_id) = (samples::id(), samples::id());
+    let text = shorter.encode().replace(' ', "");
+    let key = format!("session:{short_id}");
+    server.command(&["SET", &key, &text]).unwrap();
+    let created = store.create(&unlisted_id, &unlisted).await.unwrap();
+    assert_eq!(created, Created::Done);
+    let index = server.command(&["KEYS", "session:owner:*"]).unwrap();
+    server.command(&["DEL", index.trim()]).unwrap();
+    server
+        .command(&["CONFIG", "SET", "maxmemory", "1"])
+        .unwrap();
+
+    for (id, record) in [(short_id, &shorter), (unlisted_id, &unlisted)] {
+        let touch = Touch {
+            generation: record.generation,
+            accessed_at: record.accessed_at.after(Duration::from_secs(3_600)),
+        };
+        let error = store.touch(&id, &touch).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+        assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(record));
+    }
+    assert_eq!(server.command(&["GET", &key]).unwrap(), text);
+    let indices = server.command(&["KEYS", "session:owner:*"]).unwrap();
+    assert_eq!(indices.trim(), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
