@@ -41,7 +41,8 @@ macro_rules! opened {
 /// The paths of `file:`, `shelf:`, `redb:` and `sqlite:` are taken as they are written, relative
 /// to the current folder or absolute; nothing in them is percent-decoded. Folders, files and
 /// tables are made when they are missing. What else a URL can say is in the documentation of
-/// each store's crate.
+/// each store's crate; to a Redis server it says the configuration's `clock_skew`, in seconds, if
+/// that is above the default: `redis://HOST?clock_skew=60`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), session_kit::Error> {

@@ -43,6 +43,7 @@ use crate::url::{Servers, Url};
 /// | option | |
 /// |---|---|
 /// | `prefix` | see [`prefix`](Self::prefix) |
+/// | `clock_skew` | see [`clock_skew`](Self::clock_skew); whole seconds |
 /// | `connections` | see [`connections`](Self::connections) |
 /// | `pool` | size of a `deadpool-redis` pool to use instead; `redis`, `rediss` and `redis+unix` only; 1 to 1,024; feature `pool` |
 /// | `ca` | see [`certificate_authority`](Self::certificate_authority); the path of a PEM file |
@@ -156,14 +157,15 @@ impl RedisConfig {
 
     /// How much longer than until its expiry the servers keep a record, as clocks differ.
     ///
-    /// Not less than the manager's `clock_skew`.
+    /// Not less than the manager's `clock_skew`. At most a century of 36,600 days: more counts as
+    /// that, and is refused in a URL.
     ///
     /// # Default
     ///
     /// 30 s, as the manager's.
     #[must_use]
     pub fn clock_skew(mut self, skew: Duration) -> Self {
-        self.clock_skew = skew;
+        self.clock_skew = skew.min(CLOCK_SKEW_MAX);
         self
     }
 
@@ -263,6 +265,7 @@ impl RedisConfig {
         let one = matches!(place.servers, Servers::One(_));
         match name {
             "prefix" => self.prefix = value,
+            "clock_skew" => self.clock_skew = clock_skew(name, &value)?,
             "connections" if !matches!(place.servers, Servers::Cluster(_)) => {
                 self.connections = positive(name, &value)?;
             }
@@ -354,6 +357,20 @@ fn unusable(error: redis::RedisError) -> Error {
 fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N, String> {
     let wrong = |_| format!("the URL's option `{name}` is not a number that fits");
     value.parse().map_err(wrong)
+}
+
+/// For ever, and a number that the scripts can add.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(36_600 * 86_400);
+
+/// Whole seconds.
+fn clock_skew(name: &str, value: &str) -> Result<Duration, String> {
+    let skew = value.parse().map(Duration::from_secs).ok();
+    let wrong = || {
+        let most = CLOCK_SKEW_MAX.as_secs();
+        format!("the URL's option `{name}` is not a whole number of seconds up to {most}")
+    };
+    skew.filter(|skew| *skew <= CLOCK_SKEW_MAX)
+        .ok_or_else(wrong)
 }
 
 /// The most connections that are made at once: an absurd number is an error, not a panic.

@@ -33,8 +33,7 @@ impl RedisStore {
     /// The store over a link that is up; the only constructor.
     pub(crate) fn over(link: Link, config: &RedisConfig) -> Self {
         let keys = Arc::new(Keys::new(config.chosen_prefix()));
-        // A century is for ever, and a number that the scripts can add.
-        let skew = config.chosen_clock_skew().min(CLOCK_SKEW_MAX);
+        let skew = config.chosen_clock_skew();
         Self {
             owners: Owners::new(link.clone(), Arc::clone(&keys), skew),
             link,
@@ -228,8 +227,6 @@ fn owner_field(value: &str) -> Option<&str> {
     })?;
     rest.get(..OWNER_KEY.len() + quote + 1)
 }
-
-const CLOCK_SKEW_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 const OWNER_KEY: &str = "\"owner\":\"";
 const CREATED_KEY: &str = "\"created\":";

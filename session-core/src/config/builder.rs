@@ -123,7 +123,7 @@ impl SessionConfigBuilder {
         grace: Duration;
         /// How far the clocks of the application's nodes may be apart: the sweep waits that much
         /// longer. A store whose server removes expired records by itself has to be told as much:
-        /// `RedisConfig::clock_skew`, of the same default.
+        /// `RedisConfig::clock_skew`, of the same default, or `?clock_skew=60` in its URL.
         ///
         /// # Default
         ///

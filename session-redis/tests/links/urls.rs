@@ -1,7 +1,9 @@
 //! URLs that are wrong, or of a kind that was not built in.
 
+use std::time::Duration;
+
 use session_core::ErrorKind;
-use session_redis::RedisConfig;
+use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::RedisServer;
 
 use crate::probes::{all_ids, cannot_connect, carries_out_everything, create_some};
@@ -22,6 +24,18 @@ async fn an_option_that_is_not_known_is_refused_by_name() {
         ("redis://127.0.0.1?connections=1025", "above 1024"),
         ("redis://127.0.0.1?pool=1025", "above 1024"),
         ("redis+unix:///a?database=-", "`database`"),
+        ("redis://127.0.0.1?clock_skew=", "whole number of seconds"),
+        ("redis://127.0.0.1?clock_skew=30s", "`clock_skew`"),
+        ("redis://127.0.0.1?clock_skew=0.5", "`clock_skew`"),
+        ("redis://127.0.0.1?clock_skew=-1", "`clock_skew`"),
+        (
+            "redis://127.0.0.1?clock_skew=3162240001",
+            "up to 3162240000",
+        ),
+        (
+            "redis+sentinel://127.0.0.1/a?clock_skew=99999999999999999999",
+            "up to 3162240000",
+        ),
     ] {
         let error = cannot_connect(url).await;
         assert_eq!(error.kind(), ErrorKind::Invalid, "{url}: {error}");
@@ -70,7 +84,7 @@ async fn prefix_and_database_keep_stores_apart() {
     let mut stores = Vec::new();
     for rest in ["", "/1", "?prefix=a:", "?prefix=b:", "/1?prefix=a%3a"] {
         let url = format!("{}{rest}", server.url());
-        let store = session_redis::RedisStore::connect(&url).await.unwrap();
+        let store = RedisStore::connect(&url).await.unwrap();
         carries_out_everything(&store).await;
         let (id, _) = create_some(&store, 1).await[0].clone();
         stores.push((store, id));
@@ -88,13 +102,32 @@ async fn prefix_and_database_keep_stores_apart() {
 }
 
 #[tokio::test]
+async fn a_url_says_how_long_after_its_expiry_a_record_is_kept() {
+    let server = RedisServer::start().unwrap();
+    let of = |rest: &str| RedisConfig::new(format!("{}{rest}", server.url()));
+    let century = Duration::from_secs(3_162_240_000);
+    for (config, skew) in [
+        (of(""), Duration::from_secs(30)),
+        (of("?clock_skew=0"), Duration::ZERO),
+        (of("?clock_skew=300"), Duration::from_secs(300)),
+        (of("?clock_skew=3162240000"), century),
+        (of("?clock_skew=300").clock_skew(Duration::MAX), century),
+    ] {
+        let store = RedisStore::with_config(config).await.unwrap();
+        let (id, record) = create_some(&store, 1).await[0].clone();
+        let key = format!("session:{}", id.encode().as_str());
+        let dropped = server.command(&["PEXPIRETIME", &key]).unwrap();
+        let expected = record.expires_at().unwrap().after(skew).as_unix_ms();
+        assert_eq!(dropped.trim(), expected.to_string(), "{skew:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_builder_has_the_last_word_over_the_url() {
     let server = RedisServer::start().unwrap();
     let url = format!("{}?prefix=a:", server.url());
     let config = RedisConfig::new(url).prefix("b:");
-    let store = session_redis::RedisStore::with_config(config)
-        .await
-        .unwrap();
+    let store = RedisStore::with_config(config).await.unwrap();
     create_some(&store, 1).await;
     assert!(server.command(&["KEYS", "*"]).unwrap().starts_with("b:"));
 }
