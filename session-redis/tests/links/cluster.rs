@@ -113,6 +113,8 @@ async fn a_killed_primary_is_followed_to_its_replica() {
     cluster.nodes_mut()[old].kill();
     serves(&store, id).await;
     assert_ne!(cluster.primary_of(key(id).as_bytes()), old);
+    // The new primary may be the first to know that the cluster is up.
+    cluster.wait_until_ok().unwrap();
     let listed = all_ids(&store).await;
     for (id, _) in &created {
         assert!(store.load(id).await.unwrap().is_some());
@@ -133,6 +135,7 @@ async fn a_hung_primary_is_left_for_its_replica() {
     serves(&store, &id).await;
     cluster.nodes()[old].thaw();
     serves(&store, &id).await;
+    cluster.wait_until_ok().unwrap();
     carries_out_everything(&store).await;
 }
 
