@@ -195,6 +195,21 @@ async fn a_primary_that_lost_the_others_is_left_for_its_replica() {
     }
 }
 
+#[tokio::test]
+async fn a_user_who_may_not_ask_for_the_clusters_state_learns_the_slots() {
+    let cluster = RedisCluster::start().unwrap();
+    let rules = ["on", ">word", "~*", "+@all", "-cluster|info"];
+    for node in cluster.nodes() {
+        let command = [&["ACL", "SETUSER", "ann"], &rules[..]].concat();
+        node.command(&command).unwrap();
+    }
+    let url = cluster.url().replace("://", "://ann:word@");
+    let store = RedisStore::connect(&url).await.unwrap();
+    for _ in 0..5 {
+        carries_out_everything(&store).await;
+    }
+}
+
 /// Where all servers take the cluster to be down, there is a map all the same: it may come up.
 #[tokio::test]
 async fn a_cluster_that_is_down_as_a_whole_is_used_again_when_it_is_up() {
