@@ -12,7 +12,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finish, Finished, Main, Nested};
+use session_core::http::{Begun, Finish, Finished, Main, Nested};
 
 use crate::head;
 
@@ -213,7 +213,7 @@ pin_project! {
     pub struct ResponseFuture<F, K = Main> {
         #[pin]
         inner: F,
-        own: Option<Exchange>,
+        own: Option<Begun>,
         // Of a layer further out, out of sight while the inner service is at work.
         outer: Option<Nested<K>>,
         finishing: Option<(Finishing, Answered)>,

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use session_core::SessionManager;
-use session_core::http::{Exchange, Finish, Finished, Main, Nested};
+use session_core::http::{Begun, Finish, Finished, Main, Nested};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -220,7 +220,7 @@ pin_project! {
     pub struct ResponseFuture<F, R> {
         #[pin]
         inner: F,
-        exchange: Option<Exchange>,
+        exchange: Option<Begun>,
         finishing: Option<(Finishing, Response<R>)>,
     }
 }

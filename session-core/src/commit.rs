@@ -84,7 +84,10 @@ impl Session {
             Box::pin(self.delete_ended(CONCLUDING)).await?;
         }
         match plan.write {
-            Write::Touch => Box::pin(self.conclude_access(plan.cookie)).await?,
+            Write::Touch => {
+                Box::pin(self.conclude_access(plan.cookie)).await?;
+                self.state().ends_are_carried_out();
+            }
             // What the deletion means for the cookie it has noted.
             Write::Nothing if plan.delete => self.state().ends_are_carried_out(),
             Write::Nothing => self.state().conclude(plan.cookie),

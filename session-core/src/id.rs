@@ -381,6 +381,10 @@ impl fmt::Debug for Token {
     }
 }
 
+/// A token that a later version of this system has made.
+#[derive(Debug)]
+pub(crate) struct NewerFormat;
+
 /// The text is not an id, digest or token of this system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadToken;

@@ -238,15 +238,16 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
         Standing::New => Ok(nothing),
         Standing::Live => {
             let new_secret = renewed || logged_in || due.renewal;
+            let slides = due.slides && due.persistent;
             let write = if changed || new_secret || limits || due.confirm {
                 Write::Update
-            } else if due.touch || due.resign {
-                // A token under a newer key is sent only after a look whether it is in force.
+            } else if due.touch || due.resign || slides {
+                // A token that is sent again, later or under a newer key, is sent only after a look
+                // whether it is in force.
                 Write::Touch
             } else {
                 Write::Nothing
             };
-            let slides = due.slides && due.persistent;
             let travels = due.sealed && write != Write::Nothing;
             let send = new_secret || limits || due.resign || slides || travels;
             Ok(Plan {

@@ -111,7 +111,7 @@ const ROWS: &[(Standing, Done, Due, bool, Write, CookieMove, bool)] = {
         (Live, NOTHING, TOUCH, false, Touch, Keep, false),
         (Live, NOTHING, SLIDES, false, Touch, Set, false),
         (Live, NOTHING, PERSISTENT, false, Nothing, Keep, false),
-        (Live, NOTHING, SLID, false, Nothing, Set, false),
+        (Live, NOTHING, SLID, false, Touch, Set, false),
         (Live, NOTHING, RESIGN, false, Touch, Set, false),
         (Live, NOTHING, RENEWAL, false, Update, Set, true),
         (Live, NOTHING, CONFIRM, false, Update, Keep, false),

@@ -7,13 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::inside::{inside, opened};
+use self::inside::{FORMAT, inside, opened};
 use self::stores::{Nowhere, Slot};
 use crate::config::SessionConfig;
 use crate::deadline::Deadline;
 use crate::endings::Endings;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
-use crate::id::{SessionId, Signed, Token};
+use crate::id::{NewerFormat, SessionId, Signed, Token};
 use crate::limit::Limit;
 use crate::manager::SessionManager;
 use crate::record::{Owner, Record};
@@ -159,14 +159,22 @@ impl Sealed {
     }
 
     /// The session that a cookie's value holds; `None` if this system did not seal it.
-    pub(crate) fn open(&self, text: &[u8]) -> Option<(Token, Record, Signed)> {
+    pub(crate) fn open(&self, text: &[u8]) -> Result<Option<(Token, Record, Signed)>, NewerFormat> {
         if text.len() > BYTES_MAX {
-            return None;
+            return Ok(None);
         }
-        let text = std::str::from_utf8(text).ok()?;
-        let (inside, signed) = self.keys.open(BOUND, text).ok()?;
-        let (token, record) = opened(&inside)?;
-        Some((token, record, signed))
+        let Ok(text) = std::str::from_utf8(text) else {
+            return Ok(None);
+        };
+        match self.keys.open(BOUND, text) {
+            Ok((inside, _)) if inside.first() > Some(&FORMAT) => Err(NewerFormat),
+            Ok((inside, signed)) => {
+                let opened = opened(&inside);
+                Ok(opened.map(|(token, record)| (token, record, signed)))
+            }
+            // Also one that says to be of a newer format: anybody could have written that.
+            Err(_) => Ok(None),
+        }
     }
 
     /// What a store of sessions would hold of one that was opened (rules I4, O2).

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::endings::Endings;
 use crate::error::Error;
-use crate::id::{SessionId, Signed, Token};
+use crate::id::{NewerFormat, SessionId, Signed, Token};
 use crate::manager::SessionManager;
 use crate::record::{Owner, Record};
 
@@ -81,7 +81,7 @@ impl Sealed {
         match *self {}
     }
 
-    pub(crate) fn open(&self, _: &[u8]) -> Option<(Token, Record, Signed)> {
+    pub(crate) fn open(&self, _: &[u8]) -> Result<Option<(Token, Record, Signed)>, NewerFormat> {
         match *self {}
     }
 }

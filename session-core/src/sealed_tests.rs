@@ -178,7 +178,7 @@ async fn every_field_survives_the_journey() {
         .await
         .set();
     let sealed = app.sessions.sealed_by().unwrap();
-    let (token, record, signed) = sealed.open(cookie.as_bytes()).unwrap();
+    let (token, record, signed) = sealed.open(cookie.as_bytes()).unwrap().unwrap();
     assert_eq!(signed, Signed::Current);
     assert_eq!(record.secret, token.digest());
     assert_eq!(record.owner, Some(Owner::new("ada \"the\" first").unwrap()));
@@ -187,7 +187,7 @@ async fn every_field_survives_the_journey() {
     assert!(record.persistent);
     assert_eq!(record.data.as_str(), "{\"n\":1}");
     let again = sealed.seal(&token, &record).unwrap();
-    let (_, back, _) = sealed.open(again.as_bytes()).unwrap();
+    let (_, back, _) = sealed.open(again.as_bytes()).unwrap().unwrap();
     let version = record.version;
     assert_eq!(Record { version, ..back }, record);
     app.ask(&cookie, async |session| {
@@ -215,7 +215,7 @@ async fn nothing_but_what_was_sealed_here_for_this_cookie_is_let_in() {
     assert_eq!(app.count(&token.expose(None)).await, None);
     let other_name = App::with(|config| config.cookie_name("__Host-other"));
     let sealed = other_name.sessions.sealed_by().unwrap();
-    assert!(sealed.open(cookie.as_bytes()).is_none());
+    assert!(sealed.open(cookie.as_bytes()).unwrap().is_none());
     let other_key = App::with(|config| config.secret_key(KeyRing::new(NEWER).unwrap()));
     assert_eq!(other_key.count(&cookie).await, None);
     // The first that is good counts.
@@ -400,12 +400,12 @@ async fn i3_what_was_sealed_for_another_purpose_opens_nothing() {
     let app = App::new();
     let cookie = app.begin(async |session| put(session, 1).await).await;
     let sealed = app.sessions.sealed_by().unwrap();
-    let (token, record, _) = sealed.open(cookie.as_bytes()).unwrap();
+    let (token, record, _) = sealed.open(cookie.as_bytes()).unwrap().unwrap();
     let ring = KeyRing::new(KEY).unwrap();
     let for_this = |context, bound: &[u8]| {
         let keys = SealingKeys::new(&ring, context, KEY_NAME_CONTEXT, NAME);
         let text = keys.seal(bound, inside(&token, &record)).unwrap();
-        sealed.open(text.as_bytes()).is_some()
+        sealed.open(text.as_bytes()).unwrap().is_some()
     };
     assert!(for_this(CONTEXT, BOUND));
     assert!(!for_this("another purpose of the same ring", BOUND));
@@ -420,7 +420,7 @@ proptest::proptest! {
     ) {
         let sealed = App::new().sessions;
         let sealed = sealed.sealed_by().unwrap();
-        proptest::prop_assert!(sealed.open(&noise).is_none());
+        proptest::prop_assert!(sealed.open(&noise).unwrap().is_none());
         // Also of what the key did seal.
         let mut inside = vec![FORMAT];
         inside.extend_from_slice(&[7; 48]);
@@ -431,6 +431,30 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn f2_a_session_of_a_newer_format_is_an_error_and_stays() {
+    let app = App::new();
+    let cookie = app.begin(async |session| put(session, 1).await).await;
+    let newer = {
+        let sealed = app.sessions.sealed_by().unwrap();
+        let (token, record, _) = sealed.open(cookie.as_bytes()).unwrap().unwrap();
+        let mut newer = inside(&token, &record);
+        newer[0] = FORMAT + 1;
+        sealed.keys.seal(BOUND, newer).unwrap()
+    };
+    let request = Request(vec![format!("{NAME}={newer}")], None);
+    let exchange = Exchange::begin(&app.sessions, "POST");
+    let error = exchange.session(&request).await.unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::NewerFormat);
+    let told = finish(exchange, 200).await;
+    assert_eq!((told.status, told.cookie), (Some(503), None));
+    // One that can be read counts, wherever it stands.
+    let (_, session) = app.open(&[&newer, &cookie]).await;
+    assert_eq!(session.get::<u64>("n").unwrap(), Some(1));
+    // What is not sealed by this system says nothing of its format.
+    assert_eq!(app.count(&format!("v2{}", &newer[2..])).await, None);
 }
 
 /// Only the browser could end it, and it cannot be told any more.

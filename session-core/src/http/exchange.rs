@@ -293,6 +293,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
     let told = outcome
         .as_ref()
         .is_err_and(|error| session.tell_refused(error));
+    let is_gone = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Gone);
     let mut state = session.state();
     state.head_sent = true;
     if state.exposed {
@@ -317,6 +318,8 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
         }
     }
     match state.cookie {
+        // The browser may have a newer one by now.
+        CookieMove::Set if is_gone => {}
         CookieMove::Keep => {}
         CookieMove::Remove => finished.remove(config),
         CookieMove::Set => {
@@ -330,6 +333,42 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
         }
     }
     finished
+}
+
+/// An exchange that a layer has begun and has to finish.
+///
+/// Dropped before that, with its request's future, it tells who still holds the session that no
+/// response head will leave: what would need a new cookie is an error from then on, and what ends the
+/// session is carried out by the next [`save`](Session::save).
+pub struct Begun(Option<Exchange>);
+
+impl Begun {
+    pub(super) fn new(exchange: Exchange) -> Self {
+        Self(Some(exchange))
+    }
+
+    /// As [`Exchange::finish`].
+    #[must_use]
+    pub fn finish(mut self, status: u16) -> Finish {
+        match self.0.take() {
+            Some(exchange) => exchange.finish(status),
+            None => Finish::Done(Finished::untouched()),
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(exchange) = &self.0 {
+            exchange.state().head_sent = true;
+        }
+    }
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Begun").field(&self.0).finish()
+    }
 }
 
 /// How an exchange ends.
@@ -352,6 +391,13 @@ impl PendingFinish {
     pub async fn complete(self) -> Finished {
         let outcome = self.session.carry_out(self.plan).await;
         head(&self.session, outcome)
+    }
+}
+
+/// If it was given up half-way, no head leaves.
+impl Drop for PendingFinish {
+    fn drop(&mut self) {
+        self.session.state().head_sent = true;
     }
 }
 

@@ -23,7 +23,7 @@ pub use attributes::{CookieAttributes, Lifetime, SameSite};
 pub use check::PolicyError;
 pub use client_addr::client_address;
 pub use cookie::{Values, values};
-pub use exchange::{Exchange, Finish, LazySession, Loading, PendingFinish};
+pub use exchange::{Begun, Exchange, Finish, LazySession, Loading, PendingFinish};
 pub use finished::{Finished, ResponseHead};
 pub use guard::{Check, CsrfGuard, CsrfGuardBuilder, FormCheck, TokenCheck};
 pub use nested::{Main, Nested};

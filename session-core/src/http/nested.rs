@@ -20,7 +20,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::exchange::Exchange;
+use super::exchange::{Begun, Exchange};
 use crate::manager::SessionManager;
 
 /// The kind of an application's sessions where it names no other.
@@ -44,7 +44,7 @@ impl<K> Nested<K> {
         outer: Option<&Self>,
         manager: &SessionManager,
         method: &str,
-    ) -> (Self, Option<Exchange>) {
+    ) -> (Self, Option<Begun>) {
         let mut around = outer;
         while let Some(layer) = around {
             if layer.exchange.is_of(manager) {
@@ -53,7 +53,10 @@ impl<K> Nested<K> {
             around = layer.outer.as_deref();
         }
         let exchange = Exchange::begin(manager, method);
-        (Self::around(exchange.clone(), outer), Some(exchange))
+        (
+            Self::around(exchange.clone(), outer),
+            Some(Begun::new(exchange)),
+        )
     }
 
     fn around(exchange: Exchange, outer: Option<&Self>) -> Self {

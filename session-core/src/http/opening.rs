@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config::{OnCorrupt, OnExpired, OnOutage, SessionConfig};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, EventKind, Rejection, Untold};
-use crate::id::{SessionId, Signed, Token};
+use crate::id::{NewerFormat, SessionId, Signed, Token};
 use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Admission, Dead, Due, Standing, admit};
@@ -25,6 +25,8 @@ pub(super) struct Opening {
     others: Vec<Candidate>,
     /// It carries a token that is not of this system.
     foreign: bool,
+    /// It carries a session that a newer version of this system has sealed.
+    newer: bool,
     address: Option<IpAddr>,
 }
 
@@ -43,18 +45,24 @@ impl Opening {
         let config = manager.config();
         let mut first: Option<Candidate> = None;
         let mut others: Vec<Candidate> = Vec::new();
-        let mut foreign = false;
+        let (mut foreign, mut newer) = (false, false);
         let keys = config.token_keys.as_ref();
         config.transport.read(&config.cookie, head, &mut |text| {
             if others.len() + 1 >= CANDIDATES_MAX {
                 return;
             }
             let parsed = match manager.sealed_by() {
-                Some(sealed) => sealed.open(text).map(|(token, record, signed)| Candidate {
-                    token,
-                    signed,
-                    sealed: Some(Arc::new(record)),
-                }),
+                Some(sealed) => match sealed.open(text) {
+                    Ok(opened) => opened.map(|(token, record, signed)| Candidate {
+                        token,
+                        signed,
+                        sealed: Some(Arc::new(record)),
+                    }),
+                    Err(NewerFormat) => {
+                        newer = true;
+                        return;
+                    }
+                },
                 None => Token::parse(text, keys)
                     .ok()
                     .map(|(token, signed)| Candidate {
@@ -81,6 +89,7 @@ impl Opening {
             first,
             others,
             foreign,
+            newer,
             address: address_of(head, config),
         }
     }
@@ -106,6 +115,7 @@ impl Opening {
             live: None,
             dead: None,
             standing: Standing::New,
+            unreadable: None,
             untold: Untold::default(),
         };
         if self.foreign {
@@ -124,6 +134,8 @@ pub(super) struct Look<'a> {
     live: Option<(&'a Candidate, Arc<Record>, Due)>,
     dead: Option<Dead>,
     standing: Standing,
+    /// One could not be read: what the request fails with, unless another is live.
+    unreadable: Option<Error>,
     /// What is to be told of them, if it is this look that opens the session.
     pub(super) untold: Untold,
 }
@@ -211,6 +223,11 @@ impl Look<'_> {
                 tracing::warn!(target: "session", session = %id, %error, "reading as empty");
                 self.standing = excused;
             }
+            // A token that is planted in front must not hide the visitor's own. An outage fails at
+            // once: which of them is live is not known then.
+            None if error.kind() != ErrorKind::Unavailable => {
+                self.unreadable.get_or_insert(error);
+            }
             None => return Err(error),
         }
         Ok(())
@@ -241,6 +258,15 @@ impl Look<'_> {
         agent: impl FnOnce(Option<&Arc<str>>) -> Option<Agent>,
     ) -> Result<bool, Error> {
         let (standing, dead, live) = (self.standing, self.dead, self.live.take());
+        if live.is_none() {
+            if let Some(error) = self.unreadable.take() {
+                return Err(error);
+            }
+            if self.opening.newer {
+                let message = "loading the session failed: its cookie is sealed in a newer format";
+                return Err(Error::new(ErrorKind::NewerFormat, message));
+            }
+        }
         let (standing, draft) = match &live {
             Some((_, record, _)) => {
                 let draft = Draft::new(record.data.clone(), record.own.clone());
@@ -271,7 +297,7 @@ impl Look<'_> {
             let base = live.as_ref().map(|(_, record, _)| record);
             state.visitor.address = self.opening.address;
             state.visitor.agent = agent(base.and_then(|base| base.agent.as_ref()));
-            state.presented_nothing = dead.is_some();
+            state.presented_nothing = dead.is_some() || self.opening.foreign;
             state.sealed = self.manager.sealed_by().is_some();
             state.why_new = why_new;
             let life = &mut state.life;
