@@ -1,12 +1,19 @@
 //! Clients that go away while their request runs.
 
+use std::sync::{Arc, Mutex};
+
+use actix_web::App;
 use actix_web::dev::Service;
+use actix_web::http::header::COOKIE;
+use actix_web::test::{TestRequest, init_service};
+use actix_web::web::to;
+use session_actix::{Session, SessionLayer};
 use session_core::conformance::http::{Probe, Step};
 use session_core::conformance::{Gate, Operation, SpyStore};
 
 use crate::probe_app;
 use crate::server::{Server, post, serve};
-use crate::world::{add_step, late, n, seen, world};
+use crate::world::{add_step, call, late, n, seen, world};
 
 /// Opens its gate when it is dropped: with the request's future, whether that was done or not.
 struct Dropped(Gate);
@@ -82,6 +89,39 @@ async fn a_client_that_goes_away_in_mid_request_leaves_the_session_whole() {
         let reply = other.call(&cookie, &[add_step(), Step::Keys]).await;
         assert_eq!(reply.short(), (200, r#"[1,["seen","n"]]"#), "{mid_save}");
     }
+}
+
+#[tokio::test]
+async fn t7_a_task_ends_the_session_after_its_request_was_given_up() {
+    let (_, manager) = world();
+    let app = init_service(probe_app::app(Probe::new(manager.clone()))).await;
+    let cookie = call(&app, "/eager", "", &[seen()]).await.cookie();
+    let (gate, handles) = (Gate::new(), Arc::new(Mutex::new(None)));
+    let handler = {
+        let (gate, handles) = (gate.clone(), Arc::clone(&handles));
+        move |session: Session| {
+            *handles.lock().unwrap() = Some(session);
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                ""
+            }
+        }
+    };
+    let slow = App::new()
+        .wrap(SessionLayer::new(manager))
+        .route("/", to(handler));
+    let slow = init_service(slow).await;
+    let request = TestRequest::get().insert_header((COOKIE, &*cookie));
+    tokio::select! {
+        _ = slow.call(request.to_request()) => panic!("it waits"),
+        () = gate.reached_by(1) => {}
+    }
+    let session = handles.lock().unwrap().take().unwrap();
+    session.logout();
+    session.save().await.unwrap();
+    let reply = call(&app, "/eager", &cookie, &[Step::Keys]).await;
+    assert_eq!(reply.body, "[[]]");
 }
 
 #[tokio::test]

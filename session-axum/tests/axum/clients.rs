@@ -1,13 +1,19 @@
 //! Clients on sockets that go away, handlers that panic, and many clients at once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
+use axum::routing::get;
+use http::header::COOKIE;
+use session_axum::{Session, SessionLayer};
 use session_core::conformance::http::{Probe, Step};
 use session_core::conformance::{Gate, Operation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tower::ServiceExt;
 
 use crate::probe_app;
 use crate::world::{call, connect, n, seen, world};
@@ -67,6 +73,37 @@ async fn a_client_that_goes_away_in_mid_request_leaves_the_session_whole() {
         let (status, _, body) = call(&app, "/eager", &cookie, &steps).await;
         assert_eq!((status, &*body), (200, r#"[1,["seen","n"]]"#), "{mid_save}");
     }
+}
+
+#[tokio::test]
+async fn t7_a_task_ends_the_session_after_its_request_was_given_up() {
+    let (_, manager) = world();
+    let app = probe_app::router(Probe::new(manager.clone()));
+    let (_, cookie, _) = call(&app, "/eager", "", &[seen()]).await;
+    let (gate, handles) = (Gate::new(), Arc::new(Mutex::new(None)));
+    let handler = {
+        let (gate, handles) = (gate.clone(), Arc::clone(&handles));
+        async move |session: Session| {
+            *handles.lock().unwrap() = Some(session);
+            gate.pass().await;
+        }
+    };
+    let slow = Router::new().route("/", get(handler));
+    let request = Request::get("/")
+        .header(COOKIE, &cookie)
+        .body(Body::empty());
+    let request = slow
+        .layer(SessionLayer::new(manager))
+        .oneshot(request.unwrap());
+    let running = tokio::spawn(request);
+    gate.reached_by(1).await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    let session = handles.lock().unwrap().take().unwrap();
+    session.logout();
+    session.save().await.unwrap();
+    let (_, _, body) = call(&app, "/eager", &cookie, &[Step::Keys]).await;
+    assert_eq!(body, "[[]]");
 }
 
 #[tokio::test]

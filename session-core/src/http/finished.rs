@@ -130,8 +130,14 @@ impl Finished {
             head.append(name, Cow::Owned(value.clone()));
         }
         // A shared cache must not hand one visitor's session to another (RFC 9111).
-        if (self.token.is_some() || self.exposed) && !lists(head, "cache-control", &["no-store"]) {
-            head.replace("cache-control", Cow::Borrowed("no-store"));
+        if self.token.is_some() || self.exposed {
+            if !lists(head, "cache-control", &["no-store"]) {
+                head.replace("cache-control", Cow::Borrowed("no-store"));
+            }
+            // Where there is one, caches of content networks go by it alone (RFC 9213).
+            if has(head, CDN_CACHE_CONTROL) && !lists(head, CDN_CACHE_CONTROL, &["no-store"]) {
+                head.replace(CDN_CACHE_CONTROL, Cow::Borrowed("no-store"));
+            }
         }
         // The cookie of a session begun since, or of another kind, must not be cleared with the
         // rest.
@@ -150,6 +156,14 @@ impl Finished {
 
 const STORAGE: &str = "\"storage\"";
 const ALL: &str = "\"cookies\", \"storage\"";
+
+const CDN_CACHE_CONTROL: &str = "cdn-cache-control";
+
+fn has(head: &dyn ResponseHead, field: &str) -> bool {
+    let mut found = false;
+    head.each_header(field, &mut |_| found = true);
+    found
+}
 
 /// Whether a comma-separated field lists any of `items`, in any case.
 fn lists(head: &dyn ResponseHead, field: &str, items: &[&str]) -> bool {

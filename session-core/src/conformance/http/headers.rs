@@ -196,9 +196,17 @@ pub(super) async fn h4_a_response_with_the_cookie_is_never_stored(harness: &dyn 
         }
     }
     let mut visitor = world.visitor().await;
-    let response = visitor.get([own("public, max-age=60"), get("seen")]).await;
-    let told = response.header("cache-control");
-    assert_eq!(told, Some("public, max-age=60"), "without a cookie it stays");
+    let of_cdn = |value: &str| Step::Header("cdn-cache-control".into(), value.into());
+    let both = [own("public, max-age=60"), of_cdn("max-age=600")];
+    let response = visitor.get([&both[..], &[get("seen")]].concat()).await;
+    let told = ["cache-control", "cdn-cache-control"].map(|name| response.header(name));
+    let stays = [Some("public, max-age=60"), Some("max-age=600")];
+    assert_eq!(told, stays, "without a cookie");
+    let response = visitor.post([&both[..], &[Step::Renew]].concat()).await;
+    let told = ["cache-control", "cdn-cache-control"].map(|name| response.header(name));
+    assert_eq!(told, [Some("no-store"); 2]);
+    let response = visitor.post([Step::Renew]).await;
+    assert_eq!(response.header("cdn-cache-control"), None);
 }
 
 pub(super) async fn h4_a_logout_can_clear_site_data(harness: &dyn HttpHarness) {
