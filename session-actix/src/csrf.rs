@@ -21,7 +21,9 @@ use crate::head::{Head, reply_response};
 /// what is checked.
 ///
 /// It belongs inside of the [`SessionLayer`](crate::SessionLayer) whose sessions it asks, or the
-/// answer is 500; one whose guard looks at [headers only] may stand anywhere.
+/// answer is 500; one whose guard looks at [headers only] may stand anywhere. No middleware outside of it
+/// may keep a clone of the request while it waits for the answer: a form's length is corrected, which
+/// actix-web allows for a request that is held once.
 ///
 /// [headers only]: session_core::http::CsrfGuardBuilder::headers_only
 ///
