@@ -189,8 +189,13 @@ fn measure_stores(options: &Options) -> Result<(), Box<dyn StdError>> {
         match runtime.block_on(Bed::open(name, &options.disk)) {
             Ok(bed) => {
                 let works = &stores::Work::ALL;
-                results.figures =
-                    stores::measure_all(&mut criterion, &runtime, name, &bed, works, &progress);
+                match stores::measure_all(&mut criterion, &runtime, name, &bed, works, &progress) {
+                    Ok(figures) => results.figures = figures,
+                    Err(error) => {
+                        let line = format!("{name} is left out: {error}");
+                        leave_out(&mut results.missing, &progress, line);
+                    }
+                }
                 if name == "memory" {
                     (results.kept, results.waits) =
                         in_memory::measure(options.quick, &bytes_kept, &progress);

@@ -19,11 +19,14 @@ use crate::floors::{
     RedbFloor, RedisFloor, SledFloor, SqliteFloor,
 };
 use crate::operation::Run;
+use crate::placement::Placement;
 
 /// A store, and what it is measured beside.
 pub struct Bed {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// Where its servers run, if it has any.
+    pub placement: Option<Placement>,
     floor: Box<Floors>,
     // Servers and folders that end with the bed, in this order: the store first.
     _keep: Box<dyn std::any::Any>,
@@ -102,7 +105,8 @@ impl Bed {
                 let server = PostgresServer::builder().data_on(folder).start()?;
                 let store = sql(&server.url()).await?;
                 let floor = PostgresFloor::open(&server.url(), CONNECTIONS).await?;
-                Ok(Self::new(store, floor, server))
+                let pids = server.pid().into_iter().collect();
+                Ok(Self::new(store, floor, server).beside(pids))
             }
             "mariadb" => {
                 // The memory and the log that it has by default. With the few megabytes that are
@@ -114,13 +118,15 @@ impl Bed {
                     .start()?;
                 let store = sql(&server.url()).await?;
                 let floor = MySqlFloor::open(&server.url(), CONNECTIONS).await?;
-                Ok(Self::new(store, floor, server))
+                let pids = server.pid().into_iter().collect();
+                Ok(Self::new(store, floor, server).beside(pids))
             }
             "redis" => {
                 let server = RedisServer::builder().setting("appendonly", "no").start()?;
                 let store = RedisStore::connect(&server.url()).await?;
                 let floor = RedisFloor::open(&server.url()).await?;
-                Ok(Self::new(store, floor, server))
+                let pids = server.pid().into_iter().collect();
+                Ok(Self::new(store, floor, server).beside(pids))
             }
             "redis-cluster" => {
                 let cluster = RedisCluster::builder()
@@ -129,7 +135,9 @@ impl Bed {
                 let store = RedisStore::connect(&cluster.url()).await?;
                 let nodes = cluster.nodes().iter().map(RedisServer::url).collect();
                 let floor = ClusterFloor::open(nodes).await?;
-                Ok(Self::new(store, floor, cluster))
+                let pids = cluster.nodes().iter().filter_map(RedisServer::pid);
+                let pids = pids.collect();
+                Ok(Self::new(store, floor, cluster).beside(pids))
             }
             _ => Err(format!("there is no store {name}; there are {}", NAMES.join(", ")).into()),
         }
@@ -138,12 +146,21 @@ impl Bed {
     fn new<F: Floor>(store: impl Store, floor: F, keep: impl std::any::Any) -> Self {
         Self {
             store: Arc::new(store),
+            placement: None,
             floor: Box::new(move |part, value| {
                 let work = FloorWork::new(floor.clone(), part, value);
                 let name = work.name();
                 (Run::new(work), name)
             }),
             _keep: Box::new(keep),
+        }
+    }
+
+    /// The same, beside servers with these main processes.
+    fn beside(self, servers: Vec<i32>) -> Self {
+        Self {
+            placement: Placement::of(servers),
+            ..self
         }
     }
 

@@ -22,6 +22,7 @@ pub mod load;
 pub mod machine;
 pub mod operation;
 pub mod pair;
+pub mod placement;
 pub mod programs;
 pub mod progress;
 pub mod report;

@@ -229,7 +229,8 @@ fn stores(text: &mut String, parts: &Parts) {
     text.push_str(
         "## Stores\n\nMicroseconds for one operation, and the ratio to the raw operation of the same \
          backend, measured in turns with it. `load` and `load + change + save` go all the way from \
-         the cookie's text to the conditional write, signed.\n\n\
+         the cookie's text to the conditional write, signed. At one task a server has one processor and the \
+         client the others; many tasks have all.\n\n\
          ![stores beside their floors](plots/stores.svg)\n\n",
     );
     for (name, results) in &parts.stores {

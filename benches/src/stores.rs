@@ -4,6 +4,7 @@
 //! text to the conditional write; the others are the store's own.
 
 use std::hint::black_box;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,10 @@ impl Work {
 pub const TASKS: [usize; 2] = [1, 64];
 
 /// Measures every work on the store of `bed`, in every size and number of tasks.
+///
+/// # Errors
+///
+/// A server cannot be kept apart from this process: see [`Placement::apart`](crate::placement::Placement::apart).
 pub fn measure_all(
     criterion: &mut Criterion,
     runtime: &Runtime,
@@ -90,7 +95,7 @@ pub fn measure_all(
     bed: &Bed,
     works: &[Work],
     progress: &Progress,
-) -> Vec<Figure> {
+) -> io::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for &work in works {
         for size in Size::ALL {
@@ -110,6 +115,12 @@ pub fn measure_all(
                     tasks,
                 };
                 progress.say(&format!("{name}: {} {size}, {tasks} at once", work.name()));
+                if let Some(placement) = &bed.placement {
+                    match tasks {
+                        1 => placement.apart()?,
+                        _ => placement.anywhere()?,
+                    }
+                }
                 let run = run(work, size, &bed.store);
                 let (floor, floor_name) = bed.floor(work.part(), &sample.encode());
                 let floor = (&floor, &*floor_name);
@@ -118,7 +129,10 @@ pub fn measure_all(
             }
         }
     }
-    figures
+    if let Some(placement) = &bed.placement {
+        placement.anywhere()?;
+    }
+    Ok(figures)
 }
 
 fn run(work: Work, size: Size, store: &Arc<dyn Store>) -> Run {
