@@ -244,7 +244,7 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-// No method awaits anything: each has happened, or not begun, whenever its future is dropped.
+// No method but `sweep` awaits anything: each has happened, or not begun, whenever its future is dropped.
 #[async_trait]
 impl Store for MemoryStore {
     async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
@@ -379,13 +379,20 @@ impl Store for MemoryStore {
     async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         let limit = limit as u64;
         let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
-        let mut removed = 0;
+        let (mut removed, mut since_others) = (0, 0);
         for at in (0..SHARDS).map(|step| first.wrapping_add(step) % SHARDS) {
             let mut more = true;
             while more && removed < limit {
                 let swept;
                 (swept, more) = self.sweep_some(at, expired_before, limit - removed);
                 removed += swept.len() as u64;
+                since_others += swept.len();
+                drop(swept);
+                // The requests of this thread are not to wait for the rest, either.
+                if since_others >= SWEPT_UNDER_ONE_LOCK && removed < limit {
+                    since_others = 0;
+                    tokio::task::yield_now().await;
+                }
             }
         }
         Ok(removed)
