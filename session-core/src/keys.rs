@@ -27,6 +27,26 @@ use crate::id::{MAC_BYTES, Signed, fill_random};
 /// assert_eq!(format!("{ring:?}"), "KeyRing(1 key)");
 /// # Ok::<(), session_core::Error>(())
 /// ```
+///
+/// # To change the key
+///
+/// Nodes are deployed one after the other, and a node signs out whoever comes with a token under a
+/// key that it does not know. So the new key goes to every node before any of them signs with it:
+///
+/// 1. `OLD,NEW` on every node: the new key is added as an older one.
+/// 2. `NEW,OLD` on every node: the new key signs. A token under the old one is sent again under the
+///    new one when its session is next used.
+/// 3. `NEW` on every node, once the last session under the old key has been used or has ended: the
+///    longest time-out of any session after the last node took step 2. Longer time-outs than
+///    [`timeout`](crate::SessionConfigBuilder::timeout) are those that `remember` and `set_timeout` give.
+///
+/// Each step ends before the next begins. A key that leaked is dropped at once instead, on every node.
+///
+/// Whose token is under a dropped key is signed out: they get a new session, as if they had come
+/// without a token. The record of the old one stays in the store until it expires, and in the
+/// owner's list of devices. What is sealed under a dropped key cannot be opened: a cookie of
+/// `SessionManager::sealed` counts as none. A store of revocations and a store that is encrypted at rest
+/// need the old key for longer: see `SessionManager::sealed_with_revocations` and `wrap::Encrypted`.
 #[derive(Clone)]
 pub struct KeyRing(Vec<Zeroizing<Vec<u8>>>);
 
@@ -81,7 +101,8 @@ impl KeyRing {
         Ok(Self(vec![key]))
     }
 
-    /// The same ring with an older key, which only verifies.
+    /// The same ring with an older key, which only verifies. It is also how a new key
+    /// [begins](Self#to-change-the-key).
     ///
     /// # Errors
     ///

@@ -20,9 +20,8 @@
 //! A record's id is BLAKE3 of the owner under a key derived from the ring's, so who reads the
 //! store does not learn whose it is, and no session has that id. While the ring has older keys,
 //! their records are read too (one more `load` for each) and what is new is written under the
-//! first. A new key is therefore added as an older one on every node before it becomes the first,
-//! and an older key is taken away only when nothing under it can be alive: 800 days later, or when
-//! its owners may be signed out.
+//! first. So a new key is known to every node before it becomes the first, and an older one is taken
+//! away only when nothing under it can be alive.
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,6 +63,13 @@ impl SessionManager {
     /// remembers nothing beyond its process), an eviction, a backup that was played back, or
     /// [`revoke_all`](Self::revoke_all) of a manager whose sessions are in the same place. So
     /// choose a store that keeps what it acknowledged for as long as a logout has to hold.
+    ///
+    /// Its records are under the ring's keys, so a key is
+    /// [changed in three steps](KeyRing#to-change-the-key), and kept for longer in the last: an older one
+    /// is dropped only when nothing under it can be alive, which is after twice the longest time-out
+    /// of any session, at most 800 days, from when the last node no longer signed with it. What was
+    /// ended under a key that is dropped sooner lives again, if a copy of its cookie is under another.
+    /// While the ring has older keys, each of them is one more `load`.
     ///
     /// A session's own time-out is limited to 400 days; `set_timeout` refuses more. An owner's
     /// record holds at most 1,000 sessions that ended; of more, the older half is replaced by

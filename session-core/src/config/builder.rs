@@ -367,8 +367,11 @@ impl SessionConfigBuilder {
     /// # Default
     ///
     /// None: a token is then recognised by its 256-bit secret alone, which is safe, and a forged one
-    /// costs one load. Turning it on or off, or another `cookie_name` with it, ends every session; to
-    /// change a key, keep the one before it with `and_older`.
+    /// costs one load. Turning it on or off, or another `cookie_name` with it, ends every session.
+    ///
+    /// A key is [changed in three steps](KeyRing#to-change-the-key): every node knows the new one
+    /// (`OLD,NEW`) before any signs with it (`NEW,OLD`), and the old one is dropped when the last session
+    /// under it has been used or has ended. Whoever still comes with a token under it is signed out.
     #[must_use]
     pub fn secret_key(mut self, keys: KeyRing) -> Self {
         self.secret_key = Some(keys);

@@ -79,8 +79,12 @@ use self::inside::{bound, inside, opened};
 ///   of writes under one key.
 /// - Undecodable records can be deleted, revoked and swept as everywhere.
 ///
-/// To rotate without a fault, first add the new key as an older one on every node, then make it
-/// the first. A key that was removed makes the records under it `Corrupt`.
+/// A key is [changed in three steps](KeyRing#to-change-the-key): add the new one as an older one on
+/// every node, then make it the first, then drop the old one. A key that was dropped makes the records
+/// under it `Corrupt`, and by default their users are signed out. A session that is only read is not
+/// written, so its record stays under the old key for as long as it is used. What ends that is an
+/// [`absolute_timeout`](crate::SessionConfigBuilder::absolute_timeout), or a
+/// [`renew_every`](crate::SessionConfigBuilder::renew_every), which writes.
 ///
 /// A program in another language opens a record with the ring's key `K` (its bytes, of length
 /// `n`): the key is BLAKE3 `derive_key("session-kit 2026-11-21 record sealing v1", n as 8 bytes
