@@ -38,6 +38,13 @@ use crate::session::Session;
 /// outside of one that exempts the upload, and let its handler call
 /// [`verify_csrf`](Session::verify_csrf) with the field.
 ///
+/// A proxy in front of the application has to pass `Host` on as the browser sent it. Behind one that
+/// rewrites it, `Origin` names another host than the one that was asked, and browsers that send no
+/// `Sec-Fetch-Site` (those of before 2023, and any over plain HTTP) are refused the application's own
+/// forms. Where the proxy cannot be changed, name the public origin in
+/// [`trusted_origins`](CsrfGuardBuilder::trusted_origins). `X-Forwarded-Host` is not believed, since
+/// anyone can send it. What was compared is in the refusal's line of the log, at the level of debug.
+///
 /// A session's token that travels in a header rather than in a cookie ([`Transport`](super::Transport))
 /// is nothing that a browser adds by itself, so such sessions need no guard.
 ///
@@ -92,7 +99,7 @@ impl CsrfGuard {
             return Check::Pass;
         }
         if origin::is_foreign(head, &options.trusted_origins) {
-            return Check::Refuse(refuse(method, FOREIGN));
+            return Check::Refuse(refuse_foreign(method, head));
         }
         if options.headers_only {
             return Check::Pass;
@@ -149,7 +156,8 @@ impl CsrfGuardBuilder {
     /// Other origins whose pages may send requests, as `https://app.example.com`, with the port where
     /// it is not the scheme's default. Calls add up.
     ///
-    /// They pass the check of the origin; the token they have to send all the same.
+    /// They pass the check of the origin; the token they have to send all the same. Behind a proxy that
+    /// rewrites `Host`, the application's own public origin belongs here.
     ///
     /// # Default
     ///
@@ -412,9 +420,31 @@ const TOKEN: Refusal = (
 const TOO_LARGE: Refusal = (ErrorKind::TooLarge, 413, "the request's body is too large");
 const BROKEN: Refusal = (ErrorKind::Invalid, 400, "the body broke off");
 
-fn refuse(method: &str, (kind, status, why): Refusal) -> Reply {
+/// Tells what was compared, too: behind a proxy that rewrites `Host` it is the application's own form
+/// that is refused.
+fn refuse_foreign(method: &str, head: &impl RequestHead) -> Reply {
+    let (_, status, why) = FOREIGN;
+    tracing::debug!(
+        target: "session",
+        method,
+        status,
+        why,
+        site = ?origin::shown(head, "sec-fetch-site"),
+        origin = ?origin::shown(head, "origin"),
+        host = ?origin::shown_host(head),
+        "a request was refused before its handler"
+    );
+    reply(FOREIGN)
+}
+
+fn refuse(method: &str, refusal: Refusal) -> Reply {
+    let (_, status, why) = refusal;
     // Anybody can be refused at will: a flood of requests must not become a flood of lines.
     tracing::debug!(target: "session", method, status, why, "a request was refused before its handler");
+    reply(refusal)
+}
+
+fn reply((kind, status, why): Refusal) -> Reply {
     Reply {
         no_store: true,
         ..Reply::text(kind, status, why)

@@ -280,3 +280,22 @@ fn i1_a_refusal_is_logged_and_shows_no_token() {
     assert!(lines[0].contains("method=\"POST\" status=403"), "{lines:?}");
     assert!(lines[0].contains("another site"), "{lines:?}");
 }
+
+#[test]
+fn x2_a_foreign_request_is_logged_with_what_was_compared() {
+    let log = Log::default();
+    let lines = Arc::clone(&log.0);
+    tracing::subscriber::with_default(log, || {
+        let guard = CsrfGuard::default();
+        let own_form = [("origin", "https://shop.example"), ("host", "10.0.0.7:80")];
+        assert_eq!(look(&guard, "POST", "/", &own_form), "403");
+        let long = "é".repeat(10_000);
+        let hostile = [("origin", "a\n\u{1b}[2J"), ("host", &long)];
+        assert_eq!(look(&guard, "POST", "/", &hostile), "403");
+    });
+    let lines = lines.lock().unwrap();
+    let compared = "site=\"\" origin=\"https://shop.example\" host=\"10.0.0.7:80\"";
+    assert!(lines[0].contains(compared), "{lines:?}");
+    assert!(lines[1].contains(r#"origin="a\n\u{1b}[2J""#), "{lines:?}");
+    assert!(lines[1].len() < 600, "{}", lines[1].len());
+}

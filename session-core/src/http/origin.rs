@@ -51,6 +51,26 @@ fn is_origin_of(origin: &[u8], head: &impl RequestHead) -> bool {
     !own.is_empty() && own.eq_ignore_ascii_case(host)
 }
 
+/// What the client sent in a field, for a log that escapes it.
+pub(super) fn shown(head: &impl RequestHead, name: &str) -> String {
+    let mut lines = Vec::new();
+    head.each_header(name, &mut |line| lines.push(String::from_utf8_lossy(line)));
+    let mut text = lines.join(", ");
+    text.truncate(text.floor_char_boundary(SHOWN_BYTES_MAX));
+    text
+}
+
+/// The host that was asked, in the same way.
+pub(super) fn shown_host(head: &impl RequestHead) -> String {
+    match head.authority() {
+        Some(authority) => authority[..authority.floor_char_boundary(SHOWN_BYTES_MAX)].to_owned(),
+        None => shown(head, "host"),
+    }
+}
+
+/// The longest name of a host has 253 bytes.
+const SHOWN_BYTES_MAX: usize = 320;
+
 /// The lines of a field of which there should be one.
 #[derive(Clone, Copy)]
 enum Line<'a> {
