@@ -95,6 +95,9 @@ pub enum OnExpired {
     /// It is answered 401 with the `expired_message`, and the cookie is removed. So is any request
     /// with a token that opens no session, one that was signed out or revoked for example, on every
     /// route that asks for a session, the login included.
+    ///
+    /// A foreign token gets a new session all the same: one that is malformed, or with a `secret_key` one
+    /// whose MAC is wrong or under a key that was dropped. Nothing says that it ever opened a session.
     Unauthorized,
 }
 

@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(long, value_name = "SECS", default_value = "86400", value_parser = seconds)]
     pub timeout: Duration,
 
-    /// How long a session lasts at all, counted from its creation [default: no limit]
+    /// How long a session lasts at all, from its creation or its last login [default: no limit]
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub absolute_timeout: Option<Duration>,
 
