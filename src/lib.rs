@@ -37,6 +37,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! The cookie is `__Host-sid` and `Secure`, which some browsers and most other clients send over HTTPS
+//! only. To develop over plain HTTP, as here, both have to change: `.secure(false).cookie_name("sid")`.
+//!
 //! Under actix-web the handler is the same, but for `session_kit::actix` in its imports, and the
 //! layer wraps the application: `App::new().wrap(SessionLayer::new(sessions.clone()))`.
 //!

@@ -1,5 +1,6 @@
 //! What handlers ask for.
 
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
@@ -157,13 +158,21 @@ impl<K: 'static> FromRequest for LazySession<K> {
 
 /// The exchange of the innermost layer of kind `K`.
 pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Result<&Exchange, Error> {
-    let nested = extensions.get::<Nested<K>>().ok_or_else(|| {
-        Error(session_core::Error::new(
-            ErrorKind::NoLayer,
-            "extracting the session failed: wrap the application in a SessionLayer",
-        ))
-    })?;
+    let nested = extensions.get::<Nested<K>>().ok_or_else(no_layer::<K>)?;
     Ok(nested.exchange())
+}
+
+fn no_layer<K: 'static>() -> Error {
+    // Of several kinds, the one that is missing is named.
+    let layer = if TypeId::of::<K>() == TypeId::of::<Main>() {
+        "SessionLayer".to_owned()
+    } else {
+        format!("SessionLayer::of::<{}>", type_name::<K>())
+    };
+    Error(session_core::Error::new(
+        ErrorKind::NoLayer,
+        format!("extracting the session failed: wrap the application in a {layer}"),
+    ))
 }
 
 /// Core's error as an actix-web response: `?` works in handlers.

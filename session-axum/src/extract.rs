@@ -1,5 +1,6 @@
 //! What handlers ask for.
 
+use std::any::{TypeId, type_name};
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
@@ -63,7 +64,7 @@ impl<K: 'static, S: Sync> FromRequestParts<S> for Session<K> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let exchange = exchange::<K>(&parts.extensions).ok_or_else(no_layer)?;
+        let exchange = exchange::<K>(&parts.extensions).ok_or_else(no_layer::<K>)?;
         Ok(Self::of(exchange.session(&Head(parts)).await?))
     }
 }
@@ -130,7 +131,7 @@ impl<K: 'static, S: Sync> FromRequestParts<S> for LazySession<K> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let exchange = exchange::<K>(&parts.extensions).ok_or_else(no_layer)?;
+        let exchange = exchange::<K>(&parts.extensions).ok_or_else(no_layer::<K>)?;
         Ok(Self::of(exchange.lazy(&Head(parts))))
     }
 }
@@ -149,10 +150,18 @@ pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Option<&Exchange>
     Some(extensions.get::<Nested<K>>()?.exchange())
 }
 
-pub(crate) fn no_layer() -> Error {
+fn no_layer<K: 'static>() -> Error {
+    // Of several kinds, the one that is missing is named.
+    let layer = if TypeId::of::<K>() == TypeId::of::<Main>() {
+        "SessionLayer".to_owned()
+    } else {
+        format!("SessionLayer::of::<{}>", type_name::<K>())
+    };
     Error(session_core::Error::new(
         ErrorKind::NoLayer,
-        "extracting the session failed: add a SessionLayer to the router",
+        format!(
+            "extracting the session failed: add a {layer} to the router, after its routes, for routes that are added after `.layer` are outside of it"
+        ),
     ))
 }
 

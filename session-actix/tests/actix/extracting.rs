@@ -119,6 +119,7 @@ async fn t5_whatever_a_handler_makes_of_a_failed_load_the_client_is_told() {
 
 #[tokio::test]
 async fn an_optional_session_is_none_without_a_layer_and_the_answer_stands() {
+    struct Admin;
     let app = App::new()
         .route(
             "/",
@@ -134,6 +135,12 @@ async fn an_optional_session_is_none_without_a_layer_and_the_answer_stands() {
                 session.map_or_else(|error| error.to_string(), |_| String::new())
             }),
         )
+        .route(
+            "/admin",
+            to(async |session: Result<Session<Admin>, Error>| {
+                session.map_or_else(|error| error.to_string(), |_| String::new())
+            }),
+        )
         .route("/must", to(async |_: Session| ""));
     let app = init_service(app).await;
     for path in ["/", "/lazy"] {
@@ -142,7 +149,11 @@ async fn an_optional_session_is_none_without_a_layer_and_the_answer_stands() {
         assert_eq!(reply.header("vary"), "", "{path}");
     }
     let reply = send(&app, TestRequest::with_uri("/result")).await;
-    assert!(reply.body.contains("SessionLayer"), "{}", reply.body);
+    assert!(reply.body.ends_with("in a SessionLayer"), "{}", reply.body);
+    let reply = send(&app, TestRequest::with_uri("/admin")).await;
+    let said = reply.body;
+    assert!(said.contains("SessionLayer::of::<"), "{said}");
+    assert!(said.ends_with("::Admin>"), "{said}");
     let reply = send(&app, TestRequest::with_uri("/must")).await;
     assert_eq!(reply.short(), (500, "internal server error"));
 }

@@ -76,6 +76,30 @@ async fn h6_a_layer_outside_answers_an_error_in_words_of_its_own() {
 }
 
 #[tokio::test]
+async fn the_error_of_a_missing_layer_names_the_kind_and_the_cause() {
+    struct Admin;
+    async fn main(session: Result<Session, Error>) -> String {
+        session.map_or_else(|error| error.to_string(), |_| "there".to_owned())
+    }
+    async fn admin(session: Result<LazySession<Admin>, Error>) -> String {
+        session.map_or_else(|error| error.to_string(), |_| "there".to_owned())
+    }
+    let layer = SessionLayer::new(world().1);
+    let app = Router::new()
+        .route("/inside", any(main))
+        .route("/admin", any(admin))
+        .layer(layer)
+        .route("/outside", any(main));
+    assert_eq!(call(&app, "/inside", "", &[]).await.2, "there");
+    let said = call(&app, "/outside", "", &[]).await.2;
+    assert!(said.contains("add a SessionLayer to the router"), "{said}");
+    assert!(said.contains("after `.layer` are outside"), "{said}");
+    let said = call(&app, "/admin", "", &[]).await.2;
+    assert!(said.contains("SessionLayer::of::<"), "{said}");
+    assert!(said.contains("::Admin> to the router"), "{said}");
+}
+
+#[tokio::test]
 async fn one_request_has_one_session_however_often_it_is_asked_for() {
     async fn handler(lazy: LazySession, one: Session, two: Option<Session>) -> Result<(), Error> {
         one.insert("from", "handler")?;

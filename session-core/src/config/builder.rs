@@ -138,6 +138,10 @@ impl SessionConfigBuilder {
         /// Whether a session works from every client address; if not, only from the one that
         /// created it (see [`ip_prefix`](Self::ip_prefix)).
         ///
+        /// With `false` the client's address has to be known, or no session can begin. Under axum,
+        /// serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix socket
+        /// this option cannot be used.
+        ///
         /// # Default
         ///
         /// `true`: addresses of phones change all the time.
@@ -353,6 +357,10 @@ impl SessionConfigBuilder {
 
     /// The proxies whose `X-Forwarded-For` and `Forwarded` headers are believed.
     ///
+    /// A proxy is known by the address at the other end of the connection. axum knows that if the
+    /// application is served with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix
+    /// socket there is none, so this option cannot be used and no client's address is known.
+    ///
     /// # Default
     ///
     /// None: the address is the peer's.
@@ -443,9 +451,10 @@ impl SessionConfigBuilder {
     /// [`trusted_proxies`](Self::trusted_proxies): the proxy's address would count for everyone.
     /// Many people may share one address (a school, a mobile carrier), so leave room for them.
     ///
-    /// Where the client's address is not known, nothing can begin ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)): serve
-    /// with connect info. What the application [begins](crate::SessionManager::begin) by itself does not
-    /// count.
+    /// Where the client's address is not known, nothing can begin ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)).
+    /// Under axum, serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix
+    /// socket this option cannot be used. What the application [begins](crate::SessionManager::begin) by
+    /// itself does not count.
     ///
     /// # Default
     ///
