@@ -25,6 +25,35 @@
 //! let app: Router = Router::new().route("/", get(count)).layer(SessionLayer::new(sessions));
 //! # Ok::<(), session_core::Error>(())
 //! ```
+//!
+//! A middleware inside of the layer takes the session as an argument, as a handler does. Where there
+//! is only the request's head, as in an extractor of one's own, it is
+//! `<Session>::from_request_parts(&mut parts, &()).await`. Whoever asks first loads it, and all others
+//! in the request get the same one; a [`LazySession`] is loaded only if it is needed.
+//!
+//! ```
+//! use axum::extract::Request;
+//! use axum::middleware::{Next, from_fn};
+//! use axum::response::{IntoResponse, Response};
+//! use axum::{Router, http::StatusCode, routing::get};
+//! use session_axum::{Session, SessionLayer};
+//! # use session_core::{MemoryStore, SessionConfig, SessionManager};
+//!
+//! async fn only_signed_in(session: Session, request: Request, next: Next) -> Response {
+//!     match session.owner() {
+//!         Some(_) => next.run(request).await,
+//!         None => StatusCode::UNAUTHORIZED.into_response(),
+//!     }
+//! }
+//!
+//! # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+//! let app: Router = Router::new()
+//!     .route("/orders", get(|| async { "yours" }))
+//!     .layer(from_fn(only_signed_in))
+//!     .layer(SessionLayer::new(sessions));
+//! # let _ = app;
+//! # Ok::<(), session_core::Error>(())
+//! ```
 
 mod csrf;
 mod extract;
