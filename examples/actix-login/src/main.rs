@@ -20,14 +20,40 @@
 //! ```
 
 use std::error::Error as StdError;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use actix_web::web::{Data, Form, get, post};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::dev::Payload;
+use actix_web::error::ErrorUnauthorized;
+use actix_web::web::{Data, Form, ServiceConfig, get, post};
+use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer};
 use serde::Deserialize;
 use session_kit::actix::{CsrfLayer, Error, Session, SessionLayer};
 use session_kit::http::CsrfGuard;
-use session_kit::{OnTooMany, Owner, SessionConfig, SessionManager, connect};
+use session_kit::{
+    OnTooMany, Owner, SessionConfig, SessionConfigBuilder, SessionId, SessionManager, connect,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Who is signed in. A handler that takes it is only for them: others are asked to sign in.
+struct User(Owner);
+
+impl FromRequest for User {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = <Session>::from_request(request, payload);
+        Box::pin(async {
+            let owner = session.await?.owner();
+            owner
+                .map(Self)
+                .ok_or_else(|| ErrorUnauthorized("please sign in\n"))
+        })
+    }
+}
 
 async fn home(session: Session) -> String {
     match session.owner() {
@@ -67,10 +93,11 @@ async fn logout(session: Session) -> &'static str {
 }
 
 /// One line for each of the user's sessions, the present one marked with a `*`.
-async fn devices(sessions: Data<SessionManager>, session: Session) -> Result<HttpResponse, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
+async fn devices(
+    sessions: Data<SessionManager>,
+    User(user): User,
+    session: Session,
+) -> Result<HttpResponse, Error> {
     let mut lines = String::new();
     for device in sessions.sessions_of(&user).await? {
         let here = session.id() == Some(device.id);
@@ -91,13 +118,10 @@ struct Device {
 /// Ends one of the user's sessions; somebody else's is out of reach.
 async fn revoke(
     sessions: Data<SessionManager>,
-    session: Session,
+    User(user): User,
     device: Form<Device>,
 ) -> Result<HttpResponse, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
-    let Ok(id) = device.id.parse() else {
+    let Ok(id) = device.id.parse::<SessionId>() else {
         return Ok(HttpResponse::BadRequest().body("no such id\n"));
     };
     let ended = sessions.revoke_of(&user, &id).await?;
@@ -107,11 +131,9 @@ async fn revoke(
 /// Ends the user's sessions on all other devices.
 async fn revoke_others(
     sessions: Data<SessionManager>,
+    User(user): User,
     session: Session,
 ) -> Result<HttpResponse, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
     let ended = sessions.revoke_owner(&user, session.id().as_ref()).await?;
     Ok(text(format!("ended {ended}\n")))
 }
@@ -119,18 +141,12 @@ async fn revoke_others(
 /// Ends the user's sessions on all devices, this one included.
 async fn revoke_all(
     sessions: Data<SessionManager>,
+    User(user): User,
     session: Session,
 ) -> Result<HttpResponse, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
     sessions.revoke_owner(&user, session.id().as_ref()).await?;
     session.logout();
     Ok(text("goodbye, everywhere\n".to_owned()))
-}
-
-fn sign_in_first() -> HttpResponse {
-    HttpResponse::Unauthorized().body("please sign in\n")
 }
 
 /// As plain text: a user agent is whatever its client says, and must not become markup.
@@ -140,22 +156,34 @@ fn text(body: String) -> HttpResponse {
         .body(body)
 }
 
-#[actix_web::main]
-async fn main() -> Result<(), Box<dyn StdError>> {
-    let mut args = std::env::args().skip(1);
-    let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let store = args.next().unwrap_or_else(|| "memory:".to_owned());
-
-    let config = SessionConfig::builder()
+fn config() -> SessionConfigBuilder {
+    SessionConfig::builder()
         .timeout(Duration::from_secs(30 * 60))
         // A sixth device signs the one out that was used longest ago.
         .owner_sessions_max(5, OnTooMany::EndOldest)
         // For a laptop without HTTPS; leave both lines out everywhere else.
         .secure(false)
         .cookie_name("sid")
-        .build()?;
+}
+
+fn routes(app: &mut ServiceConfig) {
+    app.route("/", get().to(home))
+        .route("/login", post().to(login))
+        .route("/logout", post().to(logout))
+        .route("/devices", get().to(devices))
+        .route("/devices/revoke", post().to(revoke))
+        .route("/devices/revoke-others", post().to(revoke_others))
+        .route("/devices/revoke-all", post().to(revoke_all));
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let mut args = std::env::args().skip(1);
+    let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let store = args.next().unwrap_or_else(|| "memory:".to_owned());
+
     // One manager: the closure below makes an application for each worker thread.
-    let sessions = SessionManager::new(connect(&store).await?, config);
+    let sessions = SessionManager::new(connect(&store).await?, config().build()?);
     let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
     // A form of another site could sign the visitor in as somebody else: browsers say where it is from.
     let guard = CsrfGuard::builder().headers_only(true).build()?;
@@ -164,13 +192,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
             .app_data(Data::new(sessions.clone()))
             .wrap(CsrfLayer::new(guard.clone()))
             .wrap(SessionLayer::new(sessions.clone()))
-            .route("/", get().to(home))
-            .route("/login", post().to(login))
-            .route("/logout", post().to(logout))
-            .route("/devices", get().to(devices))
-            .route("/devices/revoke", post().to(revoke))
-            .route("/devices/revoke-others", post().to(revoke_others))
-            .route("/devices/revoke-all", post().to(revoke_all))
+            .configure(routes)
     };
 
     let server = HttpServer::new(app).bind(address)?;

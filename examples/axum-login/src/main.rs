@@ -22,16 +22,36 @@ use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use serde::Deserialize;
 use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
 use session_kit::http::CsrfGuard;
-use session_kit::{OnTooMany, Owner, SessionConfig, SessionManager, connect};
+use session_kit::{
+    OnTooMany, Owner, SessionConfig, SessionConfigBuilder, SessionId, SessionManager, connect,
+};
 use tokio::net::TcpListener;
+
+#[cfg(test)]
+mod tests;
+
+/// Who is signed in. A handler that takes it is only for them: others are asked to sign in.
+struct User(Owner);
+
+impl<S: Sync> FromRequestParts<S> for User {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let session = <Session>::from_request_parts(parts, state).await;
+        let session = session.map_err(IntoResponse::into_response)?;
+        let sign_in_first = || (StatusCode::UNAUTHORIZED, "please sign in\n").into_response();
+        session.owner().map(Self).ok_or_else(sign_in_first)
+    }
+}
 
 async fn home(session: Session) -> String {
     match session.owner() {
@@ -74,11 +94,9 @@ async fn logout(session: Session) -> &'static str {
 /// One line for each of the user's sessions, the present one marked with a `*`.
 async fn devices(
     State(sessions): State<SessionManager>,
+    User(user): User,
     session: Session,
-) -> Result<Response, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
+) -> Result<String, Error> {
     let mut lines = String::new();
     for device in sessions.sessions_of(&user).await? {
         let here = session.id() == Some(device.id);
@@ -89,7 +107,7 @@ async fn devices(
         lines += &format!("{mark} {}, {ago} s ago, {agent}\n", device.id);
     }
     // As plain text: a user agent is whatever its client says, and must not become markup.
-    Ok(lines.into_response())
+    Ok(lines)
 }
 
 #[derive(Deserialize)]
@@ -100,13 +118,10 @@ struct Device {
 /// Ends one of the user's sessions; somebody else's is out of reach.
 async fn revoke(
     State(sessions): State<SessionManager>,
-    session: Session,
+    User(user): User,
     Form(device): Form<Device>,
 ) -> Result<Response, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
-    let Ok(id) = device.id.parse() else {
+    let Ok(id) = device.id.parse::<SessionId>() else {
         return Ok((StatusCode::BAD_REQUEST, "no such id\n").into_response());
     };
     let ended = sessions.revoke_of(&user, &id).await?;
@@ -116,51 +131,38 @@ async fn revoke(
 /// Ends the user's sessions on all other devices.
 async fn revoke_others(
     State(sessions): State<SessionManager>,
+    User(user): User,
     session: Session,
-) -> Result<Response, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
+) -> Result<String, Error> {
     let ended = sessions.revoke_owner(&user, session.id().as_ref()).await?;
-    Ok(format!("ended {ended}\n").into_response())
+    Ok(format!("ended {ended}\n"))
 }
 
 /// Ends the user's sessions on all devices, this one included.
 async fn revoke_all(
     State(sessions): State<SessionManager>,
+    User(user): User,
     session: Session,
-) -> Result<Response, Error> {
-    let Some(user) = session.owner() else {
-        return Ok(sign_in_first());
-    };
+) -> Result<&'static str, Error> {
     sessions.revoke_owner(&user, session.id().as_ref()).await?;
     session.logout();
-    Ok("goodbye, everywhere\n".into_response())
+    Ok("goodbye, everywhere\n")
 }
 
-fn sign_in_first() -> Response {
-    (StatusCode::UNAUTHORIZED, "please sign in\n").into_response()
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn StdError>> {
-    let mut args = std::env::args().skip(1);
-    let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let store = args.next().unwrap_or_else(|| "memory:".to_owned());
-
-    let config = SessionConfig::builder()
+fn config() -> SessionConfigBuilder {
+    SessionConfig::builder()
         .timeout(Duration::from_secs(30 * 60))
         // A sixth device signs the one out that was used longest ago.
         .owner_sessions_max(5, OnTooMany::EndOldest)
         // For a laptop without HTTPS; leave both lines out everywhere else.
         .secure(false)
         .cookie_name("sid")
-        .build()?;
-    let sessions = SessionManager::new(connect(&store).await?, config);
-    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
+}
+
+fn app(sessions: SessionManager) -> Result<Router, session_kit::Error> {
     // A form of another site could sign the visitor in as somebody else: browsers say where it is from.
     let guard = CsrfGuard::builder().headers_only(true).build()?;
-    let app = Router::new()
+    Ok(Router::new()
         .route("/", get(home))
         .route("/login", post(login))
         .route("/logout", post(logout))
@@ -170,7 +172,18 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .route("/devices/revoke-all", post(revoke_all))
         .layer(CsrfLayer::new(guard))
         .layer(SessionLayer::new(sessions.clone()))
-        .with_state(sessions);
+        .with_state(sessions))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let mut args = std::env::args().skip(1);
+    let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let store = args.next().unwrap_or_else(|| "memory:".to_owned());
+
+    let sessions = SessionManager::new(connect(&store).await?, config().build()?);
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
+    let app = app(sessions)?;
 
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
