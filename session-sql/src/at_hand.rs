@@ -10,6 +10,8 @@
 //! there may be no more, it takes another's, and once a minute one changes its runtime. A program
 //! under `#[tokio::main]` has one runtime, one under actix-web has one for each worker.
 
+mod opening;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
+use self::opening::Opening;
 use crate::suspicion::Suspicion;
 
 pub(crate) struct AtHand<DB: sqlx::Database> {
@@ -115,8 +118,8 @@ impl<DB: sqlx::Database> AtHand<DB> {
                 taken.used_at = now;
                 Ok((taken, turn))
             }
-            // On the heap: to open a connection takes many kilobytes, and most find one at hand.
-            next => Ok((Box::pin(self.ready(next, until)).await?, turn)),
+            // On the heap: most find one at hand, and their futures are to be small.
+            next => Box::pin(self.ready(next, turn, until)).await,
         }
     }
 
@@ -150,12 +153,13 @@ impl<DB: sqlx::Database> AtHand<DB> {
     async fn ready(
         self: &Arc<Self>,
         next: Next<DB>,
+        turn: Turn<DB>,
         until: Instant,
-    ) -> Result<Taken<DB>, sqlx::Error> {
+    ) -> Result<(Taken<DB>, Turn<DB>), sqlx::Error> {
         match next {
             Next::Use(suspect) => {
                 if let Ok(alive) = self.alive(suspect, until).await {
-                    return Ok(alive);
+                    return Ok((alive, turn));
                 }
             }
             Next::Exchange(strange) => {
@@ -163,26 +167,46 @@ impl<DB: sqlx::Database> AtHand<DB> {
             }
             Next::Open => (),
         }
-        if self.resting().connections.is_empty() {
-            return self.opened(until).await;
+        let others = !self.resting().connections.is_empty();
+        let mut opening = Opening::begin(turn)?;
+        if others {
+            let soon = half_way(until).min(Instant::now() + OPENING_MAX);
+            match opening.within(soon).await {
+                Some(Ok(opened)) => return Ok(opened),
+                Some(Err((refused, turn))) => {
+                    return self.other(turn, until).await.ok_or(refused);
+                }
+                // It goes on, and keeps its turn.
+                None => {
+                    if let Some(other) = self.other(self.try_turn(), until).await {
+                        return Ok(other);
+                    }
+                }
+            }
         }
-        let soon = half_way(until).min(Instant::now() + OPENING_MAX);
-        let refused = match self.opened(soon).await {
-            Ok(opened) => return Ok(opened),
-            Err(refused) => refused,
-        };
-        // The server has no more for us, perhaps: another runtime's is better than none.
-        while let Some(strange) = self.after_refusal() {
+        let opened = opening.within(until).await;
+        let opened = opened.unwrap_or(Err((sqlx::Error::PoolTimedOut, None)));
+        opened.map_err(|(refused, _)| refused)
+    }
+
+    /// Any connection, after one could not be opened: the server has no more for us, perhaps, and
+    /// another runtime's is better than none. Where there is no turn, others are about to take what
+    /// rests.
+    async fn other(&self, turn: Option<Turn<DB>>, until: Instant) -> Option<(Taken<DB>, Turn<DB>)> {
+        self.resting().refused_at = Some(Instant::now());
+        let turn = turn?;
+        while let Some(strange) = self.any() {
             match self.alive(strange, until).await {
-                Ok(alive) => return Ok(alive),
+                Ok(alive) => return Some((alive, turn)),
                 Err(Dead::Broken) => (),
                 Err(Dead::Silent) => break,
             }
         }
-        match refused {
-            sqlx::Error::PoolTimedOut => self.opened(until).await,
-            refused => Err(refused),
-        }
+        None
+    }
+
+    fn any(&self) -> Option<Taken<DB>> {
+        self.resting().connections.pop()
     }
 
     /// `taken`, if it gives a sign of life, where that is wanted. One that is silent may be alive on
@@ -204,29 +228,6 @@ impl<DB: sqlx::Database> AtHand<DB> {
             }
             Err(_) => Err(Dead::Silent),
         }
-    }
-
-    /// Any connection, after one could not be opened.
-    fn after_refusal(&self) -> Option<Taken<DB>> {
-        let mut resting = self.resting();
-        resting.refused_at = Some(Instant::now());
-        resting.connections.pop()
-    }
-
-    async fn opened(self: &Arc<Self>, until: Instant) -> Result<Taken<DB>, sqlx::Error> {
-        let runtime = self.runtime()?;
-        let connection = within(until, self.opener.acquire()).await??.detach();
-        self.resting().refused_at = None;
-        if let Some(runtime) = runtime {
-            self.watch(runtime);
-        }
-        let now = Instant::now();
-        Ok(Taken {
-            connection,
-            runtime,
-            opened_at: now,
-            used_at: now,
-        })
     }
 
     /// Sees to it that this runtime's connections end when they have rested for long, and at the

@@ -5,6 +5,9 @@ use tokio::runtime::Runtime as Tokio;
 use super::*;
 use crate::database::{Database, Kind};
 
+#[path = "at_hand/opening_tests.rs"]
+mod opening;
+
 /// At most two.
 fn two(folder: &tempfile::TempDir) -> Arc<AtHand<sqlx::Sqlite>> {
     let options = sqlx::sqlite::SqliteConnectOptions::new()
@@ -319,7 +322,7 @@ fn a_server_that_is_silent_for_too_long_costs_one_connection() {
     let error = other.block_on(at_hand.take()).err().unwrap();
     assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
     assert_eq!(at_hand.rest(), 2);
-    assert_eq!(at_hand.turns.available_permits(), 4);
+    other.block_on(at_hand.has_turns(4));
     database.proxy().flow();
     assert!(other.block_on(at_hand.take()).is_ok());
 }

@@ -98,6 +98,9 @@ impl SqlConfig {
     /// How long an operation waits for a connection of such a pool; who gives up earlier, as a
     /// manager at its deadline does, waits no longer than that.
     ///
+    /// Opening one takes no longer either. It goes on for at most half a minute when who asked has
+    /// given up, and brings a connection for who comes next.
+    ///
     /// # Default
     ///
     /// 5 seconds.

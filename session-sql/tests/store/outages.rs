@@ -60,6 +60,24 @@ async fn f1_no_operation_is_answered_while_the_server_is_away_and_all_are_when_i
     }
 }
 
+/// By a slow directory, name server or TLS: all connections are gone, and each takes a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_a_connection_may_take_longer_to_open_than_callers_wait() {
+    let database = Database::behind_proxy(Kind::Postgres);
+    let stored = record();
+    let _ = database.open().await.create(&id(1), &stored).await.unwrap();
+    let url = format!("{}?options[post_auth_delay]=1", database.url);
+    let store = SqlStore::connect_with(&url, database.config()).await;
+    let store = store.unwrap();
+    database.proxy().cut();
+    let load = async || tokio::time::timeout(Duration::from_millis(300), store.load(&id(1))).await;
+    assert!(load().await.is_err(), "it is opened sooner than that");
+    until("a load is answered", || async {
+        load().await.is_ok_and(|loaded| loaded.unwrap().is_some())
+    })
+    .await;
+}
+
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let started = std::time::Instant::now();
     while !holds().await {
