@@ -78,6 +78,9 @@ impl SqlStore {
     /// A store in the table `sessions`, with a pool of the application's own: `sqlx::SqlitePool`,
     /// `sqlx::PgPool` or `sqlx::MySqlPool`.
     ///
+    /// Its connections must commit each statement by itself. Where a server of MySQL's kind is set to
+    /// `autocommit = 0`, let `after_connect` execute `SET SESSION autocommit = 1`.
+    ///
     /// ```
     /// use session_sql::{SqlStore, sqlx};
     ///

@@ -1,4 +1,4 @@
-//! MySQL and MariaDB: a pool whose statements the server gives up in time.
+//! MySQL and MariaDB: a pool whose statements the server commits, and gives up in time.
 
 use std::sync::Arc;
 
@@ -14,23 +14,24 @@ use crate::pool::SqlPool;
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     check_parameters(url, &PARAMETERS)?;
     let options: MySqlConnectOptions = url.parse().map_err(failed)?;
-    let limits: Arc<str> = limits(config).into();
+    let settings: Arc<str> = settings(config).into();
     let opener = opener::<sqlx::MySql>(config.connections, config)
         .after_connect(move |connection, _| {
-            let limits = AssertSqlSafe(Arc::clone(&limits));
-            Box::pin(async move { connection.execute(limits).await.map(drop) })
+            let settings = AssertSqlSafe(Arc::clone(&settings));
+            Box::pin(async move { connection.execute(settings).await.map(drop) })
         })
         .connect_lazy_with(options.disable_statement_logging());
     connected(Database::MySql, opener).await
 }
 
-/// Each of the two reads its own kind of comment.
-fn limits(config: &SqlConfig) -> String {
+/// A server may be set not to commit by itself: what was done would be undone when its connection
+/// ends. Each of the two reads its own kind of comment.
+fn settings(config: &SqlConfig) -> String {
     let seconds = config.statement_timeout.as_secs_f64().max(0.001);
     let whole = config.statement_timeout.as_secs().max(1);
     let millis = config.statement_timeout.as_millis().max(1);
     format!(
-        "SET SESSION innodb_lock_wait_timeout = {whole} \
+        "SET SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = {whole} \
          /*M!, SESSION max_statement_time = {seconds} */ \
          /*!80000 , SESSION max_execution_time = {millis} */"
     )
