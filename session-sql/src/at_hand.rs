@@ -276,8 +276,8 @@ impl<DB: sqlx::Database> AtHand<DB> {
     }
 
     /// Gives up this one, and all that were opened when it was or before: their server takes no
-    /// writes, and by now their address may lead to one that does. `false` if it was opened only
-    /// just now: another would lead to the same.
+    /// writes, or nothing at all, and by now their address may lead to one that does. `false` if it
+    /// was opened only just now: another would lead to the same.
     pub(crate) fn leads_astray(&self, taken: &Taken<DB>) -> bool {
         if self.suspicion.is_none() || taken.opened_at.elapsed() < ASTRAY_AFTER {
             return false;
@@ -449,8 +449,8 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// lead may change.
 const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// So long after it was opened a connection is not closed because its server takes no writes: to a
-/// server that takes none for hours, new ones are opened no more often than this.
+/// So long after it was opened a connection is not closed because it leads astray: to a server that
+/// takes no writes for hours, new ones are opened no more often than this.
 pub(crate) const ASTRAY_AFTER: Duration = Duration::from_secs(5);
 
 /// How often a connection of one runtime's gives way to one of another's that has none at hand; so

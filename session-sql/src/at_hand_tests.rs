@@ -5,6 +5,8 @@ use tokio::runtime::Runtime as Tokio;
 use super::*;
 use crate::database::{Database, Kind};
 
+#[path = "at_hand/cluster_tests.rs"]
+mod cluster;
 #[path = "at_hand/opening_tests.rs"]
 mod opening;
 
@@ -399,7 +401,7 @@ async fn writes_follow_the_name<DB: sqlx::Database>(
     held.into_iter().for_each(put);
     demote(&at_hand, to_demote).await;
     // They have just been opened: another would lead to the same server.
-    assert_eq!(write(&insert).await.unwrap_err().fate, Fate::ReadOnly);
+    assert_eq!(write(&insert).await.unwrap_err().fate, Fate::Astray);
     assert_eq!(at_hand.rest(), 7);
     for taken in &mut at_hand.resting().connections {
         taken.opened_at -= ASTRAY_AFTER;

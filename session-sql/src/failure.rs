@@ -18,8 +18,9 @@ pub(crate) enum Fate {
     Full,
     TooLarge,
     TableMissing,
-    /// The server takes no writes, so nothing was done; another may have taken its place by now.
-    ReadOnly,
+    /// The server takes no writes, or nothing at all, so nothing was done; another may have taken its
+    /// place by now.
+    Astray,
     /// Refused, or not answered, for another reason.
     Unavailable,
 }
@@ -55,7 +56,7 @@ fn postgres(code: &str) -> Fate {
         "42P01" => Fate::TableMissing,
         // The server is stopping, or was told to end this connection.
         "57P01" | "57P02" | "57P03" => Fate::Lost,
-        "25006" => Fate::ReadOnly,
+        "25006" => Fate::Astray,
         _ => Fate::Unavailable,
     }
 }
@@ -70,8 +71,9 @@ fn mysql(number: u16) -> Fate {
         1146 => Fate::TableMissing,
         // Shutting down; killed; idle for too long.
         1053 | 1927 | 4031 => Fate::Lost,
-        // The server's option, of a replica for one; the transaction's; InnoDB's.
-        1290 | 1792 | 1836 => Fate::ReadOnly,
+        // The server's option, of a replica for one; the transaction's; InnoDB's. Of a node that is
+        // not, or no more, in its Galera cluster: it does nothing but answer a ping.
+        1290 | 1792 | 1836 | 1047 => Fate::Astray,
         _ => Fate::Unavailable,
     }
 }
@@ -155,7 +157,7 @@ mod tests {
             (Fate::Full, ["53100", "53100"]),
             (Fate::TooLarge, ["54000", "54000"]),
             (Fate::Lost, ["57P01", "57P02"]),
-            (Fate::ReadOnly, ["25006", "25006"]),
+            (Fate::Astray, ["25006", "25006"]),
             (Fate::Unavailable, ["53300", "57014"]),
         ] {
             for code in codes {
@@ -168,7 +170,8 @@ mod tests {
             (Fate::Full, [1021, 1114]),
             (Fate::TooLarge, [1153, 1301]),
             (Fate::Lost, [1053, 1927]),
-            (Fate::ReadOnly, [1290, 1792]),
+            (Fate::Astray, [1290, 1792]),
+            (Fate::Astray, [1836, 1047]),
             (Fate::Unavailable, [1205, 1227]),
         ] {
             for code in codes {

@@ -102,7 +102,7 @@
 //! | MySQL and MariaDB | `autocommit = 1`, whatever the server's setting is | must commit by itself: with `autocommit = 0` what was acknowledged ends with its connection |
 //! | one whose statement is answered | at hand for the next; closed after ten minutes of rest, or half an hour after it was opened, but SQLite's | in the pool, after a round trip |
 //! | a dead connection | asked for a sign of life before it is used, if idle for a second or since another broke | `test_before_acquire`, a round trip each time |
-//! | one whose server takes no writes any more, after a switchover | closed, with all that were opened before, and the statement is made again; one opened in the last five seconds is kept. The name should lead to the primary alone | one closed in five seconds |
+//! | one whose server takes no writes any more, after a switchover, or is no more in its Galera cluster | closed, with all that were opened before, and the statement is made again; one opened in the last five seconds is kept. The name should lead to the primary alone | one closed in five seconds |
 //! | SQLite | write-ahead log, file mode 0600; a file that was moved, replaced or deleted is neither read nor written | its choice |
 //!
 //! A future may be dropped at any point. Its statement is then carried out wholly or not at all;

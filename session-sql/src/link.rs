@@ -32,8 +32,8 @@ pub(crate) struct Met {
     pub(crate) after_loss: bool,
 }
 
-/// How often a statement is made that the database gives up for the sake of others, or refuses
-/// because it takes no writes.
+/// How often a statement is made that the database gives up for the sake of others, or that a server
+/// refuses which is not the one to ask.
 const TRIES_MAX: u32 = 5;
 
 /// How often a connection may break under a statement that is harmless: the second is a new one, or
@@ -70,7 +70,7 @@ macro_rules! ask {
             }
             match fate {
                 Fate::Aborted if tries < TRIES_MAX => tries += 1,
-                Fate::ReadOnly if tries < TRIES_MAX && source.refuses_writes(&mut lease) => {
+                Fate::Astray if tries < TRIES_MAX && source.leads_astray(&mut lease) => {
                     tries += 1;
                 }
                 Fate::Lost if $repeat == Repeat::Harmless && lost < LOST_MAX => lost += 1,

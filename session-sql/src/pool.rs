@@ -109,7 +109,7 @@ pub(crate) enum Source<DB: sqlx::Database> {
     Shared(sqlx::Pool<DB>, Arc<Shed>),
 }
 
-/// When a connection of the application's was last closed because its server takes no writes.
+/// When a connection of the application's was last closed because it led astray.
 #[derive(Default)]
 pub(crate) struct Shed(Mutex<Option<Instant>>);
 
@@ -149,9 +149,10 @@ impl<DB: sqlx::Database> Source<DB> {
         }
     }
 
-    /// The server that this one leads to takes no writes: a standby, perhaps, that was the primary
-    /// when it was opened. It is closed if that is for the better; whether another is worth a try.
-    pub(crate) fn refuses_writes(&self, lease: &mut Leased<DB>) -> bool {
+    /// The server that this one leads to takes no writes, or nothing at all: a standby, perhaps, that
+    /// was the primary when it was opened, or a node that has left its cluster. It is closed if that
+    /// is for the better; whether another is worth a try.
+    pub(crate) fn leads_astray(&self, lease: &mut Leased<DB>) -> bool {
         match (self, &lease.held) {
             (Self::Own(at_hand), Some(Held::Own(taken, _))) => {
                 lease.close = at_hand.leads_astray(taken);
