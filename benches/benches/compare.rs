@@ -194,6 +194,9 @@ fn measure_stores(options: &Options) -> Result<(), Box<dyn StdError>> {
                     Err(error) => {
                         let line = format!("{name} is left out: {error}");
                         leave_out(&mut results.missing, &progress, line);
+                        if let Some(placement) = &bed.placement {
+                            placement.anywhere()?;
+                        }
                     }
                 }
                 if name == "memory" {

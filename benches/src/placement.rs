@@ -8,11 +8,12 @@
 use std::fs;
 use std::io;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
-/// The processors of this machine, and the servers that share them with this process.
+/// The processors that this process may use, and the servers that share them with it.
 #[derive(Debug)]
 pub struct Placement {
-    processors: usize,
+    processors: &'static [usize],
     servers: Vec<i32>,
 }
 
@@ -20,8 +21,10 @@ impl Placement {
     /// Of servers with these main processes; `None` if there is nothing to keep apart.
     #[must_use]
     pub fn of(servers: Vec<i32>) -> Option<Self> {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        (processors > 1 && !servers.is_empty()).then_some(Self {
+        // Those of the beginning: this process may be kept to some of them later.
+        static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
+        let processors = ALLOWED.get_or_init(allowed).as_slice();
+        (processors.len() > 1 && !servers.is_empty()).then_some(Self {
             processors,
             servers,
         })
@@ -33,8 +36,8 @@ impl Placement {
     ///
     /// `taskset` (util-linux) is not installed or fails.
     pub fn apart(&self) -> io::Result<()> {
-        let others = format!("1-{}", self.processors - 1);
-        self.place("0", &others)
+        let (first, others) = self.processors.split_at(1);
+        self.place(&list(first), &list(others))
     }
 
     /// Both sides wherever the scheduler puts them.
@@ -43,7 +46,7 @@ impl Placement {
     ///
     /// As for [`apart`](Self::apart).
     pub fn anywhere(&self) -> io::Result<()> {
-        let all = format!("0-{}", self.processors - 1);
+        let all = list(self.processors);
         self.place(&all, &all)
     }
 
@@ -62,20 +65,39 @@ impl Placement {
     }
 }
 
+/// The processors that the kernel lets this process use.
+fn allowed() -> Vec<usize> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let listed = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let ranges = listed.unwrap_or_default().trim().split(',');
+    let bounds = ranges.filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    });
+    bounds.flatten().collect()
+}
+
+fn list(processors: &[usize]) -> String {
+    let each: Vec<_> = processors.iter().map(usize::to_string).collect();
+    each.join(",")
+}
+
 /// Puts all threads of a process there; those it begins follow.
 fn place(pid: i32, processors: &str) -> io::Result<()> {
-    let status = Command::new("taskset")
-        .args(["-a", "-c", "-p", processors, &pid.to_string()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
-    match status.success() {
-        true => Ok(()),
-        // One that has ended since needs no place.
-        false if !fs::exists(format!("/proc/{pid}"))? => Ok(()),
-        false => Err(io::Error::other("taskset failed")),
+    // A thread that ends while the threads are being listed makes it fail.
+    for _ in 0..5 {
+        let status = Command::new("taskset")
+            .args(["-a", "-c", "-p", processors, &pid.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+        if status.success() || !fs::exists(format!("/proc/{pid}"))? {
+            return Ok(());
+        }
     }
+    Err(io::Error::other("taskset failed"))
 }
 
 fn children(pid: i32) -> Vec<i32> {

@@ -66,35 +66,46 @@ impl<K: 'static> FromRequest for Session<K> {
     type Future = Extracting<K>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let extensions = request.extensions();
         Extracting {
-            session: match exchange::<K>(&extensions) {
-                Ok(exchange) => exchange.session(&Head(request)),
-                Err(error) => Loading::from(Err(error.into_inner())),
-            },
+            stage: Stage::Asked(request.clone()),
             kind: PhantomData,
         }
     }
 }
 
 /// A [`Session`] being extracted.
+///
+/// It is opened when this is first polled: not where an extractor before it has refused the request.
 pub struct Extracting<K = Main> {
-    session: Loading,
+    stage: Stage,
     kind: PhantomData<fn() -> K>,
 }
 
-impl<K> Future for Extracting<K> {
+enum Stage {
+    Asked(HttpRequest),
+    Loading(Loading),
+}
+
+impl<K: 'static> Future for Extracting<K> {
     type Output = Result<Session<K>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let session = Pin::new(&mut self.session).poll(cx);
+        if let Stage::Asked(request) = &self.stage {
+            // Not while the extensions are borrowed: hooks of the application's may run.
+            let exchange = exchange::<K>(&request.extensions()).cloned()?;
+            self.stage = Stage::Loading(exchange.session(&Head(request)));
+        }
+        let Stage::Loading(loading) = &mut self.stage else {
+            return Poll::Pending;
+        };
+        let session = Pin::new(loading).poll(cx);
         session.map(|session| Ok(Session::of(session?)))
     }
 }
 
 impl<K> fmt::Debug for Extracting<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Extracting").field(&self.session).finish()
+        f.debug_struct("Extracting").finish_non_exhaustive()
     }
 }
 

@@ -68,17 +68,33 @@ impl Session {
     /// Writes down at a request's end that the session was used; `cookie` is sent if it was.
     pub(crate) async fn conclude_access(&self, cookie: CookieMove) -> Result<(), Error> {
         let manager = self.manager();
-        let (number, found, keep_expiry) = {
+        let (number, found, keep_expiry, is_due) = {
             let state = self.state();
             let life = &state.life;
             let id = life.token.as_ref().map(Token::id);
-            (life.number, id.zip(life.base.clone()), state.keep_expiry)
+            let is_due = life.due.touch || life.due.resign;
+            (
+                life.number,
+                id.zip(life.base.clone()),
+                state.keep_expiry,
+                is_due,
+            )
         };
         let Some((id, base)) = found else {
             return Ok(());
         };
         if is_expired(&base, manager.now(), manager.config()) {
             // It ended while the request ran: a touch would bring it back (rule E2).
+            return Ok(());
+        }
+        if !is_due {
+            // A commit of this request has written it down: there is only the cookie to send.
+            let sends = Box::pin(self.is_in_force(&id, &base)).await;
+            let mut state = self.state();
+            if state.life.number == number {
+                state.life.due = Due::default();
+                state.note(if sends { cookie } else { CookieMove::Keep });
+            }
             return Ok(());
         }
         let accessed_at = if keep_expiry {
@@ -98,8 +114,10 @@ impl Session {
             // newest one.
             Ok((Written::Conflict | Written::Gone, _)) => Ok(()),
             Ok((Written::Done, replaced)) => {
-                let sends =
-                    cookie != CookieMove::Keep && Box::pin(self.is_in_force(&id, &base)).await;
+                // A touch does not tell of a timed renewal, which leaves the generation as it is.
+                let sends = cookie != CookieMove::Keep
+                    && (manager.config().options.renew_every.is_none()
+                        || Box::pin(self.is_in_force(&id, &base)).await);
                 let mut state = self.state();
                 if state.life.number == number {
                     state.life.accessed(base.version, &touch, replaced);
@@ -118,15 +136,13 @@ impl Session {
         }
     }
 
-    /// Whether the secret is still that of `base`: a touch does not tell, since a timed renewal
-    /// leaves the generation as it is.
+    /// Whether the token of `base` is still the one in force.
     async fn is_in_force(&self, id: &SessionId, base: &Record) -> bool {
         let manager = self.manager();
-        if manager.config().options.renew_every.is_none() {
-            return true;
-        }
         match manager.load(CONCLUDING, id, &manager.deadline()).await {
-            Ok(record) => record.is_some_and(|record| record.secret == base.secret),
+            Ok(record) => record.is_some_and(|record| {
+                record.secret == base.secret && record.generation == base.generation
+            }),
             Err(error) => {
                 tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
                 false

@@ -446,6 +446,7 @@ async fn f2_a_session_of_a_newer_format_is_an_error_and_stays() {
     };
     let request = Request(vec![format!("{NAME}={newer}")], None);
     let exchange = Exchange::begin(&app.sessions, "POST");
+    assert!(exchange.lazy(&request).has_token());
     let error = exchange.session(&request).await.unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::NewerFormat);
     let told = finish(exchange, 200).await;

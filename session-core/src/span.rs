@@ -97,16 +97,11 @@ async fn storing<T, E>(
 /// The level is asked first: a span that is disabled is made nevertheless. Whether a filter wants it
 /// by its name or fields only the span itself can tell.
 fn watched(span: impl FnOnce() -> Span) -> Option<Span> {
-    if !may_be_watched() {
+    if Level::DEBUG > LevelFilter::current() {
         return None;
     }
     let span = span();
     (!span.is_disabled()).then_some(span)
-}
-
-/// Whether a subscriber wants anything of the level of these spans.
-pub(crate) fn may_be_watched() -> bool {
-    Level::DEBUG <= LevelFilter::current()
 }
 
 fn note_id(span: &Span, session: &Session) {

@@ -208,6 +208,37 @@ async fn i6_a_cookie_that_slides_is_not_sent_after_a_login_elsewhere() {
 }
 
 #[tokio::test]
+async fn t4_a_cookie_that_slides_after_a_commit_needs_no_second_write() {
+    let world = World::new();
+    let month = Duration::from_secs(30 * 86_400);
+    let cookie = world.begin().await;
+    let remembered = world.visit(&cookie, |session| session.remember(month).unwrap());
+    assert!(remembered.await.is_some());
+    let outage = || Fault::Refuse(StoreErrorKind::Unavailable);
+    world.spy.always(Operation::Touch, outage());
+    for reads in [true, false] {
+        world.hands.advance(Duration::from_secs(3_600));
+        let (begun, session) = world.asked(&cookie).await;
+        let add = session.transact(|draft| {
+            let n = draft.get::<u64>("n")?.unwrap_or(0) + 1;
+            draft.insert("n", n)
+        });
+        add.await.unwrap();
+        if !reads {
+            world.spy.always(Operation::Load, outage());
+        }
+        world.spy.reset();
+        let answer = answered(begun).await;
+        assert_eq!(answer.status, None, "what is stored is no error");
+        assert_eq!(answer.cookie, reads.then(|| cookie.clone()));
+        let counts = world.spy.counts();
+        assert_eq!((counts.loads, counts.touches, counts.updates), (1, 0, 0));
+    }
+    world.spy.heal();
+    assert_eq!(world.n(&cookie).await, Some(3));
+}
+
+#[tokio::test]
 async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gone() {
     let world = World::new();
     let cookie = world.begin().await;

@@ -7,7 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::COOKIE;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::test::{TestRequest, init_service};
-use actix_web::web::to;
+use actix_web::web::{Path, to};
 use actix_web::{App, HttpResponse};
 use session_actix::{Error, LazySession, Session, SessionLayer};
 use session_core::conformance::http::{Probe, Step};
@@ -17,6 +17,22 @@ use session_core::{ErrorKind, MemoryStore, SessionConfig, SessionManager, StoreE
 
 use crate::probe_app;
 use crate::world::{add, call, n, seen, send, with_cookie, world};
+
+#[tokio::test]
+async fn a_request_that_an_extractor_before_refuses_asks_for_no_session() {
+    async fn handler(_: Path<u32>, session: Session) -> String {
+        session.len().to_string()
+    }
+    let config = SessionConfig::builder().build().unwrap();
+    // What is in memory needs no waiting, and is not opened sooner for that.
+    let manager = SessionManager::new(MemoryStore::new(), config);
+    let app = App::new().wrap(SessionLayer::new(manager));
+    let app = init_service(app.route("/{n}", to(handler))).await;
+    for (path, status, varies) in [("/7", 200, "Cookie"), ("/seven", 404, "")] {
+        let reply = send(&app, TestRequest::get().uri(path)).await;
+        assert_eq!((reply.status, reply.header("vary")), (status, varies));
+    }
+}
 
 #[tokio::test]
 async fn one_request_has_one_session_however_often_it_is_asked_for() {

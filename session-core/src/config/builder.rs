@@ -428,7 +428,9 @@ impl SessionConfigBuilder {
         self
     }
 
-    /// Fills each new session; its values do not count as stored until something else is.
+    /// Fills each new session; its values do not count as stored until something else is. Where several
+    /// tasks of a request ask for its session at the same moment it may run for each of them, and one
+    /// result counts.
     ///
     /// # Errors
     ///

@@ -12,6 +12,7 @@ use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::sync::Mutex;
+use tracing::Span;
 
 use super::finished::Finished;
 use super::opening::{Opening, agent_of};
@@ -22,7 +23,7 @@ use crate::event::Untold;
 use crate::manager::SessionManager;
 use crate::plan::{CookieMove, Plan};
 use crate::session::Session;
-use crate::span::{load_span, loading, may_be_watched};
+use crate::span::{load_span, loading};
 use crate::state::State;
 use crate::visitor::Agent;
 
@@ -113,12 +114,16 @@ impl Exchange {
             return Loading::from(opened);
         }
         let opening = Opening::read(head, &self.0.manager);
-        if let Some(answer) = self.open_at_once(&opening, |known| agent_of(head, known)) {
+        let span = load_span();
+        // Who watches is to see all of it.
+        if span.is_none()
+            && let Some(answer) = self.open_at_once(&opening, |known| agent_of(head, known))
+        {
             return Loading::from(answer);
         }
         let (exchange, agent) = (self.clone(), agent_of(head, None));
         Loading(Stage::Asking(Box::pin(async move {
-            exchange.open(&opening, agent.as_ref()).await
+            exchange.open(&opening, agent.as_ref(), span).await
         })))
     }
 
@@ -131,16 +136,12 @@ impl Exchange {
         }
     }
 
-    /// Opens the session if no store has to be asked. `None` as well where a subscriber may watch: it
-    /// is to see all of it.
+    /// Opens the session, if no store has to be asked.
     fn open_at_once(
         &self,
         opening: &Opening,
         agent: impl FnOnce(Option<&Arc<str>>) -> Option<Agent>,
     ) -> Option<Result<Session, Error>> {
-        if may_be_watched() {
-            return None;
-        }
         let mut look = opening.look(&self.0.manager);
         let opened = match look.go_on() {
             Ok(true) => look.open(self, agent),
@@ -150,8 +151,13 @@ impl Exchange {
         Some(self.end_opening(opened, look.untold))
     }
 
-    /// Opens the session.
-    async fn open(&self, opening: &Opening, agent: Option<&Agent>) -> Result<Session, Error> {
+    /// Opens the session, watched by `span`.
+    async fn open(
+        &self,
+        opening: &Opening,
+        agent: Option<&Agent>,
+        span: Option<Span>,
+    ) -> Result<Session, Error> {
         let _asking = self.0.asking.lock().await;
         if let Some(opened) = self.opened() {
             return opened;
@@ -165,7 +171,7 @@ impl Exchange {
             };
             self.end_opening(opened, look.untold)
         };
-        match load_span() {
+        match span {
             Some(span) => loading(span, work).await,
             None => work.await,
         }
@@ -422,10 +428,13 @@ impl LazySession {
             return opened;
         }
         let known_as = |known: Option<&Arc<str>>| agent.map(|agent| agent.or_known(known));
-        match exchange.open_at_once(&self.opening, known_as) {
-            Some(answer) => answer,
-            None => Box::pin(exchange.open(&self.opening, agent)).await,
+        let span = load_span();
+        if span.is_none()
+            && let Some(answer) = exchange.open_at_once(&self.opening, known_as)
+        {
+            return answer;
         }
+        Box::pin(exchange.open(&self.opening, agent, span)).await
     }
 
     /// Whether the request carries a well-formed token; whether it opens a session only

@@ -96,7 +96,7 @@ impl Opening {
 
     /// Whether there is a well-formed token.
     pub(super) fn has_token(&self) -> bool {
-        self.first.is_some()
+        self.first.is_some() || self.newer
     }
 
     fn candidate(&self, at: usize) -> Option<&Candidate> {
