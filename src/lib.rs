@@ -57,14 +57,14 @@
 //! | `fs` | `session_kit::fs` and `file:` URLs: sessions in files | rustix | yes |
 //! | `shelf` | `session_kit::shelf` and `shelf:` URLs: sessions in an embedded database | sled | no |
 //! | `redb` | the same on another engine, `redb:` URLs | redb | no |
-//! | `sqlite`, `postgres`, `mysql` | `session_kit::sql` and URLs of these names; `mysql` is MariaDB, too | sqlx | no |
-//! | `redis` | `session_kit::redis` and `redis:`, `redis+sentinel:` URLs | redis | no |
+//! | `sqlite`, `postgres`, `mysql` | `session_kit::sql` and URLs of these names; `mysql` is MariaDB, too | sqlx 0.9 | no |
+//! | `redis` | `session_kit::redis` and `redis:`, `redis+sentinel:` URLs | redis 1 | no |
 //! | `redis-cluster` | `redis+cluster:` URLs | nothing more | no |
-//! | `redis-pool` | a `deadpool_redis` pool of the application's own | deadpool-redis | no |
+//! | `redis-pool` | a `deadpool_redis` pool of the application's own | deadpool-redis 0.23 | no |
 //! | `tls` | TLS to the servers of the stores that are on | rustls with ring | no |
 //! | `encrypt` | `session_kit::wrap::Encrypted`: what is stored is sealed | chacha20poly1305 | no |
 //! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |
-//! | `metrics` | counters of events, counters and histograms of `session_kit::wrap::Traced` | metrics | no |
+//! | `metrics` | counters of events, counters and histograms of `session_kit::wrap::Traced` | metrics 0.24 | no |
 //! | `sealed` | `SessionManager::sealed`, `sealed_with_revocations`: sessions kept by their clients, sealed in the cookie | chacha20poly1305 | no |
 //! | `import` | `session_kit::import`: sessions of web.py and Beaker, their pickles read without calling anything | miniz_oxide, hmac, sha1 | no |
 //! | `conformance` | `session_kit::conformance`: the suites that check a store or an adapter of your own | tokio's `test-util` | no |
