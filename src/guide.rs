@@ -2,7 +2,8 @@
 //! and why things are as they are.
 //!
 //! - [`moving`]: every option and call of web.py, weppy and emmett, Beaker, tower-sessions and
-//!   actix-session, and the line that does it here;
+//!   actix-session, and the line that does it here; and signing in as with axum-login and
+//!   actix-identity;
 //! - [`ancestors`]: every feature of the first three, and the tests that show it;
 //! - [`design`]: the decisions, and what they were weighed against.
 

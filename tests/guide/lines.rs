@@ -220,6 +220,22 @@ async fn managers(
     Ok(())
 }
 
+/// A row of a shop's database.
+struct Account {
+    id: i64,
+}
+
+async fn users(session: &Session, sessions: SessionManager, user: Account) -> Outcome {
+    show(Owner::new(user.id.to_string())?);
+    session.login(Owner::new(user.id.to_string())?);
+    if let Some(owner) = session.owner() {
+        let id: i64 = owner.as_str().parse()?;
+        show(id);
+        show(sessions.revoke_owner(&owner, session.id().as_ref()).await?);
+    }
+    Ok(())
+}
+
 fn making_managers(store: Arc<dyn Store>, ring: KeyRing, hands: ManualClock) -> Outcome {
     show(SessionManager::new(
         Arc::clone(&store),
@@ -359,10 +375,14 @@ impl Harness for Mine {
 
 /// Under axum, and so under everything built on tower.
 mod under_axum {
+    use axum::extract::{FromRequestParts, Request};
+    use axum::http::request::Parts;
+    use axum::middleware::{Next, from_fn};
+    use axum::response::{IntoResponse, Redirect, Response};
     use axum::{Router, routing::get};
-    use session_kit::SessionManager;
     use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
     use session_kit::http::CsrfGuard;
+    use session_kit::{Owner, SessionManager};
 
     async fn home(session: Session) -> Result<String, Error> {
         Ok(session.get("name")?.unwrap_or_default())
@@ -377,6 +397,44 @@ mod under_axum {
     fn around(sessions: SessionManager, shop: Router) -> Router {
         Router::new()
             .nest("/shop", shop)
+            .layer(SessionLayer::new(sessions))
+    }
+
+    /// Who is signed in.
+    struct User(Owner);
+
+    impl<S: Sync> FromRequestParts<S> for User {
+        type Rejection = Response;
+
+        async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+            let session = <Session>::from_request_parts(parts, state).await;
+            let owner = session.map_err(IntoResponse::into_response)?.owner();
+            let sign_in = || Redirect::to("/login").into_response();
+            owner.map(Self).ok_or_else(sign_in)
+        }
+    }
+
+    async fn account(User(user): User) -> String {
+        user.to_string()
+    }
+
+    async fn only_signed_in(session: Session, request: Request, next: Next) -> Response {
+        match session.owner() {
+            Some(_) => next.run(request).await,
+            None => Redirect::to("/login").into_response(),
+        }
+    }
+
+    fn by_an_extractor(sessions: SessionManager) -> Router {
+        Router::new()
+            .route("/account", get(account))
+            .layer(SessionLayer::new(sessions))
+    }
+
+    fn by_a_middleware(sessions: SessionManager) -> Router {
+        Router::new()
+            .route("/", get(home))
+            .layer(from_fn(only_signed_in))
             .layer(SessionLayer::new(sessions))
     }
 
