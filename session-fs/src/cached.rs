@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rustix::fs::OFlags;
 use session_core::{Record, SessionId};
 
+use crate::config::Durability;
 use crate::file;
 use crate::folder::Folders;
 use crate::log::{self, Bytes, Last};
@@ -43,7 +44,10 @@ impl Records {
         // Without a name it was just deleted.
         let is_short = meta.nlink() > 0 && meta.len() <= INLINE_BYTES_MAX;
         let len = is_short.then_some(meta.len())?;
-        self.memory.last(&file, len, id)?.record().ok()
+        let record = self.memory.last(&file, len, id)?.record().ok()?;
+        // Asked after it was read: what is in memory need not be on the disk.
+        let may_be_told = self.durability == Durability::Os || self.unsynced.is_synced(id);
+        may_be_told.then_some(record)
     }
 }
 

@@ -236,7 +236,7 @@ impl SessionFile {
         }
         self.file.set_len(len)?;
         if sync {
-            self.file.sync_all().map_err(Failure::Sync)?;
+            self.sync_all()?;
         }
         Ok(())
     }
@@ -272,6 +272,19 @@ impl SessionFile {
     /// Empties the file: the record is gone, its name and lock are still there.
     pub(crate) fn clear(&self) -> Result<(), Failure> {
         Ok(self.file.set_len(0)?)
+    }
+
+    /// Writes the live record's bytes once more, as they are.
+    pub(crate) fn write_again(&self, last: &Last) -> Result<(), Failure> {
+        let bytes = self.file.read(last.record_at, last.span() as usize)?;
+        // Whatever it is, what was said to be stored may not be.
+        let written = self.file.write_all_at(&bytes, last.record_at);
+        written.map_err(Failure::Sync)
+    }
+
+    /// Brings the file's bytes and its length to the disk.
+    pub(crate) fn sync_all(&self) -> Result<(), Failure> {
+        self.file.sync_all().map_err(Failure::Sync)
     }
 
     pub(crate) fn sync(&self) -> Result<(), Failure> {

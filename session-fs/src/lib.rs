@@ -179,9 +179,15 @@
 //! | [`Durability::Os`] (default) | `kill -9` | a system call |
 //! | [`Durability::Disk`] | also a power cut | `fdatasync` of the file; for a new or removed name also `fsync` of its folder |
 //!
-//! Those who wait for the same file or folder share one sync. A reader may see a version before
-//! its writer's sync has ended. After a sync that failed, the system has forgotten what was not
-//! written: each who waited gets `Unavailable`, and the version may or may not be there.
+//! Those who wait for the same file or folder share one sync. After a sync that failed, the system
+//! has forgotten what was not written: each who waited gets `Unavailable`, and the version may or
+//! may not be there.
+//!
+//! With `Disk`, who reads a session while it is brought to the disk waits for that. After a sync
+//! that failed, the next who comes for the session writes its live record again, in its place, and
+//! syncs it; until that succeeds, the session is `Unavailable`. So a load, a `Gone` and an owner's
+//! list tell of nothing that a power cut could take back. This is known within the process: another
+//! one may see a version before its writer's sync has ended.
 
 #[cfg(not(unix))]
 compile_error!(
@@ -204,6 +210,7 @@ mod log;
 mod owners;
 mod paths;
 mod syncs;
+mod unsynced;
 
 mod failure;
 

@@ -18,6 +18,7 @@ use crate::owners::{self, Marked};
 use crate::paths::Template;
 use crate::sweep::Place as SweepPlace;
 use crate::syncs::{Place, Syncs};
+use crate::unsynced::{Change, Standing, Unsynced};
 use crate::watch::{AtOnce, Leave, Pace, Watch, Watches};
 
 /// The records of one folder.
@@ -29,7 +30,8 @@ pub(crate) struct Records {
     pub(crate) sweep_place: SweepPlace,
     pub(crate) memory: Memory,
     watches: Watches,
-    syncs: Syncs,
+    pub(crate) syncs: Syncs,
+    pub(crate) unsynced: Unsynced,
 }
 
 impl Records {
@@ -46,6 +48,7 @@ impl Records {
             memory: Memory::default(),
             watches: Watches::default(),
             syncs: Syncs::default(),
+            unsynced: Unsynced::default(),
         })
     }
 
@@ -118,6 +121,7 @@ impl Records {
             Err(failure) => return Err(failure),
         }
         let owner = record.owner.as_ref();
+        let change = self.begin(id, false);
         let began = self.mark(folders, owner, id).and_then(|marked| {
             file.begin(&frame)
                 .inspect_err(|_| self.unmark(folders, owner, id, marked))
@@ -125,12 +129,16 @@ impl Records {
         if let Err(failure) = began {
             // If this fails too, an empty file is no session.
             let _ = self.unlink(folders, id);
+            if let Some(change) = change {
+                change.done();
+            }
             return Err(failure);
         }
-        if self.durability == Durability::Disk {
+        if let Some(change) = change {
             file.unlock()?;
             self.sync_file(id, &file)?;
             self.sync_shard(folders, id)?;
+            change.done();
         }
         Ok(Created::Done)
     }
@@ -140,10 +148,62 @@ impl Records {
         folders: &Folders,
         id: &SessionId,
     ) -> Result<Option<Record>, Failure> {
-        match self.find(folders, id)? {
-            Some(last) => Ok(Some(last.record()?)),
-            None => Ok(None),
+        loop {
+            let found = self.find(folders, id)?;
+            if self.is_synced(folders, id)? {
+                return Ok(found.map(|last| last.record()).transpose()?);
+            }
         }
+    }
+
+    /// Whether what was read of a session is on the disk, after waiting for those who are just
+    /// bringing it there. If not, it is now, and has to be read again.
+    ///
+    /// # Errors
+    ///
+    /// A sync failed, and the session could not be written again.
+    pub(crate) fn is_synced(&self, folders: &Folders, id: &SessionId) -> Result<bool, Failure> {
+        if self.durability == Durability::Os {
+            return Ok(true);
+        }
+        let Standing::Failed(failed) = self.unsynced.wait(id) else {
+            return Ok(true);
+        };
+        match self.lock(folders, id, Access::Write)? {
+            Some(file) => self.mend(folders, id, &file, failed)?,
+            None => {
+                self.sync_shard(folders, id)?;
+                self.unsynced.mended(id, failed);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Brings a session to the disk whose sync failed; its lock is held.
+    ///
+    /// Its bytes are written once more, because the kernel has forgotten which of them did not get
+    /// there. A name cannot be; but file systems keep names in their journal, and one whose
+    /// journal failed takes no more.
+    fn mend(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        file: &SessionFile,
+        failed: u64,
+    ) -> Result<(), Failure> {
+        match file.read_locked()? {
+            Some(last) => file.write_again(&last)?,
+            None => file.clear()?,
+        }
+        self.syncs.join(Place::Session(*id), || file.sync_all())?;
+        self.sync_shard(folders, id)?;
+        self.unsynced.mended(id, failed);
+        Ok(())
+    }
+
+    /// Notes a change before it is made; where nobody waits for the disk there is nothing to note.
+    pub(crate) fn begin(&self, id: &SessionId, removes: bool) -> Option<Change<'_>> {
+        (self.durability == Durability::Disk).then(|| self.unsynced.begin(id, removes))
     }
 
     /// The live record, without a lock if the file ends in a whole frame.
@@ -200,22 +260,28 @@ impl Records {
         let frame = encode(id, &record)?;
         if record.owner == stored.owner {
             let leave = pace.leave()?;
+            let change = self.begin(id, false);
             let added = file.add_record(&last, &frame, self.durability);
-            return self.acknowledge(id, file, added, leave);
+            return self.acknowledge(id, file, added, leave, change);
         }
         if let Pace::AtOnce(_) = pace {
             return Err(Failure::WouldWait);
         }
         let owner = record.owner.as_ref();
         let marked = self.mark(folders, owner, id)?;
+        let change = self.begin(id, false);
         if let Err(failure) = file.add_record(&last, &frame, self.durability) {
             if failure.is_refusal() {
                 self.unmark(folders, owner, id, marked);
+                if let Some(change) = change {
+                    change.done();
+                }
             }
             return Err(failure);
         }
-        if self.durability == Durability::Disk {
+        if let Some(change) = change {
             self.sync_file(id, &file)?;
+            change.done();
         }
         if let Some(before) = &stored.owner {
             owners::remove(folders, before, &self.template.name(id))?;
@@ -239,13 +305,16 @@ impl Records {
             return Ok(Written::Conflict);
         }
         if record.accessed_at == before {
+            drop(file);
+            self.is_synced(folders, id)?;
             return Ok(Written::Done);
         }
         if last.touch_bytes() >= TOUCH_BYTES_MAX.max(last.record_len) {
             let frame = encode(id, &record)?;
             let leave = pace.leave()?;
+            let change = self.begin(id, false);
             let added = file.add_record(&last, &frame, self.durability);
-            self.acknowledge(id, file, added, leave)
+            self.acknowledge(id, file, added, leave, change)
         } else {
             let touched = Touched {
                 accessed_at: record.accessed_at,
@@ -253,8 +322,9 @@ impl Records {
             };
             let frame = log::touch_frame(id, last.end - last.record_at, &touched);
             let leave = pace.leave()?;
+            let change = self.begin(id, false);
             let added = file.append(&last, &frame);
-            self.acknowledge(id, file, added, leave)
+            self.acknowledge(id, file, added, leave, change)
         }
     }
 
@@ -278,6 +348,12 @@ impl Records {
         let Some(file) = SessionFile::lock(folders, &self.template, id, access, how, pace)? else {
             return Ok(None);
         };
+        // What is added to it may name a frame that is not on the disk.
+        if self.durability == Durability::Disk
+            && let Some(failed) = self.unsynced.failed(id)
+        {
+            self.mend(folders, id, &file, failed)?;
+        }
         let last = match pace {
             Pace::Waiting => file.read_locked()?,
             Pace::AtOnce(at_once) => Some(file.read_at_once(at_once)?),
@@ -293,10 +369,18 @@ impl Records {
         file: SessionFile,
         added: Result<(), Failure>,
         leave: Option<Leave<'_>>,
+        change: Option<Change<'_>>,
     ) -> Result<Written, Failure> {
-        if added.is_ok() && self.durability == Durability::Disk {
-            file.unlock()?;
-            self.sync_file(id, &file)?;
+        if let Some(change) = change {
+            match &added {
+                Ok(()) => {
+                    file.unlock()?;
+                    self.sync_file(id, &file)?;
+                    change.done();
+                }
+                Err(failure) if failure.is_refusal() => change.done(),
+                Err(_) => drop(change),
+            }
         }
         // What was written is closed under the same leave.
         drop(file);

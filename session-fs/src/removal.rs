@@ -4,13 +4,13 @@ use std::os::fd::AsFd;
 
 use session_core::{Only, Owner, SessionId, Written};
 
-use crate::config::Durability;
 use crate::failure::Failure;
 use crate::file::SessionFile;
 use crate::folder::{self, Access, Folders};
 use crate::log::Last;
 use crate::owners;
 use crate::records::Records;
+use crate::unsynced::Change;
 
 impl Records {
     pub(crate) fn delete(
@@ -20,11 +20,17 @@ impl Records {
         only: Only,
     ) -> Result<Written, Failure> {
         let Some(file) = self.lock(folders, id, Access::Write)? else {
-            return Ok(Written::Gone);
+            // Gone only when it is so on the disk too.
+            return match self.is_synced(folders, id)? {
+                true => Ok(Written::Gone),
+                false => Err(Failure::WouldWait),
+            };
         };
         let last = match (file.read_locked(), only) {
             (Ok(None), _) => {
+                let change = self.begin(id, true);
                 self.unlink(folders, id)?;
+                self.acknowledge_end(folders, id, file, change)?;
                 return Ok(Written::Gone);
             }
             (Ok(last), _) => last,
@@ -36,12 +42,26 @@ impl Records {
         {
             return Ok(Written::Conflict);
         }
+        let change = self.begin(id, true);
         self.end(folders, id, &file, last.as_ref())?;
-        if self.durability == Durability::Disk {
-            drop(file);
-            self.sync_shard(folders, id)?;
-        }
+        self.acknowledge_end(folders, id, file, change)?;
         Ok(Written::Done)
+    }
+
+    /// With `Disk`, returns when the end of a session is there.
+    fn acknowledge_end(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        file: SessionFile,
+        change: Option<Change<'_>>,
+    ) -> Result<(), Failure> {
+        drop(file);
+        if let Some(change) = change {
+            self.sync_shard(folders, id)?;
+            change.done();
+        }
+        Ok(())
     }
 
     /// Removes a record whose lock is held, then its marker, then its name.
@@ -80,6 +100,10 @@ impl Records {
         folders: &Folders,
         owner: &Owner,
     ) -> Result<Vec<SessionId>, Failure> {
+        // Who finds no session takes the owner's for ended.
+        for removed in self.unsynced.removals() {
+            self.is_synced(folders, &removed)?;
+        }
         let mut ids = owners::list(folders, owner, &self.template)?;
         let mut failed = None;
         ids.retain(|id| {
@@ -97,7 +121,8 @@ impl Records {
 
     /// Whether the marker is right, or may be; a ghost is dropped.
     fn is_owned(&self, folders: &Folders, owner: &Owner, id: &SessionId) -> Result<bool, Failure> {
-        match self.load(folders, id) {
+        let found = self.find(folders, id);
+        match found.and_then(|last| Ok(last.map(|last| last.record()).transpose()?)) {
             Ok(Some(record)) if record.owner.as_ref() == Some(owner) => return Ok(true),
             Ok(_) => {}
             // It cannot be read, so it may be the owner's, and must be found to be revoked.

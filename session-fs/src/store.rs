@@ -244,6 +244,10 @@ impl Store for FsStore {
 }
 
 #[cfg(test)]
+#[path = "unsynced_tests.rs"]
+mod unsynced_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::mpsc;

@@ -24,6 +24,34 @@ pub(crate) struct Syncs {
     /// What was waited for, in order.
     #[cfg(test)]
     pub(crate) ended: Mutex<Vec<Place>>,
+    #[cfg(test)]
+    pub(crate) faults: Faults,
+}
+
+/// What goes wrong with the disk while it is set.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) fails: std::sync::atomic::AtomicBool,
+    pub(crate) hangs: std::sync::atomic::AtomicBool,
+    /// So many syncs hang.
+    pub(crate) hanging: std::sync::atomic::AtomicUsize,
+}
+
+#[cfg(test)]
+impl Faults {
+    fn meet(&self) -> Result<(), Failure> {
+        use std::sync::atomic::Ordering::SeqCst;
+        self.hanging.fetch_add(1, SeqCst);
+        while self.hangs.load(SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        self.hanging.fetch_sub(1, SeqCst);
+        match self.fails.load(SeqCst) {
+            true => Err(Failure::Sync(io::ErrorKind::Other.into())),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Syncs {
@@ -46,7 +74,11 @@ impl Syncs {
             state.waiters += 1;
             (Arc::clone(queue), state.begun + 1)
         };
-        let result = queue.join(wanted, sync);
+        let result = queue.join(wanted, || {
+            #[cfg(test)]
+            self.faults.meet()?;
+            sync()
+        });
         #[cfg(test)]
         locked(&self.ended).push(place);
         let mut queues = locked(&self.queues);

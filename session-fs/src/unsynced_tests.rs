@@ -1,0 +1,170 @@
+//! A disk whose syncs fail or hang, as a manager's caller sees it.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use session_core::{
+    Clock, Created, ErrorKind, Expiry, Only, Owner, Record, SessionConfig, SessionId,
+    SessionManager, Store, StoreErrorKind, Token, Touch, Written,
+};
+
+use super::FsStore;
+use crate::config::{Durability, FsConfig};
+use crate::syncs::Faults;
+
+struct Disk {
+    store: FsStore,
+    sessions: SessionManager,
+    record: Record,
+    id: SessionId,
+    _dir: tempfile::TempDir,
+}
+
+impl Disk {
+    /// With one session of `ada`.
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = FsConfig::new(dir.path()).durability(Durability::Disk);
+        let store = FsStore::with_config(config).unwrap();
+        let token = Token::random().unwrap();
+        let now = Clock::system().now();
+        let mut record = Record::new(token.digest(), now, Expiry::NEVER).unwrap();
+        record.owner = Some(ada());
+        let created = store.create(&token.id(), &record).await.unwrap();
+        assert_eq!(created, Created::Done);
+        let config = SessionConfig::builder().store_timeout(Duration::from_millis(400));
+        Self {
+            sessions: SessionManager::new(store.clone(), config.build().unwrap()),
+            store,
+            record,
+            id: token.id(),
+            _dir: dir,
+        }
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.store.records.syncs.faults
+    }
+
+    fn heal(&self) {
+        self.faults().fails.store(false, SeqCst);
+        self.faults().hangs.store(false, SeqCst);
+    }
+
+    /// Saves in a session that was loaded before the disk failed; what became of it.
+    async fn save(&self, fault: impl Fn(&Faults)) -> Option<ErrorKind> {
+        let session = self.sessions.open(&self.id).await.unwrap().unwrap();
+        session.insert("user", "ada").unwrap();
+        fault(self.faults());
+        session.save().await.err().map(|error| error.kind())
+    }
+
+    async fn is_saved(&self) -> bool {
+        let record = self.store.load(&self.id).await.unwrap().unwrap();
+        record.data.as_str().contains("ada")
+    }
+}
+
+/// A test that fails waits for no thread.
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.heal();
+    }
+}
+
+fn ada() -> Owner {
+    Owner::new("ada").unwrap()
+}
+
+fn fails(faults: &Faults) {
+    faults.fails.store(true, SeqCst);
+}
+
+fn hangs(faults: &Faults) {
+    faults.hangs.store(true, SeqCst);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_save_whose_sync_fails_or_hangs_is_no_success() {
+    for fault in [fails, hangs] {
+        let disk = Disk::new().await;
+        assert_eq!(disk.save(fault).await, Some(ErrorKind::Unavailable));
+        disk.heal();
+        assert!(disk.is_saved().await, "it was written again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_whose_sync_fails_or_hangs_is_no_success() {
+    for fault in [fails, hangs] {
+        let disk = Disk::new().await;
+        fault(disk.faults());
+        let ended = disk.sessions.revoke(&disk.id).await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Unavailable);
+        // Who comes second finds no file.
+        let again = tokio::time::timeout(
+            Duration::from_millis(100),
+            disk.store.delete(&disk.id, Only::Any),
+        );
+        assert!(!matches!(again.await, Ok(Ok(_))));
+        let owner = ada();
+        let listed = disk.store.owned_by(&owner);
+        let listed = tokio::time::timeout(Duration::from_millis(100), listed);
+        assert!(!matches!(listed.await, Ok(Ok(_))), "the owner has sessions");
+        disk.heal();
+        assert_eq!(disk.store.load(&disk.id).await.unwrap(), None);
+        let gone = disk.store.delete(&disk.id, Only::Any).await.unwrap();
+        assert_eq!(gone, Written::Gone);
+        assert_eq!(disk.store.owned_by(&ada()).await.unwrap(), []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_sync_failed_is_unavailable_until_it_was_written_again() {
+    let disk = Disk::new().await;
+    fails(disk.faults());
+    let new = Token::random().unwrap();
+    let failed = disk.store.create(&new.id(), &disk.record).await;
+    assert_eq!(failed.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    let touch = Touch {
+        generation: disk.record.generation,
+        accessed_at: disk.record.accessed_at.after(Duration::from_secs(1)),
+    };
+    for _ in 0..2 {
+        let failed = disk.store.touch(&new.id(), &touch).await;
+        assert_eq!(failed.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        let failed = disk.store.load(&new.id()).await;
+        assert_eq!(failed.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    }
+    assert!(disk.store.load(&disk.id).await.is_ok(), "others go on");
+    disk.heal();
+    assert_eq!(
+        disk.store.load(&new.id()).await.unwrap().as_ref(),
+        Some(&disk.record)
+    );
+    assert!(disk.store.records.unsynced.is_synced(&new.id()));
+    let touched = disk.store.touch(&new.id(), &touch).await.unwrap();
+    assert_eq!(touched, Written::Done);
+}
+
+/// Who reads while a version is brought to the disk is told of it when it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_waits_for_the_sync_of_what_it_finds() {
+    let disk = Disk::new().await;
+    hangs(disk.faults());
+    let mut new = disk.record.clone();
+    new.version = new.version.next().unwrap();
+    let (store, id, before) = (disk.store.clone(), disk.id, disk.record.version);
+    let written = new.clone();
+    let writer = tokio::spawn(async move { store.update(&id, &written, before).await });
+    while disk.faults().hanging.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let store = disk.store.clone();
+    let reader = tokio::spawn(async move { store.load(&id).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!reader.is_finished());
+    disk.heal();
+    assert_eq!(reader.await.unwrap().unwrap(), Some(new));
+    assert_eq!(writer.await.unwrap().unwrap(), Written::Done);
+}
