@@ -85,13 +85,13 @@ impl FsStore {
         };
         let store = self.clone();
         // A task of its own, so that the caller's deadline can pass while it hangs.
-        let first = tokio::spawn(async move {
-            match store.records.at_once(&watch, &work) {
-                Err(Failure::WouldWait) => store.attempt(waiting(work)).await,
-                done => Ok((done, waiting(work))),
-            }
-        });
-        let first = first.await.and_then(|first| first);
+        let first = tokio::spawn(async move { (store.records.at_once(&watch, &work), work) });
+        let first = match first.await {
+            // Here, where the caller can stop waiting: the task would stand in line for a thread
+            // also when nobody is left to be told.
+            Ok((Err(Failure::WouldWait), work)) => self.attempt(waiting(work)).await,
+            first => first.map(|(done, work)| (done, waiting(work))),
+        };
         self.patiently(operation, first).await
     }
 
@@ -251,6 +251,38 @@ mod unsynced_tests;
 mod tests {
     use super::*;
     use std::sync::mpsc;
+
+    /// All the threads of a store are taken, so that an update has to stand in line for one.
+    #[test]
+    fn an_update_that_nobody_waits_for_any_more_is_not_begun() {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = FsStore::open(dir.path()).unwrap();
+            let all = Arc::clone(&store.threads);
+            let all = all.acquire_many_owned(THREADS_MAX as u32).await.unwrap();
+            assert!(store.records.watch().is_some(), "it would be tried at once");
+            let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            for _ in 0..8 {
+                let begun = Arc::clone(&begun);
+                // Nothing of it can be had at once: the folder is not open yet.
+                let update = store.run_at_once("updating", move |_, _, pace| {
+                    assert!(matches!(pace, Pace::Waiting));
+                    begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    Ok(())
+                });
+                let gone = tokio::time::timeout(Duration::from_millis(20), update).await;
+                assert!(gone.is_err());
+            }
+            drop(all);
+            // Who stands in line before us has had his turn.
+            let all = Arc::clone(&store.threads);
+            let all = all.acquire_many_owned(THREADS_MAX as u32).await;
+            assert!(all.is_ok());
+            assert_eq!(begun.load(std::sync::atomic::Ordering::SeqCst), 0);
+        });
+    }
 
     /// What takes a thread is told to go on by who drops the sender.
     #[test]
