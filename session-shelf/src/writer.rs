@@ -154,17 +154,36 @@ fn run(shelf: &Shelf, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
 /// unless something was removed.
 #[derive(Default)]
 struct Fullness {
-    found: Option<(Instant, StoreError)>,
+    found: Option<Found>,
+}
+
+struct Found {
+    at: Instant,
+    lasts: Duration,
+    error: StoreError,
 }
 
 impl Fullness {
     fn lasting(&self) -> Option<&StoreError> {
-        let (since, error) = self.found.as_ref()?;
-        (since.elapsed() < FULL_FOR).then_some(error)
+        let found = self.found.as_ref()?;
+        (found.at.elapsed() < found.lasts).then_some(&found.error)
+    }
+
+    /// It was full, and it took so long to open the database again.
+    fn find(&mut self, error: StoreError, opening: Duration) {
+        self.found = Some(Found {
+            at: Instant::now(),
+            lasts: FULL_FOR.max(opening.saturating_mul(OPENINGS)),
+            error,
+        });
     }
 }
 
 const FULL_FOR: Duration = Duration::from_secs(1);
+
+/// It is full for at least so many times what opening the database takes: a large one would else
+/// be opened again and again, and nobody else served.
+const OPENINGS: u32 = 10;
 
 /// Writes for a group, and returns those that were not begun.
 fn write_group(
@@ -206,13 +225,14 @@ fn write_group(
             Vec::new()
         }
         Err(failure) => {
-            if failure.error().kind() == StoreErrorKind::Full {
-                let error = StoreError::new(StoreErrorKind::Full, failure.error().to_string());
-                fullness.found = Some((Instant::now(), error));
-            }
             // One has its answer in any case, so that this comes to an end.
             let left = group.split_off(begun.clamp(1, group.len()));
+            let failed_at = Instant::now();
             fail(shelf, group, failure.error());
+            if failure.error().kind() == StoreErrorKind::Full {
+                let error = StoreError::new(StoreErrorKind::Full, failure.error().to_string());
+                fullness.find(error, failed_at.elapsed());
+            }
             left
         }
     }

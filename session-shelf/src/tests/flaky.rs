@@ -39,6 +39,8 @@ pub(super) struct Faults {
     pub(super) reads_held: AtomicBool,
     /// So many reads are waiting, or have begun.
     pub(super) reads: AtomicUsize,
+    /// To open the database again takes so long.
+    pub(super) opening: Mutex<Duration>,
     /// The engine says that there is room for so many bytes, whatever the disk says.
     pub(super) room: Mutex<Option<usize>>,
 }
@@ -66,6 +68,7 @@ pub(super) fn flaky(config: ShelfConfig) -> (ShelfStore, Arc<Shelf>, Arc<Faults>
     let mine = Arc::clone(&faults);
     let record_bytes = config.record_bytes();
     let opener = move |missing| -> Result<Arc<dyn Engine>, Failure> {
+        thread::sleep(*mine.opening.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Arc::new(Flaky {
             engine: engine::open(&config, missing)?,
             faults: Arc::clone(&mine),

@@ -85,6 +85,25 @@ async fn full_is_said_only_of_what_was_not_written() {
     }
 }
 
+/// To find out whether it still is costs opening it again, for which all others wait.
+#[tokio::test]
+async fn a_full_disk_is_taken_to_be_full_for_ten_times_what_opening_takes() {
+    for kind in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _shelf, faults) = flaky(config(*kind, dir.path()));
+        *faults.opening.lock().unwrap() = Duration::from_millis(250);
+        faults.set(Fault::FullBefore);
+        for pause in [0, 1500] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let error = store.create(&id(1), &owned("ada")).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+        }
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let created = store.create(&id(1), &owned("ada")).await.unwrap();
+        assert_eq!(created, Created::Done);
+    }
+}
+
 #[tokio::test]
 async fn of_a_group_that_fails_those_that_were_not_begun_are_done() {
     for kind in ENGINES {
