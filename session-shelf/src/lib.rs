@@ -77,8 +77,10 @@
 //! redb:       six times pwrite64(3</at/sessions.redb>, …), then fdatasync(3</at/sessions.redb>)
 //! ```
 //!
-//! A reader in the process may see a version in sled a moment before it is flushed, and one record
-//! of a group before the next.
+//! sled shows a version a moment before it is flushed. So a load of a session that is being written
+//! waits for that, and an owner's list for the group under way; if it fails, they ask the database
+//! that was opened again. A listing of all may see a session, and one record of a group before the
+//! next, before that.
 //!
 //! # Keys and values
 //!

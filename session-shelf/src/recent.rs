@@ -6,19 +6,29 @@
 //! - A record that is being written is not here from before its write until it is safe, so nobody
 //!   finds an older version here than the engine has shown.
 //! - What was loaded is kept only if no write has come in between.
+//!
+//! It also knows what is being written, because in sled a reader finds that before it is safe: who
+//! does waits here for the end of the group.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use session_core::{Data, Record, SessionId};
+use tokio::sync::{Notify, futures::Notified};
 
 pub(crate) struct Recent {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     /// So many bytes in the young ones of a shard, and as many in its old ones.
     half_bytes_max: usize,
+    /// Whether a group is being written.
+    is_writing: AtomicBool,
+    /// So many groups have failed; what was read before may have been theirs.
+    failures: AtomicU64,
+    ended: Notify,
 }
 
 #[derive(Default)]
@@ -48,7 +58,50 @@ impl Recent {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             half_bytes_max: bytes / SHARDS / 2,
+            is_writing: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+            ended: Notify::new(),
         }
+    }
+
+    /// To be called before a group is written, by the one thread that writes.
+    pub(crate) fn begin_group(&self) {
+        self.is_writing.store(true, SeqCst);
+    }
+
+    /// To be called when a group is safe, or has failed, with what it has written: each record that
+    /// is now stored, `None` if there is none.
+    pub(crate) fn end_group(
+        &self,
+        is_safe: bool,
+        stored: impl IntoIterator<Item = (SessionId, Option<Record>)>,
+    ) {
+        if !is_safe {
+            // Before anybody can find that a record of it is no longer being written.
+            self.failures.fetch_add(1, SeqCst);
+        }
+        for (id, record) in stored {
+            self.end(&id, record.filter(|_| is_safe));
+        }
+        self.is_writing.store(false, SeqCst);
+        self.ended.notify_waiters();
+    }
+
+    /// Comes when the group that is written now, or a later one, has ended.
+    pub(crate) fn group_ended(&self) -> Notified<'_> {
+        self.ended.notified()
+    }
+
+    pub(crate) fn is_group_written(&self) -> bool {
+        self.is_writing.load(SeqCst)
+    }
+
+    pub(crate) fn is_written(&self, id: &SessionId) -> bool {
+        self.is_group_written() && self.shard(id).writing.contains_key(id)
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(SeqCst)
     }
 
     /// The record, if it is here.
@@ -90,7 +143,7 @@ impl Recent {
 
     /// To be called when the write has come to its end, with the record that is now stored; without
     /// one if there is none, or nobody knows.
-    pub(crate) fn end(&self, id: &SessionId, stored: Option<Record>) {
+    fn end(&self, id: &SessionId, stored: Option<Record>) {
         let mut shard = self.shard(id);
         shard.turn.0 += 1;
         let may_be_kept = shard.writing.remove(id) == Some(true);

@@ -149,18 +149,27 @@ impl Store for ShelfStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Record>, StoreError> {
-        let turn = match self.shelf.recent(id) {
-            Ok(record) => return Ok(Some(Arc::unwrap_or_clone(record))),
-            Err(turn) => turn,
-        };
-        let id = *id;
-        let operation = "loading the session";
-        let found = self.read(operation, move |view| records::load(view, &id));
-        let found = found.await?;
-        if let Some(record) = &found {
-            self.shelf.records().keep(&id, record, turn);
+        let (id, records) = (*id, self.shelf.records());
+        loop {
+            let turn = match self.shelf.recent(&id) {
+                Ok(record) => return Ok(Some(Arc::unwrap_or_clone(record))),
+                Err(turn) => turn,
+            };
+            let (ended, failures) = (records.group_ended(), records.failures());
+            if !records.is_written(&id) {
+                let operation = "loading the session";
+                let found = self.read(operation, move |view| records::load(view, &id));
+                let found = found.await?;
+                // Asked after it was read, and in this order.
+                if !records.is_written(&id) && records.failures() == failures {
+                    if let Some(record) = &found {
+                        records.keep(&id, record, turn);
+                    }
+                    return Ok(found);
+                }
+            }
+            ended.await;
         }
-        Ok(found)
     }
 
     fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
@@ -187,11 +196,21 @@ impl Store for ShelfStore {
     }
 
     async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        let owner = owner.clone();
-        self.read("listing the owner's sessions", move |view| {
-            records::owned_by(view, &owner)
-        })
-        .await
+        let records = self.shelf.records();
+        loop {
+            let (owner, failures) = (owner.clone(), records.failures());
+            let operation = "listing the owner's sessions";
+            let found = self.read(operation, move |view| records::owned_by(view, &owner));
+            let found = found.await?;
+            // Who finds no session takes the owner's for ended; so it has to be safe.
+            let ended = records.group_ended();
+            if records.is_group_written() {
+                ended.await;
+            }
+            if records.failures() == failures {
+                return Ok(found);
+            }
+        }
     }
 
     async fn scan(&self, cursor: Cursor, limit: usize) -> Result<Page, StoreError> {

@@ -198,6 +198,7 @@ fn write_group(
     }
     let mut begun = 0;
     let mut stored: HashMap<_, Option<Record>> = HashMap::new();
+    shelf.records().begin_group();
     let written = shelf.write(|changing| {
         for job in &mut group {
             begun += 1;
@@ -213,9 +214,7 @@ fn write_group(
         }
         Ok(())
     });
-    for (id, record) in stored {
-        shelf.records().end(&id, record.filter(|_| written.is_ok()));
-    }
+    shelf.records().end_group(written.is_ok(), stored);
     match written {
         Ok(()) => {
             if group.iter().any(|job| job.bytes().is_none()) {

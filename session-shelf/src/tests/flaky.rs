@@ -24,6 +24,9 @@ pub(super) enum Fault {
     FullBefore,
     /// All is written, and then the disk is said to be full.
     FullAfter,
+    /// All is written and shown, and then not brought to the disk; nor is the database opened again
+    /// while the disk [is ill](Faults::is_ill).
+    SyncFails,
     /// The engine panics when this key is asked for in a write, however many come before.
     PanicOver(Vec<u8>),
 }
@@ -39,6 +42,12 @@ pub(super) struct Faults {
     pub(super) reads_held: AtomicBool,
     /// So many reads are waiting, or have begun.
     pub(super) reads: AtomicUsize,
+    /// The database cannot be opened for as long as this is set.
+    pub(super) is_ill: AtomicBool,
+    /// Writes are shown, and then wait for as long as this is set.
+    pub(super) syncs_held: AtomicBool,
+    /// A write is shown, and waits.
+    pub(super) is_shown: AtomicBool,
     /// To open the database again takes so long.
     pub(super) opening: Mutex<Duration>,
     /// The engine says that there is room for so many bytes, whatever the disk says.
@@ -69,6 +78,9 @@ pub(super) fn flaky(config: ShelfConfig) -> (ShelfStore, Arc<Shelf>, Arc<Faults>
     let record_bytes = config.record_bytes();
     let opener = move |missing| -> Result<Arc<dyn Engine>, Failure> {
         thread::sleep(*mine.opening.lock().unwrap_or_else(PoisonError::into_inner));
+        if mine.is_ill.load(Ordering::SeqCst) {
+            return Err(Failure::unavailable("the disk does not sync"));
+        }
         Ok(Arc::new(Flaky {
             engine: engine::open(&config, missing)?,
             faults: Arc::clone(&mine),
@@ -113,10 +125,18 @@ impl Engine for Flaky {
                 faults: &self.faults,
             })
         })?;
-        if fault == Some(Fault::FullAfter) {
-            return Err(full());
+        while self.faults.syncs_held.load(Ordering::SeqCst) {
+            self.faults.is_shown.store(true, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(1));
         }
-        Ok(())
+        match fault {
+            Some(Fault::FullAfter) => Err(full()),
+            Some(Fault::SyncFails) => {
+                self.faults.is_ill.store(true, Ordering::SeqCst);
+                Err(Failure::unavailable("the disk does not sync"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn room_for(&self, bytes: usize) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ mod opening;
 mod outages;
 mod readers;
 mod runtimes;
+mod unsynced;
 
 use std::path::Path;
 use std::sync::Arc;
