@@ -231,11 +231,36 @@ impl Store for FsStore {
         .await
     }
 
+    /// In steps, so that it can be stopped, and a thread is not taken for all of it.
     async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.run("sweeping", move |records, folders| {
-            records.sweep(folders, expired_before, limit)
-        })
-        .await
+        if limit == 0 {
+            return Ok(0);
+        }
+        let operation = "sweeping";
+        let lap = self.run(operation, Records::begin_lap).await?;
+        let (mut next, mut removed, mut failed) = (lap, 0, None);
+        while let Some(lap) = next.filter(|_| removed < limit) {
+            let left = limit - removed;
+            let step = self.run(operation, move |records, folders| {
+                records.sweep_step(folders, &lap, expired_before, left)
+            });
+            let swept = match step.await {
+                Ok(swept) => swept,
+                Err(error) if removed == 0 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "a sweep ended early");
+                    break;
+                }
+            };
+            removed += swept.removed;
+            failed = failed.or(swept.failed);
+            next = swept.next;
+        }
+        // Where some were removed the others may be so the next time.
+        match failed {
+            Some(error) if removed == 0 => Err(Failure::Io(error).into_store_error(operation)),
+            _ => Ok(removed as u64),
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -282,6 +307,52 @@ mod tests {
             assert!(all.is_ok());
             assert_eq!(begun.load(std::sync::atomic::Ordering::SeqCst), 0);
         });
+    }
+
+    /// Who has all of a store's threads, and stands in line for them when they are given back, lets
+    /// one hand-over through.
+    #[tokio::test]
+    async fn a_sweep_that_nobody_waits_for_any_more_ends_with_its_step() {
+        use crate::sweep::AT_ONCE;
+        let dir = tempfile::tempdir().unwrap();
+        let store = FsStore::open(dir.path()).unwrap();
+        let now = session_core::Clock::system().now();
+        let end = session_core::Expiry::new(Some(Duration::from_secs(60)), None);
+        let sessions = 2 * AT_ONCE;
+        for _ in 0..sessions {
+            let token = session_core::Token::random().unwrap();
+            let record = Record::new(token.digest(), now, end).unwrap();
+            let created = store.create(&token.id(), &record).await.unwrap();
+            assert_eq!(created, Created::Done);
+        }
+        let all = async || {
+            let all = Arc::clone(&store.threads);
+            all.acquire_many_owned(THREADS_MAX as u32).await.unwrap()
+        };
+        let mut threads = all().await;
+        let (sweeper, later) = (store.clone(), now.after(Duration::from_secs(60)));
+        let sweep = tokio::spawn(async move { sweeper.sweep(later, usize::MAX).await });
+        let left = || {
+            let listed = store
+                .records
+                .within(|records, folders| records.scan(folders, &Cursor::start(), sessions));
+            listed.unwrap().ids
+        };
+        while left().len() == sessions {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            drop(threads);
+            threads = all().await;
+        }
+        sweep.abort();
+        assert!(sweep.await.unwrap_err().is_cancelled());
+        drop(threads);
+        let ids = left();
+        let left = ids.len();
+        assert!(left > 0 && left >= sessions - AT_ONCE, "{left}");
+        let place = store.records.sweep_place.get();
+        assert!(place.is_some_and(|place| ids.iter().all(|id| *id > place)));
+        assert_eq!(store.sweep(later, usize::MAX).await.unwrap(), left as u64);
+        assert_eq!(store.records.sweep_place.get(), None);
     }
 
     /// What takes a thread is told to go on by who drops the sender.
