@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::record::Record;
 
 /// The client of a request.
@@ -39,13 +41,14 @@ impl Visitor {
 
 /// A user agent.
 ///
-/// It is needed where a session begins or is logged in to, and the request's head is gone by then.
+/// It is needed where a session begins or is logged in to, and the request's head is gone by then. One of
+/// a usual length takes no allocation, for the many requests that do neither.
 #[derive(Clone)]
 pub(crate) enum Agent {
     /// The one that a record has already.
     Known(Arc<str>),
     /// As the client sent it: any bytes.
-    Sent(Box<[u8]>),
+    Sent(SmallVec<[u8; 128]>),
 }
 
 /// No more is kept than a record takes, and the rest of its last character.
@@ -58,7 +61,7 @@ impl Agent {
             Some(known) if known.as_bytes() == line => Self::Known(Arc::clone(known)),
             _ => {
                 let len = line.len().min(BYTES_MAX);
-                Self::Sent(line[..len].into())
+                Self::Sent(SmallVec::from_slice(&line[..len]))
             }
         }
     }
