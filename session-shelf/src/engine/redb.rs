@@ -58,7 +58,9 @@ impl Redb {
         if is_new && missing == Missing::Refuse {
             return Err(Failure::unavailable("the file has been emptied"));
         }
-        place::close_to_others(path)?;
+        if is_new {
+            place::close_to_others(path)?;
+        }
         let backend = Allocated {
             handle: file.try_clone()?,
             file: FileBackend::new(file).map_err(not_opened)?,
@@ -70,6 +72,8 @@ impl Redb {
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
             Err(error) => return Err(not_opened(error)),
         };
+        // Only now is it known to be a database, and no other file that a mistaken path leads to.
+        place::close_to_others(path)?;
         if let Some(above) = above.filter(|_| is_new) {
             place::sync_names(above)?;
         }

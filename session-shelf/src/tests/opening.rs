@@ -32,6 +32,20 @@ async fn child() {
 
 const CHILD: &str = "tests::opening::child";
 
+#[cfg(feature = "redb")]
+#[test]
+fn a_file_that_is_no_database_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hosts");
+    let content = "127.0.0.1 localhost\n".repeat(1000);
+    fs::write(&path, &content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let _ = ShelfStore::redb(&path).unwrap_err();
+    assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+}
+
 #[tokio::test]
 async fn who_comes_second_is_told_that_another_has_it_open() {
     for kind in ENGINES {
