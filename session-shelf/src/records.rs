@@ -37,6 +37,13 @@ pub(crate) fn readable_marks(view: &dyn View, id: &SessionId) -> Result<Option<M
     Ok(text.and_then(|text| Marks::decode(&text).ok()))
 }
 
+/// The marks that a record would have by itself, never touched; `None` if it cannot be read.
+pub(crate) fn own_marks(view: &dyn View, id: &SessionId) -> Result<Option<Marks>, Failure> {
+    let json = view.get(&keys::record(id))?;
+    let record = json.and_then(|json| Record::decode(&json).ok());
+    Ok(record.as_ref().map(Marks::of))
+}
+
 pub(crate) fn owned_by(view: &dyn View, owner: &Owner) -> Result<Vec<SessionId>, Failure> {
     let entries = keys::owned_by(owner);
     let found = view.keys(&entries.start, &entries.end, usize::MAX)?;

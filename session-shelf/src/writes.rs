@@ -12,7 +12,7 @@ use crate::engine::{Change, View};
 use crate::failure::Failure;
 use crate::keys;
 use crate::marks::{Marks, moved};
-use crate::records::{load, readable_marks, stored};
+use crate::records::{load, own_marks, readable_marks, stored};
 
 /// What a caller asks for.
 pub(crate) trait Write: Send + 'static {
@@ -202,9 +202,11 @@ impl Write for Delete {
         {
             return Ok((Written::Conflict, Changes::default()));
         }
-        // Marks that cannot be read keep no record from its end; the entries they would name
-        // then lead nowhere.
-        let marks = readable_marks(view, &self.id)?;
+        // Marks that cannot be read keep no record from its end, and it knows its owner itself.
+        let marks = match readable_marks(view, &self.id)? {
+            None => own_marks(view, &self.id)?,
+            marks => marks,
+        };
         let changes = removal(&self.id, marks.as_ref());
         Ok((Written::Done, changes.into()))
     }
@@ -234,7 +236,8 @@ impl Write for Sweep {
     type Answer = Swept;
     const OPERATION: &'static str = "sweeping";
 
-    /// An entry counts only if its record's marks still say so.
+    /// An entry counts only if its record's marks still say so; where they cannot be read, if the
+    /// record itself has expired.
     fn decide(&self, view: &dyn View) -> Result<Decision<Swept>, Failure> {
         let due = keys::expired(self.expired_before);
         let due = view.keys(&due.start, &due.end, self.limit)?;
@@ -242,15 +245,24 @@ impl Write for Sweep {
         let mut removed = 0;
         let mut changes = Vec::new();
         for key in due {
-            if let (Some(id), Some(moment)) = (keys::id(&key), keys::moment(&key))
-                && let Some(marks) = readable_marks(view, &id)?
-                && marks.expires_at == Some(moment)
-            {
-                changes.extend(removal(&id, Some(&marks)));
-                removed += 1;
-            } else {
-                changes.push((key, None));
+            if let (Some(id), Some(moment)) = (keys::id(&key), keys::moment(&key)) {
+                let due = match readable_marks(view, &id)? {
+                    Some(marks) => (marks.expires_at == Some(moment)).then_some(marks),
+                    None => {
+                        let own = own_marks(view, &id)?;
+                        let end = own.as_ref().and_then(|own| own.expires_at);
+                        let later = end.filter(|end| *end > self.expired_before);
+                        // Without an entry no sweep would come to it again.
+                        changes.extend(later.map(|end| (keys::expiry(end, &id), Some(Vec::new()))));
+                        own.filter(|_| end.is_some() && later.is_none())
+                    }
+                };
+                if let Some(marks) = due {
+                    changes.extend(removal(&id, Some(&marks)));
+                    removed += 1;
+                }
             }
+            changes.push((key, None));
         }
         Ok((Swept { removed, more }, changes.into()))
     }

@@ -187,6 +187,7 @@ async fn marks_that_cannot_be_read_are_reported_and_the_record_can_be_deleted() 
             Written::Done
         );
         assert_eq!(store.load(&id(1)).await.unwrap(), None);
+        assert_eq!(store.owned_by(&owner("ada")).await.unwrap(), []);
         // The entries that nobody could name any more go with the next sweep, uncounted.
         assert_eq!(store.sweep(START.after(TIMEOUT), 10).await.unwrap(), 0);
         let due = keys::expired(START.after(TIMEOUT));
@@ -197,6 +198,35 @@ async fn marks_that_cannot_be_read_are_reported_and_the_record_can_be_deleted() 
                 .len(),
             0
         );
+    }
+}
+
+#[tokio::test]
+async fn a_record_whose_marks_cannot_be_read_is_swept_when_it_has_expired() {
+    for kind in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, shelf) = open(config(*kind, dir.path()));
+        assert_eq!(
+            store.create(&id(1), &owned("ada")).await.unwrap(),
+            Created::Done
+        );
+        let touch = touch_at(START.after(SECOND));
+        assert_eq!(store.touch(&id(1), &touch).await.unwrap(), Written::Done);
+        put(
+            &shelf,
+            &[
+                (keys::marks(&id(1)), Some(b"no marks".to_vec())),
+                (keys::expiry(START, &id(1)), Some(Vec::new())),
+            ],
+        );
+        assert_eq!(store.sweep(START.after(SECOND), 10).await.unwrap(), 0);
+        assert!(value(&shelf, &keys::record(&id(1))).is_some());
+        let end = START.after(TIMEOUT);
+        assert_eq!(store.sweep(end, 10).await.unwrap(), 1);
+        assert_eq!(value(&shelf, &keys::record(&id(1))), None);
+        assert_eq!(store.owned_by(&owner("ada")).await.unwrap(), []);
+        assert_eq!(store.sweep(end.after(SECOND), 10).await.unwrap(), 0);
+        consistent::check(&shelf);
     }
 }
 
