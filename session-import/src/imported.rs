@@ -19,6 +19,9 @@ pub const BYTES_MAX: usize = 1 << 20;
 /// How deep lists and dictionaries may be nested; readers of JSON commonly stop a little later.
 pub const DEPTH_MAX: usize = 100;
 
+/// How many of the keys whose values stay behind are listed.
+pub const SKIPPED_MAX: usize = 1_000;
+
 /// How many characters of a key or class name are reported.
 const NAME_CHARS_MAX: usize = 100;
 
@@ -43,8 +46,10 @@ pub struct Imported {
     /// The application's own values. What the old library kept for itself is not among them,
     /// above all not the session's id, which is the secret of its cookie.
     pub data: Data,
-    /// The keys whose values could not be moved, in their order.
+    /// The keys whose values could not be moved, in their order; the first [`SKIPPED_MAX`].
     pub skipped: Vec<Skipped>,
+    /// How many more values could not be moved.
+    pub skipped_more: usize,
     /// When the old session was begun, if that is known.
     pub created_at: Option<Timestamp>,
     /// When the old session was last used, if that is known. Old libraries remove sessions late
@@ -125,6 +130,10 @@ impl Imported {
     }
 
     pub(crate) fn skip(&mut self, key: Option<&str>, reason: Reason) {
+        if self.skipped.len() >= SKIPPED_MAX {
+            self.skipped_more += 1;
+            return;
+        }
         let key = key.map(short);
         self.skipped.push(Skipped { key, reason });
     }

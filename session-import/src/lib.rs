@@ -7,7 +7,8 @@
 //!   would make by calling something stays behind, its key is listed in [`Imported::skipped`]
 //!   with the reason, and the session's other values come over.
 //! - **No input crashes or swells.** Time and memory grow with the length of the input, which is at
-//!   most [`BYTES_MAX`]; lists nested or repeated without end cost nothing. The worst input known
+//!   most [`BYTES_MAX`]; lists nested or repeated without end cost nothing. Of the values that stay
+//!   behind the first [`SKIPPED_MAX`] are listed and the others counted. The worst input known
 //!   takes 85 MB for a moment.
 //! - **No path is formed from anything but a checked id.**
 //! - **No old id is adopted.** The old cookie is presented once, its record is read, the values go
@@ -91,4 +92,4 @@ pub mod beaker;
 pub mod web_py;
 
 pub use error::{ImportError, ImportErrorKind};
-pub use imported::{BYTES_MAX, DEPTH_MAX, Imported, Reason, Skipped};
+pub use imported::{BYTES_MAX, DEPTH_MAX, Imported, Reason, SKIPPED_MAX, Skipped};

@@ -1,7 +1,9 @@
 //! No input crashes the reading of old sessions, or takes more than its length allows.
 
 use proptest::prelude::*;
-use session_import::{BYTES_MAX, DEPTH_MAX, ImportErrorKind, Imported, Reason, beaker, web_py};
+use session_import::{
+    BYTES_MAX, DEPTH_MAX, ImportErrorKind, Imported, Reason, SKIPPED_MAX, beaker, web_py,
+};
 
 /// `{'bomb': …, 'user': 'ada'}` in protocol 2, with the pickle's code for the bomb.
 fn beside_ada(bomb: &[u8]) -> Vec<u8> {
@@ -140,6 +142,25 @@ fn a_long_text_used_again_and_again_is_looked_at_once() {
     sets.extend(b"h\x02h\x03R".repeat(uses));
     sets.push(b'l');
     assert_left_behind(&sets, object("__builtin__.set"));
+}
+
+/// Three bytes of the pickle name an entry whose report has 400.
+#[test]
+fn the_same_key_again_and_again_is_reported_a_thousand_times() {
+    let mut pickle = b"\x80\x02}(X".to_vec();
+    let key = "\u{1f36a}".repeat(100);
+    pickle.extend((key.len() as u32).to_le_bytes());
+    pickle.extend(key.as_bytes());
+    pickle.extend(b"q\x01N");
+    let more = (BYTES_MAX - pickle.len() - 2) / 3;
+    pickle.extend(b"h\x01N".repeat(more));
+    pickle.extend(b"u.");
+    let old = decode(&pickle).unwrap();
+    assert_eq!(old.data.len(), 1);
+    assert_eq!(old.skipped.len(), SKIPPED_MAX);
+    assert_eq!(old.skipped_more, more - SKIPPED_MAX);
+    assert_eq!(old.skipped[999].key.as_deref(), Some(&*key));
+    assert_eq!(old.skipped[999].reason, Reason::SameKey);
 }
 
 #[test]
