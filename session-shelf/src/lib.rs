@@ -77,6 +77,10 @@
 //! redb:       six times pwrite64(3</at/sessions.redb>, …), then fdatasync(3</at/sessions.redb>)
 //! ```
 //!
+//! After a write that failed for another reason than a full disk, the database's files are written
+//! once more as they are when it is opened again (not on sled with `Os`): the system shows what it
+//! could not bring to the disk, and has forgotten it.
+//!
 //! sled shows a version a moment before it is flushed. So a load of a session that is being written
 //! waits for that, and an owner's list for the group under way; if it fails, they ask the database
 //! that was opened again. A listing of all may see a session, and one record of a group before the

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ fn identity(file: &Path) -> io::Result<(u64, u64)> {
 pub(crate) enum Missing {
     Make,
     Refuse,
+    /// As `Refuse`; and what the files show may not be on the disk, because a write failed.
+    RefuseInDoubt,
 }
 
 impl Missing {
@@ -58,7 +60,7 @@ impl Missing {
     pub(crate) fn patience(self) -> Duration {
         match self {
             Self::Make => LINGERING_MAX,
-            Self::Refuse => Duration::ZERO,
+            Self::Refuse | Self::RefuseInDoubt => Duration::ZERO,
         }
     }
 }
@@ -142,6 +144,25 @@ pub(crate) fn when_free<T>(
 /// between its `fork` and its `exec`, which has every open file once more.
 pub(crate) const LINGERING_MAX: Duration = Duration::from_secs(2);
 
+/// Writes a file's bytes once more, as they are, and brings them to the disk.
+///
+/// After a sync that failed the kernel shows what it could not write, has forgotten that it has
+/// to, and lets the next sync succeed. The file is locked, and nobody writes to it.
+pub(crate) fn write_again(file: &File) -> io::Result<()> {
+    let (mut bytes, mut at) = (vec![0; AGAIN_BYTES], 0);
+    loop {
+        let read = match file.read_at(&mut bytes, at) {
+            Ok(0) => return file.sync_all(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        file.write_all_at(&bytes[..read], at)?;
+        at += read as u64;
+    }
+}
+
+const AGAIN_BYTES: usize = 1 << 20;
+
 /// Brings the names in a folder, and the folder's own, to the disk.
 pub(crate) fn sync_names(dir: &Path) -> Result<(), Failure> {
     File::open(dir)?.sync_all()?;
@@ -152,4 +173,23 @@ pub(crate) fn sync_names(dir: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_written_again_stays_as_it_was_and_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let content: Vec<u8> = (0..2 * AGAIN_BYTES + 7).map(|at| at as u8).collect();
+        fs::write(&path, &content).unwrap();
+        let file = open_file(&path, Missing::Refuse).unwrap();
+        let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1);
+        file.set_modified(long_ago).unwrap();
+        write_again(&file).unwrap();
+        assert!(file.metadata().unwrap().modified().unwrap() > long_ago);
+        assert!(fs::read(&path).unwrap() == content);
+    }
 }

@@ -7,11 +7,12 @@ use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError, RwLock, TryLockError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use session_core::{Record, SessionId};
+use session_core::{Record, SessionId, StoreErrorKind};
 
 use crate::engine::{Engine, Group, View};
 use crate::failure::{Failure, panicked};
@@ -24,6 +25,8 @@ pub(crate) type Opener = Box<dyn Fn(Missing) -> Result<Arc<dyn Engine>, Failure>
 pub(crate) struct Shelf {
     opener: Opener,
     state: RwLock<State>,
+    /// Whether a write failed since the database was opened: what is shown may not be on the disk.
+    in_doubt: AtomicBool,
     recent: Recent,
 }
 
@@ -46,6 +49,7 @@ impl Shelf {
         Ok(Self {
             opener,
             state: RwLock::new(State::Open(engine)),
+            in_doubt: AtomicBool::new(false),
             recent: Recent::new(record_bytes),
         })
     }
@@ -70,7 +74,18 @@ impl Shelf {
         &self,
         mut work: impl FnMut(&mut dyn Group) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.with(|engine| engine.write(&mut work))
+        self.with(|engine| {
+            // Before it: a panic is a failure too.
+            let before = self.in_doubt.swap(true, SeqCst);
+            let written = engine.write(&mut work);
+            // To write everything again would not help a full disk.
+            let failed = matches!(&written, Err(Failure::Engine(error))
+                if error.kind() != StoreErrorKind::Full);
+            if !failed {
+                self.in_doubt.store(before, SeqCst);
+            }
+            written
+        })
     }
 
     /// The record, if it is in memory and the database is open and in its place.
@@ -135,7 +150,12 @@ impl Shelf {
         match &*state {
             State::Open(engine) => Ok(Arc::clone(engine)),
             State::Failed => {
-                let engine = guarded(|| (self.opener)(Missing::Refuse))?;
+                let missing = match self.in_doubt.load(SeqCst) {
+                    true => Missing::RefuseInDoubt,
+                    false => Missing::Refuse,
+                };
+                let engine = guarded(|| (self.opener)(missing))?;
+                self.in_doubt.store(false, SeqCst);
                 *state = State::Open(Arc::clone(&engine));
                 Ok(engine)
             }

@@ -55,12 +55,13 @@ impl Redb {
         }
         let file = place::open_file(path, missing)?;
         let is_new = file.metadata()?.len() == 0;
-        if is_new && missing == Missing::Refuse {
+        if is_new && missing != Missing::Make {
             return Err(Failure::unavailable("the file has been emptied"));
         }
         if is_new {
             place::close_to_others(path)?;
         }
+        let again = (missing == Missing::RefuseInDoubt).then(|| file.try_clone());
         let backend = Allocated {
             handle: file.try_clone()?,
             file: FileBackend::new(file).map_err(not_opened)?,
@@ -72,6 +73,9 @@ impl Redb {
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
             Err(error) => return Err(not_opened(error)),
         };
+        if let Some(file) = again.transpose()? {
+            place::write_again(&file)?;
+        }
         // Only now is it known to be a database, and no other file that a mistaken path leads to.
         place::close_to_others(path)?;
         if let Some(above) = above.filter(|_| is_new) {

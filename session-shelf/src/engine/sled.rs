@@ -46,6 +46,11 @@ impl Sled {
         // made anew under a running store.
         drop(place::open_file(&file, missing)?);
         remove_unfinished_snapshots(&folder)?;
+        let disk = config.chosen_durability() == Durability::Disk;
+        if disk && missing == Missing::RefuseInDoubt {
+            write_again(&folder)?;
+            write_again(&folder.join("blobs"))?;
+        }
         let db = open_unlocked(config, &folder)?;
         let journal = Journal::open(&db)?;
         journal.redo(&db)?;
@@ -80,6 +85,16 @@ fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
         if name.starts_with("snap.") && name.ends_with(".generating") {
             tracing::warn!(file = %entry.path().display(), "removing an unfinished snapshot");
             fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn write_again(folder: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            place::write_again(&place::open_file(&entry.path(), Missing::Refuse)?)?;
         }
     }
     Ok(())

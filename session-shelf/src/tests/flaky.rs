@@ -48,6 +48,8 @@ pub(super) struct Faults {
     pub(super) syncs_held: AtomicBool,
     /// A write is shown, and waits.
     pub(super) is_shown: AtomicBool,
+    /// The database was opened last in doubt of what is on the disk.
+    pub(super) in_doubt: AtomicBool,
     /// To open the database again takes so long.
     pub(super) opening: Mutex<Duration>,
     /// The engine says that there is room for so many bytes, whatever the disk says.
@@ -77,6 +79,8 @@ pub(super) fn flaky(config: ShelfConfig) -> (ShelfStore, Arc<Shelf>, Arc<Faults>
     let mine = Arc::clone(&faults);
     let record_bytes = config.record_bytes();
     let opener = move |missing| -> Result<Arc<dyn Engine>, Failure> {
+        let in_doubt = missing == Missing::RefuseInDoubt;
+        mine.in_doubt.store(in_doubt, Ordering::SeqCst);
         thread::sleep(*mine.opening.lock().unwrap_or_else(PoisonError::into_inner));
         if mine.is_ill.load(Ordering::SeqCst) {
             return Err(Failure::unavailable("the disk does not sync"));

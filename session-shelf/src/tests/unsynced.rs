@@ -12,7 +12,7 @@ use super::flaky::{Fault, Faults, flaky};
 use super::outages::until;
 use super::{ENGINES, START, config, id, next, owned, owner};
 use crate::ShelfStore;
-use crate::config::EngineKind;
+use crate::config::{Durability, EngineKind};
 
 struct Disk {
     store: ShelfStore,
@@ -25,7 +25,7 @@ impl Disk {
     /// With one session of `ada`.
     async fn new(kind: EngineKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (store, _, faults) = flaky(config(kind, dir.path()));
+        let (store, _, faults) = flaky(config(kind, dir.path()).durability(Durability::Disk));
         let created = store.create(&id(1), &owned("ada")).await.unwrap();
         assert_eq!(created, Created::Done);
         let hands = session_core::ManualClock::at_unix_ms(START.as_unix_ms());
@@ -71,13 +71,14 @@ fn hangs(faults: &Faults) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_whose_sync_fails_or_hangs_is_no_success() {
     for kind in ENGINES {
-        for fault in [fails, hangs] {
+        for (fault, is_again) in [(fails as fn(&Faults), true), (hangs, false)] {
             let disk = Disk::new(*kind).await;
             let error = disk.save(fault).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unavailable);
             disk.heal();
             let stored = disk.store.load(&id(1)).await.unwrap().unwrap();
             assert!(stored.data.as_str().contains("ada"));
+            assert_eq!(disk.faults.in_doubt.load(SeqCst), is_again);
         }
     }
 }
