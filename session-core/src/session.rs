@@ -21,7 +21,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,7 +28,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
-use crate::http::exchange::Opened;
+use crate::http::exchange::{Opened, StateGuard};
 use crate::id::{SessionId, Token};
 use crate::key::IntoKey;
 use crate::manager::SessionManager;
@@ -502,7 +501,7 @@ impl Session {
         self.0.manager()
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> StateGuard<'_> {
         self.0.state()
     }
 

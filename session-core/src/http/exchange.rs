@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
@@ -37,9 +38,7 @@ struct Inner {
     own_manager: OnceLock<SessionManager>,
     /// The method promises to change nothing (RFC 9110 section 9.2.1).
     safe_method: bool,
-    /// The session's, made with the exchange: where it is opened it is not moved, and takes no
-    /// allocation of its own.
-    state: std::sync::Mutex<State>,
+    slot: std::sync::Mutex<Slot>,
     /// The session is opened, or cannot be.
     opened: AtomicBool,
     /// Why it could not be opened.
@@ -49,6 +48,25 @@ struct Inner {
     /// A handler asked whether there is a token, which the answer may depend on.
     consulted: AtomicBool,
 }
+
+/// Room for the session's state: it takes no allocation of its own.
+struct Slot {
+    state: Option<State>,
+    /// The head has left, or never will: a session that is opened later comes after it.
+    head_sent: bool,
+}
+
+impl Slot {
+    fn end_head(&mut self) {
+        match &mut self.state {
+            Some(state) => state.head_sent = true,
+            None => self.head_sent = true,
+        }
+    }
+}
+
+/// The state of an opened session, locked.
+pub(crate) struct StateGuard<'a>(MutexGuard<'a, Slot>);
 
 /// An exchange whose session is opened: what a [`Session`] is made of.
 #[derive(Clone)]
@@ -88,7 +106,10 @@ impl Exchange {
             manager: manager.clone(),
             own_manager: OnceLock::new(),
             safe_method,
-            state: std::sync::Mutex::new(State::UNOPENED),
+            slot: std::sync::Mutex::new(Slot {
+                state: None,
+                head_sent: false,
+            }),
             opened: AtomicBool::new(false),
             failure: OnceLock::new(),
             asking: Mutex::const_new(()),
@@ -181,7 +202,7 @@ impl Exchange {
     /// and says what there is now.
     fn end_opening(&self, opened: Result<bool, Error>, untold: Untold) -> Result<Session, Error> {
         let is_first = opened.unwrap_or_else(|error| {
-            let _state = self.state();
+            let _slot = self.slot();
             let is_first = !self.0.opened.load(Ordering::Relaxed);
             if is_first {
                 let (kind, message) = (error.kind(), error.to_string().into());
@@ -202,11 +223,14 @@ impl Exchange {
         own_manager: Option<SessionManager>,
         fill: impl FnOnce(&mut State),
     ) -> bool {
-        let mut state = self.state();
+        let mut slot = self.slot();
         if self.0.opened.load(Ordering::Relaxed) {
             return false;
         }
-        fill(&mut state);
+        let head_sent = slot.head_sent;
+        let state = slot.state.insert(State::UNOPENED);
+        state.head_sent = head_sent;
+        fill(state);
         if let Some(manager) = own_manager {
             let _ = self.0.own_manager.set(manager);
         }
@@ -230,9 +254,9 @@ impl Exchange {
         self.0.opened.load(Ordering::Acquire)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
         // Every method leaves the state consistent before it can panic.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session, which is opened.
@@ -249,10 +273,9 @@ impl Exchange {
     pub fn finish(self, status: u16) -> Finish {
         let config = self.0.manager.config();
         if !self.is_opened() {
-            let mut state = self.state();
+            let mut slot = self.slot();
             if !self.is_opened() {
-                // One that is opened later comes after the head.
-                state.head_sent = true;
+                slot.end_head();
                 return Finish::Done(match self.0.consulted.load(Ordering::SeqCst) {
                     true => Finished::new(config),
                     false => Finished::untouched(),
@@ -366,7 +389,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(exchange) = &self.0 {
-            exchange.state().head_sent = true;
+            exchange.slot().end_head();
         }
     }
 }
@@ -506,8 +529,24 @@ impl Opened {
         inner.own_manager.get().unwrap_or(&inner.manager)
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state()
+    pub(crate) fn state(&self) -> StateGuard<'_> {
+        StateGuard(self.0.slot())
+    }
+}
+
+const NO_STATE: &str = "a handle is made once its session is opened";
+
+impl Deref for StateGuard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.0.state.as_ref().expect(NO_STATE)
+    }
+}
+
+impl DerefMut for StateGuard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.0.state.as_mut().expect(NO_STATE)
     }
 }
 
