@@ -110,6 +110,9 @@ impl Records {
         record: &Record,
     ) -> Result<Created, Failure> {
         let frame = encode(id, record)?;
+        if let Some(other) = self.unsynced.one_too_many() {
+            self.is_synced(folders, &other)?;
+        }
         let Some(file) = self.lock(folders, id, Access::Make)? else {
             return Err(Failure::FolderDeleted);
         };

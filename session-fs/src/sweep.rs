@@ -48,6 +48,8 @@ pub(crate) struct Lap {
     folder: usize,
     /// The last id looked at in it.
     after: Option<SessionId>,
+    /// The last id looked at in any.
+    last: Option<SessionId>,
     /// What was listed of it, and how much of that was looked at.
     listed: Arc<[SessionId]>,
     looked_at: usize,
@@ -79,6 +81,7 @@ impl Lap {
     fn has_looked_at(&mut self, ids: usize) {
         self.looked_at += ids;
         self.after = self.listed[..self.looked_at].last().copied().or(self.after);
+        self.last = self.after;
     }
 
     fn next_folder(&mut self) {
@@ -100,6 +103,7 @@ impl Records {
             start,
             folder: 0,
             after: start,
+            last: start,
             listed: Arc::new([]),
             looked_at: 0,
             is_all: false,
@@ -144,9 +148,7 @@ impl Records {
                 }
             }
         }
-        if lap.after.is_some() {
-            self.sweep_place.set(lap.after);
-        }
+        self.sweep_place.set(lap.last);
         swept.next = Some(lap);
         Ok(swept)
     }

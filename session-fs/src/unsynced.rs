@@ -15,6 +15,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use session_core::SessionId;
 
+/// So many sessions may have failed before a new one is begun only after one of them was mended:
+/// nobody else may ever come for a session that could not be created, and the list would grow as
+/// long as the disk fails.
+pub(crate) const FAILED_MAX: usize = 10_000;
+
 /// The changes of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Unsynced {
@@ -118,6 +123,17 @@ impl Unsynced {
             // Another may have failed meanwhile.
             changes.failed.take_if(|last| *last == failed);
         });
+    }
+
+    /// A session that failed, if there are too many.
+    pub(crate) fn one_too_many(&self) -> Option<SessionId> {
+        if self.sessions.load(SeqCst) < FAILED_MAX {
+            return None;
+        }
+        let list = self.list();
+        let mut sessions = list.sessions.iter();
+        let failed = sessions.find(|(_, changes)| changes.failed.is_some());
+        failed.map(|(id, _)| *id)
     }
 
     /// The sessions that are being removed, or whose removal failed.

@@ -11,6 +11,7 @@ use session_core::{
 use super::FsStore;
 use crate::config::{Durability, FsConfig};
 use crate::syncs::Faults;
+use crate::unsynced::FAILED_MAX;
 
 struct Disk {
     store: FsStore,
@@ -145,6 +146,27 @@ async fn a_session_whose_sync_failed_is_unavailable_until_it_was_written_again()
     assert!(disk.store.records.unsynced.is_synced(&new.id()));
     let touched = disk.store.touch(&new.id(), &touch).await.unwrap();
     assert_eq!(touched, Written::Done);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_many_failed_sessions_a_new_one_is_begun_after_one_was_mended() {
+    let disk = Disk::new().await;
+    let unsynced = &disk.store.records.unsynced;
+    for _ in 0..FAILED_MAX {
+        drop(unsynced.begin(&SessionId::random().unwrap(), false));
+    }
+    fails(disk.faults());
+    let new = Token::random().unwrap().id();
+    for _ in 0..3 {
+        let failed = disk.store.create(&new, &disk.record).await;
+        assert_eq!(failed.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        assert!(unsynced.is_synced(&new), "nothing was begun");
+    }
+    disk.heal();
+    assert!(unsynced.one_too_many().is_some());
+    let created = disk.store.create(&new, &disk.record).await.unwrap();
+    assert_eq!(created, Created::Done);
+    assert_eq!(unsynced.one_too_many(), None);
 }
 
 /// Who reads while a version is brought to the disk is told of it when it is there.
