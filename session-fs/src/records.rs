@@ -111,7 +111,13 @@ impl Records {
     ) -> Result<Created, Failure> {
         let frame = encode(id, record)?;
         if let Some(other) = self.unsynced.one_too_many() {
-            self.is_synced(folders, &other)?;
+            match self.is_synced(folders, &other) {
+                Err(failure @ Failure::Sync(_)) => return Err(failure),
+                // Nobody is told of a record that cannot be read: it need not be remembered.
+                Err(Failure::Store(_)) => self.unsynced.forget(&other),
+                // Somebody else has it: the disk, which is what is asked for, may be well.
+                Ok(_) | Err(_) => {}
+            }
         }
         let Some(file) = self.lock(folders, id, Access::Make)? else {
             return Err(Failure::FolderDeleted);
@@ -187,7 +193,7 @@ impl Records {
     /// Its bytes are written once more, because the kernel has forgotten which of them did not get
     /// there. A name cannot be; but file systems keep names in their journal, and one whose
     /// journal failed takes no more.
-    fn mend(
+    pub(crate) fn mend(
         &self,
         folders: &Folders,
         id: &SessionId,
@@ -252,7 +258,7 @@ impl Records {
             return Err(Failure::WouldWait);
         }
         let Some((file, last)) = self.lock_live(folders, id, pace)? else {
-            return Ok(Written::Gone);
+            return self.gone(folders, id);
         };
         let stored = last.record()?;
         if stored.version != expected {
@@ -300,7 +306,7 @@ impl Records {
         pace: Pace<'_>,
     ) -> Result<Written, Failure> {
         let Some((file, last)) = self.lock_live(folders, id, pace)? else {
-            return Ok(Written::Gone);
+            return self.gone(folders, id);
         };
         let mut record = last.record()?;
         let before = record.accessed_at;

@@ -20,11 +20,7 @@ impl Records {
         only: Only,
     ) -> Result<Written, Failure> {
         let Some(file) = self.lock(folders, id, Access::Write)? else {
-            // Gone only when it is so on the disk too.
-            return match self.is_synced(folders, id)? {
-                true => Ok(Written::Gone),
-                false => Err(Failure::WouldWait),
-            };
+            return self.gone(folders, id);
         };
         let last = match (file.read_locked(), only) {
             (Ok(None), _) => {
@@ -48,6 +44,14 @@ impl Records {
         Ok(Written::Done)
     }
 
+    /// Gone only when it is so on the disk, too.
+    pub(crate) fn gone(&self, folders: &Folders, id: &SessionId) -> Result<Written, Failure> {
+        match self.is_synced(folders, id)? {
+            true => Ok(Written::Gone),
+            false => Err(Failure::WouldWait),
+        }
+    }
+
     /// With `Disk`, returns when the end of a session is there.
     fn acknowledge_end(
         &self,
@@ -56,10 +60,15 @@ impl Records {
         file: SessionFile,
         change: Option<Change<'_>>,
     ) -> Result<(), Failure> {
+        let failed = self.unsynced.failed(id);
         drop(file);
         if let Some(change) = change {
             self.sync_shard(folders, id)?;
             change.done();
+            // What had failed before ended with it.
+            if let Some(failed) = failed {
+                self.unsynced.mended(id, failed);
+            }
         }
         Ok(())
     }
@@ -100,10 +109,6 @@ impl Records {
         folders: &Folders,
         owner: &Owner,
     ) -> Result<Vec<SessionId>, Failure> {
-        // Who finds no session takes the owner's for ended.
-        for removed in self.unsynced.removals() {
-            self.is_synced(folders, &removed)?;
-        }
         let mut ids = owners::list(folders, owner, &self.template)?;
         let mut failed = None;
         ids.retain(|id| {
@@ -113,10 +118,14 @@ impl Records {
                     true
                 })
         });
-        match failed {
-            None => Ok(ids),
-            Some(failure) => Err(failure),
+        if let Some(failure) = failed {
+            return Err(failure);
         }
+        // Who finds no session takes the owner's for ended. Asked after it was listed.
+        for removed in self.unsynced.removals() {
+            self.is_synced(folders, &removed)?;
+        }
+        Ok(ids)
     }
 
     /// Whether the marker is right, or may be; a ghost is dropped.
@@ -150,6 +159,10 @@ impl Records {
         let Some(file) = self.lock(folders, id, Access::Make)? else {
             return Err(Failure::FolderDeleted);
         };
+        // Which owner is on the disk is not known.
+        if let Some(failed) = self.unsynced.failed(id) {
+            self.mend(folders, id, &file, failed)?;
+        }
         match file.read_locked() {
             Ok(Some(last)) => match last.record() {
                 Ok(record) if record.owner.as_ref() != Some(owner) => {

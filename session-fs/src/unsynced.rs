@@ -125,6 +125,11 @@ impl Unsynced {
         });
     }
 
+    /// What failed of a session is of no more interest.
+    pub(crate) fn forget(&self, id: &SessionId) {
+        self.change(id, |changes| changes.failed = None);
+    }
+
     /// A session that failed, if there are too many.
     pub(crate) fn one_too_many(&self) -> Option<SessionId> {
         if self.sessions.load(SeqCst) < FAILED_MAX {

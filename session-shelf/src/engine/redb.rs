@@ -184,7 +184,8 @@ impl StorageBackend for Allocated {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        // Also for want of room it is no refusal: what was written may or may not be there.
+        self.file.sync_data().map_err(io::Error::other)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

@@ -132,6 +132,16 @@ const CACHE_BYTES_MIN: usize = 1 << 20;
 /// opened again only where there is room for its snapshot.
 const RESERVED_BYTES: u64 = 8 << 20;
 
+/// Also for want of room a sync's failure is no refusal: what was written may or may not be there.
+fn unsynced(failure: Failure) -> Failure {
+    match failure {
+        Failure::Engine(error) if error.kind() == StoreErrorKind::Full => {
+            Failure::engine(StoreErrorKind::Unavailable, error)
+        }
+        other => other,
+    }
+}
+
 impl Engine for Sled {
     fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<(), Failure>) -> Result<(), Failure> {
         work(self)
@@ -144,10 +154,10 @@ impl Engine for Sled {
         let mut pending = Pending::on(self);
         work(&mut pending)?;
         pending.apply_all()?;
-        self.db.flush().map_err(failed)?;
+        let flushed = self.db.flush().map(drop).map_err(failed);
         match &self.disk {
-            Some(disk) => disk.sync(),
-            None => Ok(()),
+            Some(disk) => flushed.and_then(|()| disk.sync()).map_err(unsynced),
+            None => flushed,
         }
     }
 
