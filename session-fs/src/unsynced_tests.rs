@@ -121,6 +121,17 @@ async fn an_end_whose_sync_fails_or_hangs_is_no_success() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_is_on_the_disk_leaves_nothing_in_doubt() {
+    let disk = Disk::new().await;
+    assert_eq!(disk.save(fails).await, Some(ErrorKind::Unavailable));
+    assert!(!disk.store.records.unsynced.is_synced(&disk.id));
+    disk.heal();
+    let ended = disk.store.delete(&disk.id, Only::Any).await.unwrap();
+    assert_eq!(ended, Written::Done);
+    assert!(disk.store.records.unsynced.is_synced(&disk.id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_whose_sync_failed_is_unavailable_until_it_was_written_again() {
     let disk = Disk::new().await;
     fails(disk.faults());
