@@ -1,6 +1,5 @@
 //! What handlers ask for.
 
-use std::any::{TypeId, type_name};
 use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
@@ -174,12 +173,7 @@ pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Result<&Exchange,
 }
 
 fn no_layer<K: 'static>() -> Error {
-    // Of several kinds, the one that is missing is named.
-    let layer = if TypeId::of::<K>() == TypeId::of::<Main>() {
-        "SessionLayer".to_owned()
-    } else {
-        format!("SessionLayer::of::<{}>", type_name::<K>())
-    };
+    let layer = Nested::<K>::layer_name();
     Error(session_core::Error::new(
         ErrorKind::NoLayer,
         format!("extracting the session failed: wrap the application in a {layer}"),

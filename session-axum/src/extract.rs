@@ -1,6 +1,5 @@
 //! What handlers ask for.
 
-use std::any::{TypeId, type_name};
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
@@ -151,12 +150,7 @@ pub(crate) fn exchange<K: 'static>(extensions: &Extensions) -> Option<&Exchange>
 }
 
 fn no_layer<K: 'static>() -> Error {
-    // Of several kinds, the one that is missing is named.
-    let layer = if TypeId::of::<K>() == TypeId::of::<Main>() {
-        "SessionLayer".to_owned()
-    } else {
-        format!("SessionLayer::of::<{}>", type_name::<K>())
-    };
+    let layer = Nested::<K>::layer_name();
     Error(session_core::Error::new(
         ErrorKind::NoLayer,
         format!(

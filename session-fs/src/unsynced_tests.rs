@@ -132,6 +132,24 @@ async fn an_end_that_is_on_the_disk_leaves_nothing_in_doubt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_an_end_whose_sync_failed() {
+    let disk = Disk::new().await;
+    fails(disk.faults());
+    disk.store.delete(&disk.id, Only::Any).await.unwrap_err();
+    let touch = Touch {
+        generation: disk.record.generation,
+        accessed_at: Clock::system().now(),
+    };
+    disk.store.touch(&disk.id, &touch).await.unwrap_err();
+    let version = disk.record.version;
+    let update = disk.store.update(&disk.id, &disk.record, version);
+    update.await.unwrap_err();
+    disk.heal();
+    let touched = disk.store.touch(&disk.id, &touch).await.unwrap();
+    assert_eq!(touched, Written::Gone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_whose_sync_failed_is_unavailable_until_it_was_written_again() {
     let disk = Disk::new().await;
     fails(disk.faults());

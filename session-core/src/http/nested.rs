@@ -16,6 +16,7 @@
 //! # Ok::<(), session_core::Error>(())
 //! ```
 
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -64,6 +65,19 @@ impl<K> Nested<K> {
             exchange,
             outer: outer.cloned().map(Arc::new),
             kind: PhantomData,
+        }
+    }
+
+    /// What the layer of this kind is called where it is missing; of several kinds it names which.
+    #[must_use]
+    pub fn layer_name() -> String
+    where
+        K: 'static,
+    {
+        if TypeId::of::<K>() == TypeId::of::<Main>() {
+            "SessionLayer".to_owned()
+        } else {
+            format!("SessionLayer::of::<{}>", type_name::<K>())
         }
     }
 

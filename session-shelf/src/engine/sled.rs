@@ -203,3 +203,19 @@ fn failed(error: sled::Error) -> Failure {
     };
     Failure::engine(kind, error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_that_finds_no_room_is_no_refusal() {
+        for (kind, told) in [
+            (StoreErrorKind::Full, StoreErrorKind::Unavailable),
+            (StoreErrorKind::Corrupt, StoreErrorKind::Corrupt),
+        ] {
+            let failure = unsynced(Failure::Engine(StoreError::new(kind, "said so")));
+            assert_eq!(failure.error().kind(), told);
+        }
+    }
+}
