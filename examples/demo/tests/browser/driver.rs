@@ -3,7 +3,7 @@
 //! A missing browser fails the test rather than skipping it, as a skipped test looks like a
 //! passed one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -188,8 +188,24 @@ struct Driver {
 }
 
 impl Driver {
+    /// Starts the driver, again where the port it chose is another's: it takes a free one of
+    /// `[::1]` and then needs the same of `127.0.0.1`, which other tests' servers use.
     fn start(home: &Path) -> Self {
-        let stderr = File::create(home.join("chromedriver.log")).expect("a log can be made");
+        let mut said = String::new();
+        for _ in 0..50 {
+            match Self::start_once(home) {
+                Ok(driver) => return driver,
+                Err(last) if last.contains("port not available") => said = last,
+                Err(last) => panic!("chromedriver ended before it listened: {last}"),
+            }
+        }
+        panic!("chromedriver finds no port: {said}");
+    }
+
+    /// Starts the driver, or tells what it said when it ended at once.
+    fn start_once(home: &Path) -> Result<Self, String> {
+        let log = home.join("chromedriver.log");
+        let stderr = File::create(&log).expect("a log can be made");
         let mut process = Command::new(installed(&["chromedriver"]))
             .args(["--port=0", "--log-level=SEVERE"])
             .env("HOME", home)
@@ -202,11 +218,17 @@ impl Driver {
             .spawn()
             .expect("chromedriver starts");
         let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
-        let port = announced_port(&mut stdout);
-        Self {
-            process,
-            url: format!("http://127.0.0.1:{port}"),
-            _stdout: Box::new(stdout),
+        match announced_port(&mut stdout) {
+            Ok(port) => Ok(Self {
+                process,
+                url: format!("http://127.0.0.1:{port}"),
+                _stdout: Box::new(stdout),
+            }),
+            Err(mut said) => {
+                process.wait().expect("chromedriver has ended");
+                said += &fs::read_to_string(&log).expect("the log can be read");
+                Err(said)
+            }
         }
     }
 }
@@ -242,18 +264,19 @@ impl WebDriverCompatibleCommand for DevTools {
     }
 }
 
-/// Reads up to "ChromeDriver was started successfully on port 43210."
-fn announced_port(stdout: &mut impl BufRead) -> u16 {
+/// Reads up to "ChromeDriver was started successfully on port 43210.", or all there is.
+fn announced_port(stdout: &mut impl BufRead) -> Result<u16, String> {
+    let mut said = String::new();
     for line in stdout.lines() {
         let line = line.expect("chromedriver writes text");
         if let Some((_, port)) = line.split_once("successfully on port ") {
-            return port
-                .trim_end_matches('.')
-                .parse()
-                .expect("a port is a number");
+            let port = port.trim_end_matches('.').parse();
+            return Ok(port.expect("a port is a number"));
         }
+        said += &line;
+        said.push('\n');
     }
-    panic!("chromedriver ended before it listened");
+    Err(said)
 }
 
 /// Where the first of `programs` is that `PATH` knows.
