@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,20 +15,47 @@ use crate::failure::Failure;
 pub(crate) struct Place {
     file: PathBuf,
     identity: (u64, u64),
+    begun: Instant,
+    /// When it was last found there, in nanoseconds after `begun`.
+    found: AtomicU64,
 }
 
 impl Place {
     /// Remembers which file is at a path now.
     pub(crate) fn of(file: PathBuf) -> Result<Self, Failure> {
+        let begun = Instant::now();
         let identity = identity(&file)?;
-        Ok(Self { file, identity })
+        Ok(Self {
+            file,
+            identity,
+            begun,
+            found: AtomicU64::new(0),
+        })
     }
 
     /// Fails if the file was moved or deleted: what is written then would be lost with the
     /// process.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.check_at(self.now())
+    }
+
+    /// As [`Self::check`], but takes what was true [a moment ago](LOOK_EVERY) for true, as asking
+    /// the system takes longer than all else that reading from memory takes.
+    pub(crate) fn check_lately(&self) -> Result<(), Failure> {
+        let now = self.now();
+        let age = now.saturating_sub(self.found.load(Relaxed));
+        if u128::from(age) < LOOK_EVERY.as_nanos() {
+            return Ok(());
+        }
+        self.check_at(now)
+    }
+
+    fn check_at(&self, now: u64) -> Result<(), Failure> {
         match identity(&self.file) {
-            Ok(found) if found == self.identity => Ok(()),
+            Ok(found) if found == self.identity => {
+                self.found.store(now, Relaxed);
+                Ok(())
+            }
             Ok(_) => Err(Failure::unavailable(format!(
                 "another file is in the place of {}, which is in use",
                 self.file.display()
@@ -38,7 +66,15 @@ impl Place {
             ))),
         }
     }
+
+    /// Nanoseconds after `begun`: 584 years are not exceeded.
+    fn now(&self) -> u64 {
+        self.begun.elapsed().as_nanos() as u64
+    }
 }
+
+/// So long what is in memory may be read after the file was moved or deleted.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 fn identity(file: &Path) -> io::Result<(u64, u64)> {
     let found = fs::metadata(file)?;

@@ -14,8 +14,8 @@ use session_test_servers::SmallDisk;
 use tempfile::TempDir;
 
 use super::{Durability, EngineKind, config, open};
-use crate::keys;
 use crate::shelf::Shelf;
+use crate::{keys, place};
 
 /// A database of its own for each store; `above` holds it and, while it is broken, its content.
 struct OnDisk {
@@ -78,9 +78,10 @@ impl Harness for OnDisk {
         shelf.records().clear();
     }
 
-    /// Moves the database away under the store.
+    /// Moves the database away under the store, and waits until a load notices.
     async fn break_backend(&self) {
         fs::rename(self.dir(), self.away()).unwrap();
+        tokio::time::sleep(place::LOOK_EVERY).await;
     }
 
     async fn mend_backend(&self) {

@@ -11,7 +11,7 @@ use session_test_servers::SmallDisk;
 
 use super::flaky::{Fault, flaky};
 use super::{ENGINES, config, consistent, counted, id, next, open, owned};
-use crate::{ShelfStore, keys};
+use crate::{ShelfStore, keys, place};
 
 #[tokio::test]
 async fn a_panic_in_the_engine_is_an_error_and_the_store_goes_on() {
@@ -202,6 +202,10 @@ async fn a_database_that_was_deleted_is_not_made_anew_under_a_running_store() {
         );
         let away = dir.path().join("away");
         fs::rename(&base, &away).unwrap();
+        let error = store.delete(&id(1), Only::Any).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        // What is in memory was read once more at most for a moment.
+        tokio::time::sleep(place::LOOK_EVERY).await;
         for _ in 0..2 {
             let error = store.load(&id(1)).await.unwrap_err();
             assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
