@@ -29,6 +29,8 @@ pub(crate) struct AtHand<DB: sqlx::Database> {
     opener: sqlx::Pool<DB>,
     /// As many as there may be connections.
     turns: Semaphore,
+    /// One of the connections that are being opened may go on when nobody waits for it any more.
+    unwanted: Arc<Semaphore>,
     resting: Mutex<Resting<DB>>,
     /// `None`: a connection is a file that is open. Nothing at the other end loses it, and it
     /// belongs to no runtime.
@@ -88,6 +90,7 @@ impl<DB: sqlx::Database> AtHand<DB> {
         Self {
             turns: Semaphore::new(usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS)),
             opener,
+            unwanted: Arc::new(Semaphore::new(1)),
             resting: Mutex::new(Resting {
                 connections: Vec::new(),
                 runtimes: Vec::new(),
@@ -174,9 +177,9 @@ impl<DB: sqlx::Database> AtHand<DB> {
             match opening.within(soon).await {
                 Some(Ok(opened)) => return Ok(opened),
                 Some(Err((refused, turn))) => {
-                    return self.other(turn, until).await.ok_or(refused);
+                    return self.other(Some(turn), until).await.ok_or(refused);
                 }
-                // It goes on, and keeps its turn.
+                // It stands still meanwhile, and keeps its turn.
                 None => {
                     if let Some(other) = self.other(self.try_turn(), until).await {
                         return Ok(other);
@@ -185,7 +188,7 @@ impl<DB: sqlx::Database> AtHand<DB> {
             }
         }
         let opened = opening.within(until).await;
-        let opened = opened.unwrap_or(Err((sqlx::Error::PoolTimedOut, None)));
+        let opened = opened.ok_or(sqlx::Error::PoolTimedOut)?;
         opened.map_err(|(refused, _)| refused)
     }
 

@@ -98,8 +98,8 @@ impl SqlConfig {
     /// How long an operation waits for a connection of such a pool; who gives up earlier, as a
     /// manager at its deadline does, waits no longer than that.
     ///
-    /// Opening one takes no longer either. It goes on for at most half a minute when who asked has
-    /// given up, and brings a connection for who comes next.
+    /// Opening one takes no longer either. Where who asked has given up it goes on for at most half a
+    /// minute, and brings a connection for who comes next; one at a time does, and any other ends.
     ///
     /// # Default
     ///

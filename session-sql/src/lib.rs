@@ -97,7 +97,7 @@
 //! | connections | 10; SQLite one writer and 10 readers | its choice |
 //! | whose | the runtime's that opened it, while there may be more; SQLite anybody's | anybody's |
 //! | waiting for one | 5 s, and no longer than the caller does | `acquire_timeout` |
-//! | opening one | 5 s, also when the caller has given up: the next one finds it | given up with the caller, so `store_timeout` should be longer than it takes |
+//! | opening one | 5 s; of those whose callers have given up one goes on, and the next caller finds it | given up with the caller, so `store_timeout` should be longer than it takes |
 //! | a statement | 30 s, then the server ends it | its choice |
 //! | MySQL and MariaDB | `autocommit = 1`, whatever the server's setting is | must commit by itself: with `autocommit = 0` what was acknowledged ends with its connection |
 //! | one whose statement is answered | at hand for the next; closed after ten minutes of rest, or half an hour after it was opened, but SQLite's | in the pool, after a round trip |

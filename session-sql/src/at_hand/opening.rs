@@ -1,64 +1,78 @@
-//! Opening a connection in a task of its own.
+//! Opening a connection that may take longer than anybody waits.
 //!
-//! Who asks for a connection gives up at its deadline, and its future is dropped. Were connections
-//! opened in such futures, one that takes longer than anybody waits would never be there: each
-//! would begin anew. So a task opens it and has the turn meanwhile, of which there are as many as
-//! connections; what nobody waits for any more is at hand for who comes next.
+//! Who asks for a connection gives up at its deadline, and its future is dropped. Did each opening
+//! end then, a connection that takes longer would never be there: each would begin anew. So one that
+//! nobody waits for any more goes on in a task of its own, and is at hand for who comes next. It has
+//! a turn meanwhile, and may be waiting for a host that is gone: the others end with who asked, and
+//! leave their turns to those who come to where the host's name leads by then.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{AtHand, Taken, Turn};
 
-/// What is waited for; it goes on without.
-pub(super) struct Opening<DB: sqlx::Database>(oneshot::Receiver<Opened<DB>>);
+/// It is in no task while somebody waits for it, so it stands still while nobody polls it. One in a
+/// task would keep its turn in a runtime that nobody drives any more, as a current-thread one between
+/// two `block_on`.
+pub(super) struct Opening<DB: sqlx::Database> {
+    at_hand: Arc<AtHand<DB>>,
+    /// That of who asks, which the connection belongs to.
+    runtime: Handle,
+    /// `None` once it has ended.
+    steps: Option<Steps<DB>>,
+}
 
-/// A connection, or why there is none; the turn is lost only with the runtime.
-type Opened<DB> = Result<(Taken<DB>, Turn<DB>), (sqlx::Error, Option<Turn<DB>>)>;
+type Steps<DB> = Pin<Box<dyn Future<Output = Opened<DB>> + Send>>;
+
+/// A connection, or why there is none.
+type Opened<DB> = Result<(Taken<DB>, Turn<DB>), (sqlx::Error, Turn<DB>)>;
 
 impl<DB: sqlx::Database> Opening<DB> {
-    /// Begins it in the runtime of who asks, for no longer than the opener's options say.
+    /// One for who asks, that takes no longer than the opener's options say.
     pub(super) fn begin(turn: Turn<DB>) -> Result<Self, sqlx::Error> {
-        let runtime = Handle::try_current().map_err(io::Error::other)?;
-        let (mut caller, answer) = oneshot::channel();
-        runtime.spawn(async move {
-            let opened = match while_wanted(turn.0.opened(), &mut caller).await {
-                Some(Ok(taken)) => Ok((taken, turn)),
-                Some(Err(error)) => Err((error, Some(turn))),
-                None => return,
-            };
-            match caller.send(opened) {
-                Err(Ok((taken, turn))) => turn.put(taken),
-                Err(Err((error, _))) => unheard(&error),
-                Ok(()) => (),
-            }
-        });
-        Ok(Self(answer))
+        Ok(Self {
+            at_hand: Arc::clone(&turn.0),
+            runtime: Handle::try_current().map_err(io::Error::other)?,
+            steps: Some(Box::pin(async move {
+                match turn.0.opened().await {
+                    Ok(taken) => Ok((taken, turn)),
+                    Err(error) => Err((error, turn)),
+                }
+            })),
+        })
     }
 
     /// What came of it; `None` if it is not done by then.
     pub(super) async fn within(&mut self, until: Instant) -> Option<Opened<DB>> {
-        let answer = tokio::time::timeout_at(until, &mut self.0).await.ok()?;
-        let ended = || io::Error::other("the runtime that was opening a connection has ended");
-        Some(answer.unwrap_or_else(|_| Err((ended().into(), None))))
+        let opened = tokio::time::timeout_at(until, self.steps.as_mut()?).await;
+        let opened = opened.ok()?;
+        self.steps = None;
+        Some(opened)
     }
 }
 
-/// What was handed over at the last moment is kept.
+/// Nobody waits for it any more: it goes on if no other does.
 impl<DB: sqlx::Database> Drop for Opening<DB> {
     fn drop(&mut self) {
-        self.0.close();
-        if let Ok(Ok((taken, turn))) = self.0.try_recv() {
-            turn.put(taken);
-        }
+        let Some(steps) = self.steps.take() else {
+            return;
+        };
+        let Ok(only) = Arc::clone(&self.at_hand.unwanted).try_acquire_owned() else {
+            return;
+        };
+        self.runtime.spawn(async move {
+            match tokio::time::timeout(UNWANTED_MAX, steps).await {
+                Ok(Ok((taken, turn))) => turn.put(taken),
+                Ok(Err((error, _))) => unheard(&error),
+                Err(_) => (),
+            }
+            drop(only);
+        });
     }
 }
 
@@ -80,23 +94,6 @@ impl<DB: sqlx::Database> AtHand<DB> {
     }
 }
 
-/// What `opening` comes to; `None` once nobody has waited for it for [`UNWANTED_MAX`].
-async fn while_wanted<T, A>(
-    opening: impl Future<Output = T>,
-    caller: &mut oneshot::Sender<A>,
-) -> Option<T> {
-    let mut opening = pin!(opening);
-    let mut unwanted = pin!(async {
-        caller.closed().await;
-        tokio::time::sleep(UNWANTED_MAX).await;
-    });
-    let either = poll_fn(|context| match opening.as_mut().poll(context) {
-        Poll::Ready(opened) => Poll::Ready(Some(opened)),
-        Poll::Pending => unwanted.as_mut().poll(context).map(|()| None),
-    });
-    either.await
-}
-
 /// Who gave up before was told of a deadline only.
 fn unheard(error: &sqlx::Error) {
     if !matches!(error, sqlx::Error::PoolTimedOut) {
@@ -104,5 +101,5 @@ fn unheard(error: &sqlx::Error) {
     }
 }
 
-/// So long an opening goes on that nobody waits for: its server may hang, and others need the turn.
+/// So long the one goes on that nobody waits for: its server may hang, and others need the turn.
 pub(super) const UNWANTED_MAX: Duration = Duration::from_secs(30);

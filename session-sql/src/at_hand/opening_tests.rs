@@ -1,5 +1,7 @@
 //! Connections that take long to open, and callers that give up before.
 
+use session_test_servers::PostgresServer;
+
 use super::*;
 use crate::at_hand::opening::UNWANTED_MAX;
 
@@ -25,34 +27,60 @@ async fn give_up<DB: sqlx::Database>(at_hand: &Arc<AtHand<DB>>) {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_any_more_is_at_hand_for_who_comes_next() {
+async fn one_opening_goes_on_that_nobody_waits_for_and_is_at_hand_for_who_comes_next() {
     let database = Database::new(Kind::Postgres);
     let at_hand = slow(&database, 2, LONG);
-    for left in [1, 0, 0] {
+    for _ in 0..3 {
         give_up(&at_hand).await;
-        assert_eq!(at_hand.turns.available_permits(), left);
+        assert_eq!(at_hand.turns.available_permits(), 1, "one goes on");
     }
-    put(take(&at_hand).await);
     at_hand.has_turns(2).await;
-    assert_eq!(at_hand.rest(), 2, "those that were begun, and no other");
+    assert_eq!(at_hand.rest(), 1);
+    // Once it has come to its end, the next one may go on.
+    let held = take(&at_hand).await;
+    give_up(&at_hand).await;
+    at_hand.has_turns(1).await;
+    assert_eq!(at_hand.rest(), 1);
+    put(held);
+    assert_eq!(at_hand.rest(), 2);
 }
 
+/// What nobody waits for any more waits for a host that is gone.
 #[tokio::test]
-async fn what_was_handed_over_at_the_last_moment_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let at_hand = two(&folder);
-    let opening = Opening::begin(at_hand.try_turn().unwrap()).unwrap();
-    let metrics = Handle::current().metrics();
-    let started = Instant::now();
-    // The watch stays.
-    while at_hand.resting().runtimes.is_empty() || metrics.num_alive_tasks() > 1 {
-        assert!(started.elapsed() < LONG);
-        tokio::task::yield_now().await;
+async fn a_host_that_went_silent_holds_nobody_up_once_its_name_leads_elsewhere() {
+    let silent = PostgresServer::start().unwrap_or_else(|error| panic!("{error}"));
+    let database = Database::new(Kind::Postgres);
+    let elsewhere = database.url.parse().unwrap();
+    let at_hand = slow(&database, 0, 60 * LONG);
+    at_hand
+        .opener
+        .set_connect_options(silent.url().parse().unwrap());
+    silent.freeze();
+    for _ in 0..2 {
+        give_up(&at_hand).await;
     }
-    assert_eq!(at_hand.rest(), 0);
-    drop(opening);
+    assert_eq!(at_hand.turns.available_permits(), 1, "one goes on");
+    at_hand.opener.set_connect_options(elsewhere);
+    let held = take(&at_hand).await;
+    assert_eq!(at_hand.turns.available_permits(), 0, "it still goes on");
+    put(held);
     assert_eq!(at_hand.rest(), 1);
-    assert_eq!(at_hand.turns.available_permits(), 2);
+}
+
+/// It may never be driven again.
+#[test]
+fn a_runtime_that_is_not_driven_keeps_one_turn_at_most() {
+    let database = Database::new(Kind::Postgres);
+    let at_hand = slow(&database, 2, LONG);
+    let (one, other) = (runtime(), runtime());
+    one.block_on(async {
+        let both = async { tokio::join!(at_hand.take(), at_hand.take()) };
+        let soon = tokio::time::timeout(Duration::from_millis(50), both);
+        assert!(soon.await.is_err());
+    });
+    assert_eq!(at_hand.turns.available_permits(), 1);
+    put(other.block_on(take(&at_hand)));
+    assert_eq!([at_hand.of(&one), at_hand.of(&other)], [0, 1]);
 }
 
 #[tokio::test]
@@ -69,18 +97,19 @@ async fn who_waits_is_told_why_there_is_no_connection() {
 fn a_turn_ends_with_the_runtime_that_was_opening_its_connection() {
     let database = Database::new(Kind::Postgres);
     let at_hand = slow(&database, 2, LONG);
-    let (one, other) = (runtime(), runtime());
+    let one = runtime();
     one.block_on(give_up(&at_hand));
     let entered = one.enter();
-    let mut opening = Opening::begin(at_hand.try_turn().unwrap()).unwrap();
+    drop(Opening::begin(at_hand.try_turn().unwrap()).unwrap());
     drop(entered);
-    assert_eq!(at_hand.turns.available_permits(), 0);
+    assert_eq!(at_hand.turns.available_permits(), 1, "one goes on");
+    let entered = one.enter();
+    let opening = Opening::begin(at_hand.try_turn().unwrap()).unwrap();
+    drop(entered);
     drop(one);
+    assert_eq!(at_hand.turns.available_permits(), 1, "it is in no runtime");
+    drop(opening);
     assert_eq!(at_hand.turns.available_permits(), 2);
-    let answer = other.block_on(async { opening.within(Instant::now() + LONG).await });
-    let (error, turn) = answer.unwrap().err().unwrap();
-    assert!(matches!(error, sqlx::Error::Io(_)), "{error}");
-    assert!(turn.is_none());
 }
 
 #[test]
