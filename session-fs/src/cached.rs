@@ -164,6 +164,7 @@ mod tests {
 
     use super::*;
     use crate::FsConfig;
+    use crate::unsynced::Seen;
 
     struct Shelf {
         _dir: tempfile::TempDir,
@@ -258,7 +259,7 @@ mod tests {
         shelf.record = long;
         let loaded = shelf
             .records
-            .within(|records, folders| records.load(folders, &id));
+            .within(|records, folders| records.load(folders, &id, &Seen::default()));
         assert!(matches!(loaded, Ok(Some(record)) if record == shelf.record));
     }
 

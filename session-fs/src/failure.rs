@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// Another has the file's lock, or it cannot be done at once: nothing was written, and it is
     /// begun anew, later or on a blocking thread.
     WouldWait,
+    /// Another is just bringing to the disk what this would tell of: begun anew later, as after
+    /// [`WouldWait`](Self::WouldWait).
+    Syncing,
     Io(io::Error),
     /// What was written may not have reached the disk; it is there to be read nevertheless, also
     /// if the reason is a lack of room.
@@ -44,6 +47,10 @@ impl Failure {
             Self::FolderDeleted => StoreError::new(
                 StoreErrorKind::Unavailable,
                 format!("{operation} failed: the folder is being deleted"),
+            ),
+            Self::Syncing => StoreError::new(
+                StoreErrorKind::Unavailable,
+                format!("{operation} failed: waiting for the disk: another's sync does not end"),
             ),
             Self::WouldWait => StoreError::new(
                 StoreErrorKind::Unavailable,

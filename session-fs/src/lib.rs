@@ -183,7 +183,8 @@
 //! has forgotten what was not written: each who waited gets `Unavailable`, and the version may or
 //! may not be there.
 //!
-//! With `Disk`, who reads a session while it is brought to the disk waits for that. After a sync
+//! With `Disk`, who reads a session while it is brought to the disk is told when it is there: waited
+//! for as a lock is, by no thread and for ten seconds. After a sync
 //! that failed, the next who comes for the session writes its live record again, in its place, and
 //! syncs it; until that succeeds, the session is `Unavailable`. So a load, a `Gone` and an owner's
 //! list tell of nothing that a power cut could take back. This is known within the process: another

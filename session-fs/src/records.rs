@@ -18,7 +18,7 @@ use crate::owners::{self, Marked};
 use crate::paths::Template;
 use crate::sweep::Place as SweepPlace;
 use crate::syncs::{Place, Syncs};
-use crate::unsynced::{Change, Standing, Unsynced};
+use crate::unsynced::{Change, Reading, Seen, Standing, Unsynced};
 use crate::watch::{AtOnce, Leave, Pace, Watch, Watches};
 
 /// The records of one folder.
@@ -111,8 +111,8 @@ impl Records {
     ) -> Result<Created, Failure> {
         let frame = encode(id, record)?;
         if let Some(other) = self.unsynced.one_too_many() {
-            match self.is_synced(folders, &other) {
-                Err(failure @ Failure::Sync(_)) => return Err(failure),
+            match self.is_synced_now(folders, &other) {
+                Err(failure @ (Failure::Sync(_) | Failure::Syncing)) => return Err(failure),
                 // Nobody is told of a record that cannot be read: it need not be remembered.
                 Err(Failure::Store(_)) => self.unsynced.forget(&other),
                 // Somebody else has it: the disk, which is what is asked for, may be well.
@@ -156,36 +156,85 @@ impl Records {
         &self,
         folders: &Folders,
         id: &SessionId,
+        seen: &Seen<Option<Last>>,
     ) -> Result<Option<Record>, Failure> {
+        let find = || Ok((self.find(folders, id)?, vec![*id]));
+        let found = self.when_synced(folders, seen, find)?;
+        Ok(found.map(|last| last.record()).transpose()?)
+    }
+
+    /// What `read` finds, once the sessions that it names are on the disk as it found them.
+    ///
+    /// # Errors
+    ///
+    /// As [`is_synced`](Self::is_synced). What was found is in `seen` then, for when the operation
+    /// is begun anew.
+    pub(crate) fn when_synced<T>(
+        &self,
+        folders: &Folders,
+        seen: &Seen<T>,
+        read: impl Fn() -> Result<(T, Vec<SessionId>), Failure>,
+    ) -> Result<T, Failure> {
         loop {
-            let found = self.find(folders, id)?;
-            if self.is_synced(folders, id)? {
-                return Ok(found.map(|last| last.record()).transpose()?);
+            let reading = match seen.0.take() {
+                Some(reading) => reading,
+                None => {
+                    let (found, sessions) = read()?;
+                    let begun = self.unsynced.begun();
+                    Reading {
+                        found,
+                        sessions,
+                        begun,
+                    }
+                }
+            };
+            let mut are_synced = true;
+            for id in &reading.sessions {
+                match self.is_synced(folders, id, reading.begun) {
+                    Ok(is_synced) => are_synced &= is_synced,
+                    Err(failure) => {
+                        seen.0.set(Some(reading));
+                        return Err(failure);
+                    }
+                }
+            }
+            if are_synced {
+                return Ok(reading.found);
             }
         }
     }
 
-    /// Whether what was read of a session is on the disk, after waiting for those who are just
-    /// bringing it there. If not, it is now, and has to be read again.
+    /// Whether what was read of a session, when so many changes had begun, is on the disk. If not,
+    /// it is now, and has to be read again.
     ///
     /// # Errors
     ///
-    /// A sync failed, and the session could not be written again.
-    pub(crate) fn is_synced(&self, folders: &Folders, id: &SessionId) -> Result<bool, Failure> {
+    /// [`Failure::Syncing`] or [`Failure::WouldWait`]: another is just bringing it there. Others: a
+    /// sync failed, and the session could not be written again.
+    pub(crate) fn is_synced(
+        &self,
+        folders: &Folders,
+        id: &SessionId,
+        begun: u64,
+    ) -> Result<bool, Failure> {
         if self.durability == Durability::Os {
             return Ok(true);
         }
-        let Standing::Failed(failed) = self.unsynced.wait(id) else {
-            return Ok(true);
+        let failed = match self.unsynced.standing(id, begun) {
+            Standing::Synced => return Ok(true),
+            Standing::UnderWay => return Err(Failure::Syncing),
+            Standing::Failed(failed) => failed,
         };
         match self.lock(folders, id, Access::Write)? {
             Some(file) => self.mend(folders, id, &file, failed)?,
-            None => {
-                self.sync_shard(folders, id)?;
-                self.unsynced.mended(id, failed);
-            }
+            None => self.mend_name(folders, id, failed)?,
         }
         Ok(false)
+    }
+
+    /// As [`is_synced`](Self::is_synced), of what was read before this.
+    pub(crate) fn is_synced_now(&self, folders: &Folders, id: &SessionId) -> Result<bool, Failure> {
+        self.is_synced(folders, id, self.unsynced.begun())
     }
 
     /// Brings a session to the disk whose sync failed; its lock is held.
@@ -204,8 +253,15 @@ impl Records {
             Some(last) => file.write_again(&last)?,
             None => file.clear()?,
         }
-        self.syncs.join(Place::Session(*id), || file.sync_all())?;
-        self.sync_shard(folders, id)?;
+        self.syncs.lead(Place::Session(*id), || file.sync_all())?;
+        self.mend_name(folders, id, failed)
+    }
+
+    /// Brings a session's name, or that there is none, to the disk.
+    fn mend_name(&self, folders: &Folders, id: &SessionId, failed: u64) -> Result<(), Failure> {
+        let first = id.as_bytes()[0];
+        self.syncs
+            .lead(Place::Shard(first), || folders.sync_shard(first))?;
         self.unsynced.mended(id, failed);
         Ok(())
     }
@@ -315,7 +371,7 @@ impl Records {
         }
         if record.accessed_at == before {
             drop(file);
-            self.is_synced(folders, id)?;
+            self.is_synced_now(folders, id)?;
             return Ok(Written::Done);
         }
         if last.touch_bytes() >= TOUCH_BYTES_MAX.max(last.record_len) {

@@ -10,7 +10,7 @@ use crate::folder::{self, Access, Folders};
 use crate::log::Last;
 use crate::owners;
 use crate::records::Records;
-use crate::unsynced::Change;
+use crate::unsynced::{Change, Seen};
 
 impl Records {
     pub(crate) fn delete(
@@ -46,7 +46,7 @@ impl Records {
 
     /// Gone only when it is so on the disk, too.
     pub(crate) fn gone(&self, folders: &Folders, id: &SessionId) -> Result<Written, Failure> {
-        match self.is_synced(folders, id)? {
+        match self.is_synced_now(folders, id)? {
             true => Ok(Written::Gone),
             false => Err(Failure::WouldWait),
         }
@@ -108,7 +108,17 @@ impl Records {
         &self,
         folders: &Folders,
         owner: &Owner,
+        seen: &Seen<Vec<SessionId>>,
     ) -> Result<Vec<SessionId>, Failure> {
+        self.when_synced(folders, seen, || {
+            let ids = self.markers(folders, owner)?;
+            // Who finds no session takes the owner's for ended. Asked after it was listed.
+            Ok((ids, self.unsynced.removals()))
+        })
+    }
+
+    /// The sessions whose markers are right, or may be.
+    fn markers(&self, folders: &Folders, owner: &Owner) -> Result<Vec<SessionId>, Failure> {
         let mut ids = owners::list(folders, owner, &self.template)?;
         let mut failed = None;
         ids.retain(|id| {
@@ -118,14 +128,7 @@ impl Records {
                     true
                 })
         });
-        if let Some(failure) = failed {
-            return Err(failure);
-        }
-        // Who finds no session takes the owner's for ended. Asked after it was listed.
-        for removed in self.unsynced.removals() {
-            self.is_synced(folders, &removed)?;
-        }
-        Ok(ids)
+        failed.map_or(Ok(ids), Err)
     }
 
     /// Whether the marker is right, or may be; a ghost is dropped.
@@ -140,7 +143,7 @@ impl Records {
         }
         match self.drop_ghost(folders, owner, id) {
             // Somebody is just writing it, or removing it.
-            Err(Failure::WouldWait) => Ok(true),
+            Err(Failure::WouldWait | Failure::Syncing) => Ok(true),
             is_owned => is_owned,
         }
     }

@@ -18,6 +18,7 @@ use crate::config::FsConfig;
 use crate::failure::Failure;
 use crate::folder::Folders;
 use crate::records::Records;
+use crate::unsynced::Seen;
 use crate::watch::Pace;
 
 /// Sessions in files below one folder; cheap to clone, the clones share it.
@@ -63,7 +64,8 @@ impl FsStore {
         self.records.root.dir()
     }
 
-    /// Runs `work` on a blocking thread, again and again while it finds a file locked.
+    /// Runs `work` on a blocking thread, again and again while it finds a file locked, or what it
+    /// found on its way to the disk.
     async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -110,9 +112,10 @@ impl FsStore {
         .await
     }
 
-    /// The end of what began with this attempt. A lock is waited for here, where the caller can
-    /// stop waiting, and no thread waits: were the one who has it stopped, all that come for
-    /// this session would take a thread each, and none would be left for other sessions.
+    /// The end of what began with this attempt. A lock is waited for here, and another's sync,
+    /// where the caller can stop waiting, and no thread waits: were the one who has it stopped, or
+    /// did the sync hang, all that come for this session would take a thread each, and none would
+    /// be left for other sessions.
     async fn patiently<T: Send + 'static, W>(
         &self,
         operation: &'static str,
@@ -127,7 +130,7 @@ impl FsStore {
         loop {
             let (done, work) = attempt.map_err(|error| stopped(operation, error))?;
             match done {
-                Err(Failure::WouldWait) if waited < LOCKED_MAX => {}
+                Err(Failure::WouldWait | Failure::Syncing) if waited < LOCKED_MAX => {}
                 done => return done.map_err(|failure| failure.into_store_error(operation)),
             }
             tokio::time::sleep(pause).await;
@@ -138,7 +141,7 @@ impl FsStore {
     }
 }
 
-/// What an attempt came to, and the work, to be done again if a file was locked.
+/// What an attempt came to, and the work, to be done again if it would have waited.
 type Attempt<T, W> = Result<(Result<T, Failure>, W), JoinError>;
 
 fn waiting<T>(
@@ -151,10 +154,10 @@ fn waiting<T>(
 /// for others too.
 const THREADS_MAX: usize = 64;
 
-/// Between two looks at a file that is locked: at first, and at most.
+/// Between two looks at what is waited for: at first, and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(8)];
 
-/// So long a lock is waited for. Who has it needs microseconds, and a disk that is busy tens of
+/// So long a lock or a sync is waited for. Who has it needs microseconds, and a disk that is busy tens of
 /// milliseconds; a process that was stopped may have it for good.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
 
@@ -180,9 +183,9 @@ impl Store for FsStore {
         if let Some(record) = self.records.load_cached(id) {
             return Ok(Some(record));
         }
-        let id = *id;
+        let (id, seen) = (*id, Seen::default());
         self.run("loading the session", move |records, folders| {
-            records.load(folders, &id)
+            records.load(folders, &id, &seen)
         })
         .await
     }
@@ -217,9 +220,9 @@ impl Store for FsStore {
     }
 
     async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        let owner = owner.clone();
+        let (owner, seen) = (owner.clone(), Seen::default());
         self.run("listing the owner's sessions", move |records, folders| {
-            records.owned_by(folders, &owner)
+            records.owned_by(folders, &owner, &seen)
         })
         .await
     }

@@ -67,6 +67,29 @@ impl Syncs {
         place: Place,
         sync: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        self.enter(place, true, sync)
+    }
+
+    /// Runs `sync`, unless one of `place` is running already: for who can come again, and takes no
+    /// thread meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Syncing`]: one is; else what `sync` answered.
+    pub(crate) fn lead(
+        &self,
+        place: Place,
+        sync: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.enter(place, false, sync)
+    }
+
+    fn enter(
+        &self,
+        place: Place,
+        waits: bool,
+        sync: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let (queue, wanted) = {
             let mut queues = locked(&self.queues);
             let queue = queues.entry(place).or_default();
@@ -74,7 +97,7 @@ impl Syncs {
             state.waiters += 1;
             (Arc::clone(queue), state.begun + 1)
         };
-        let result = queue.join(wanted, || {
+        let result = queue.join(wanted, waits, || {
             #[cfg(test)]
             self.faults.meet()?;
             sync()
@@ -110,9 +133,17 @@ struct State {
 
 impl Queue {
     /// Returns when the sync with the number `wanted`, or a later one, has ended.
-    fn join(&self, wanted: u64, sync: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    fn join(
+        &self,
+        wanted: u64,
+        waits: bool,
+        sync: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let mut state = locked(&self.state);
         while state.ended < wanted && state.running {
+            if !waits {
+                return Err(Failure::Syncing);
+            }
             state = self
                 .ended
                 .wait(state)

@@ -4,14 +4,15 @@
 //! The kernel shows a change to every reader before it is on the disk, and goes on to show one
 //! whose sync failed. A caller that was told `Unavailable` looks whether its change is there: it
 //! would take what it finds for success, and a power cut would take that back. So a change is
-//! noted here before it is made; who reads meanwhile waits for its end; and after a sync that
-//! failed the session is written again, before anybody is told of it.
+//! noted here before it is made; who reads meanwhile is told when it has ended; and after a sync
+//! that failed the session is written again, before anybody is told of it.
 //!
 //! [`Durability::Disk`]: crate::Durability::Disk
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use session_core::SessionId;
 
@@ -26,7 +27,6 @@ pub(crate) struct Unsynced {
     /// How many sessions there are in the list, so that mostly it need not be locked.
     sessions: AtomicUsize,
     list: Mutex<List>,
-    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -49,10 +49,33 @@ struct Changes {
 /// What is known of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// What was read before this was asked for is on the disk.
+    /// What was read is on the disk.
     Synced,
+    /// Changes that may be in what was read are under way.
+    UnderWay,
     /// This change failed.
     Failed(u64),
+}
+
+/// What an operation read and may not tell of yet, kept until it is begun anew: were it read again
+/// then, those who go on writing could put the reader off for ever.
+///
+/// It stays right. What was read once, whole, is taken back by nobody: when the changes in it have
+/// ended, it is on the disk, or something newer is.
+pub(crate) struct Seen<T>(pub(crate) Cell<Option<Reading<T>>>);
+
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Self(Cell::new(None))
+    }
+}
+
+pub(crate) struct Reading<T> {
+    pub(crate) found: T,
+    /// The sessions whose changes may be in it.
+    pub(crate) sessions: Vec<SessionId>,
+    /// So many changes had begun after it was read.
+    pub(crate) begun: u64,
 }
 
 /// A change that is under way. It has failed if this is dropped before [`done`](Self::done).
@@ -82,34 +105,33 @@ impl Unsynced {
         }
     }
 
-    /// Whether what was read of a session before this is certainly on the disk; waits for nothing.
+    /// Whether what was read of a session before this is certainly on the disk.
     pub(crate) fn is_synced(&self, id: &SessionId) -> bool {
         self.sessions.load(SeqCst) == 0 || !self.list().sessions.contains_key(id)
     }
 
-    /// Waits for the changes that are under way.
-    pub(crate) fn wait(&self, id: &SessionId) -> Standing {
+    /// So many changes have begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.list().begun
+    }
+
+    /// How a session stands that was read when so many changes had begun: those that began later
+    /// are not in what was read.
+    pub(crate) fn standing(&self, id: &SessionId, begun: u64) -> Standing {
         if self.sessions.load(SeqCst) == 0 {
             return Standing::Synced;
         }
-        let mut list = self.list();
-        // Those that begin later are not in what was read.
-        let last = list.begun;
-        loop {
-            let Some(changes) = list.sessions.get(id) else {
-                return Standing::Synced;
-            };
-            if changes.under_way.iter().all(|number| *number > last) {
-                return changes.failed.map_or(Standing::Synced, Standing::Failed);
-            }
-            list = self
-                .ended
-                .wait(list)
-                .unwrap_or_else(PoisonError::into_inner);
+        let list = self.list();
+        let Some(changes) = list.sessions.get(id) else {
+            return Standing::Synced;
+        };
+        if changes.under_way.iter().any(|number| *number <= begun) {
+            return Standing::UnderWay;
         }
+        changes.failed.map_or(Standing::Synced, Standing::Failed)
     }
 
-    /// The change that failed, if one did; waits for nothing.
+    /// The change that failed, if one did.
     pub(crate) fn failed(&self, id: &SessionId) -> Option<u64> {
         if self.sessions.load(SeqCst) == 0 {
             return None;
@@ -183,7 +205,6 @@ impl Drop for Change<'_> {
                 changes.failed = changes.failed.max(Some(number));
             }
         });
-        self.unsynced.ended.notify_all();
     }
 }
 
@@ -203,14 +224,16 @@ mod tests {
         assert_eq!(unsynced.removals(), [id()]);
         first.done();
         assert_eq!(unsynced.failed(&id()), None);
+        let standing = || unsynced.standing(&id(), unsynced.begun());
+        assert_eq!(standing(), Standing::UnderWay);
         drop(second);
-        let Standing::Failed(failed) = unsynced.wait(&id()) else {
+        let Standing::Failed(failed) = standing() else {
             panic!("it failed");
         };
         unsynced.begin(&id(), false).done();
-        assert_eq!(unsynced.wait(&id()), Standing::Failed(failed));
+        assert_eq!(standing(), Standing::Failed(failed));
         unsynced.mended(&id(), failed);
-        assert_eq!(unsynced.wait(&id()), Standing::Synced);
+        assert_eq!(standing(), Standing::Synced);
         assert!(unsynced.is_synced(&id()) && unsynced.removals().is_empty());
     }
 

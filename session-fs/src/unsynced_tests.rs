@@ -8,10 +8,11 @@ use session_core::{
     SessionManager, Store, StoreErrorKind, Token, Touch, Written,
 };
 
-use super::FsStore;
+use super::{FsStore, THREADS_MAX};
 use crate::config::{Durability, FsConfig};
+use crate::failure::Failure;
 use crate::syncs::Faults;
-use crate::unsynced::FAILED_MAX;
+use crate::unsynced::{Change, FAILED_MAX, Seen};
 
 struct Disk {
     store: FsStore,
@@ -50,6 +51,12 @@ impl Disk {
     fn heal(&self) {
         self.faults().fails.store(false, SeqCst);
         self.faults().hangs.store(false, SeqCst);
+    }
+
+    async fn until_one_hangs(&self) {
+        while self.faults().hanging.load(SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Saves in a session that was loaded before the disk failed; what became of it.
@@ -208,9 +215,7 @@ async fn a_reader_waits_for_the_sync_of_what_it_finds() {
     let (store, id, before) = (disk.store.clone(), disk.id, disk.record.version);
     let written = new.clone();
     let writer = tokio::spawn(async move { store.update(&id, &written, before).await });
-    while disk.faults().hanging.load(SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    disk.until_one_hangs().await;
     let store = disk.store.clone();
     let reader = tokio::spawn(async move { store.load(&id).await });
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -218,4 +223,98 @@ async fn a_reader_waits_for_the_sync_of_what_it_finds() {
     disk.heal();
     assert_eq!(reader.await.unwrap().unwrap(), Some(new));
     assert_eq!(writer.await.unwrap().unwrap(), Written::Done);
+}
+
+/// Of those who come for a session, at most one takes a thread of the store's: the one that brings
+/// it to the disk.
+#[tokio::test]
+async fn who_waits_for_anothers_sync_keeps_no_thread_from_other_sessions() {
+    for (removes, fails_first) in [(false, false), (true, false), (false, true), (true, true)] {
+        let disk = Disk::new().await;
+        let touch = Touch {
+            generation: disk.record.generation,
+            accessed_at: disk.record.accessed_at,
+        };
+        let mut new = disk.record.clone();
+        new.version = new.version.next().unwrap();
+        let (id, before, written) = (disk.id, disk.record.version, new.clone());
+        let store = disk.store.clone();
+        let write = async move {
+            match removes {
+                true => store.delete(&id, Only::Any).await,
+                false => store.update(&id, &written, before).await,
+            }
+        };
+        let writer = if fails_first {
+            fails(disk.faults());
+            write.await.unwrap_err();
+            disk.heal();
+            hangs(disk.faults());
+            None
+        } else {
+            hangs(disk.faults());
+            let writer = tokio::spawn(write);
+            disk.until_one_hangs().await;
+            Some(writer)
+        };
+        let readers: Vec<_> = (0..2 * THREADS_MAX)
+            .map(|number| {
+                let store = disk.store.clone();
+                tokio::spawn(async move {
+                    match number % 3 {
+                        0 => Found::Record(store.load(&id).await.unwrap()),
+                        1 => Found::Touched(store.touch(&id, &touch).await.unwrap()),
+                        _ => Found::Owned(store.owned_by(&ada()).await.unwrap()),
+                    }
+                })
+            })
+            .collect();
+        // Tasks begin in order: each of those stands in line for a thread before this one.
+        let store = disk.store.clone();
+        let ping = tokio::spawn(async move { store.ping().await });
+        let ping = tokio::time::timeout(Duration::from_secs(60), ping).await;
+        ping.expect("they have all threads").unwrap().unwrap();
+        disk.until_one_hangs().await;
+        assert_eq!(disk.faults().hanging.load(SeqCst), 1);
+        disk.heal();
+        for reader in readers {
+            match (reader.await.unwrap(), removes) {
+                (Found::Record(found), true) => assert_eq!(found, None),
+                (Found::Record(found), false) => assert_eq!(found.as_ref(), Some(&new)),
+                (Found::Touched(touched), true) => assert_eq!(touched, Written::Gone),
+                (Found::Touched(touched), false) => assert_eq!(touched, Written::Done),
+                (Found::Owned(ids), true) => assert_eq!(ids, []),
+                (Found::Owned(ids), false) => assert_eq!(ids, [id]),
+            }
+        }
+        if let Some(writer) = writer {
+            assert_eq!(writer.await.unwrap().unwrap(), Written::Done);
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Found {
+    Record(Option<Record>),
+    Touched(Written),
+    Owned(Vec<SessionId>),
+}
+
+/// Were it read again each time, it would always be on its way to the disk.
+#[tokio::test]
+async fn those_who_go_on_writing_put_no_reader_off() {
+    let disk = Disk::new().await;
+    let records = &disk.store.records;
+    let (found, listed) = (Seen::default(), Seen::default());
+    let load = || records.within(|records, folders| records.load(folders, &disk.id, &found));
+    let list = || records.within(|records, folders| records.owned_by(folders, &ada(), &listed));
+    let other = SessionId::random().unwrap();
+    let first = [&disk.id, &other].map(|id| records.unsynced.begin(id, true));
+    assert!(matches!(load(), Err(Failure::Syncing)));
+    assert!(matches!(list(), Err(Failure::Syncing)));
+    let second = [&disk.id, &other].map(|id| records.unsynced.begin(id, true));
+    first.into_iter().for_each(Change::done);
+    assert_eq!(load().unwrap().as_ref(), Some(&disk.record));
+    assert_eq!(list().unwrap(), [disk.id]);
+    second.into_iter().for_each(Change::done);
 }
