@@ -110,14 +110,12 @@ impl Records {
         record: &Record,
     ) -> Result<Created, Failure> {
         let frame = encode(id, record)?;
-        if let Some(other) = self.unsynced.one_too_many() {
-            match self.is_synced_now(folders, &other) {
-                Err(failure @ (Failure::Sync(_) | Failure::Syncing)) => return Err(failure),
-                // Nobody is told of a record that cannot be read: it need not be remembered.
-                Err(Failure::Store(_)) => self.unsynced.forget(&other),
-                // Somebody else has it: the disk, which is what is asked for, may be well.
-                Ok(_) | Err(_) => {}
-            }
+        // Where somebody else has the other, the disk may be well, which is what is asked for.
+        if let Some(other) = self.unsynced.one_too_many()
+            && let Err(failure @ (Failure::Sync(_) | Failure::Syncing)) =
+                self.is_synced_now(folders, &other)
+        {
+            return Err(failure);
         }
         let Some(file) = self.lock(folders, id, Access::Make)? else {
             return Err(Failure::FolderDeleted);
@@ -225,9 +223,14 @@ impl Records {
             Standing::UnderWay => return Err(Failure::Syncing),
             Standing::Failed(failed) => failed,
         };
-        match self.lock(folders, id, Access::Write)? {
-            Some(file) => self.mend(folders, id, &file, failed)?,
-            None => self.mend_name(folders, id, failed)?,
+        let mended = match self.lock(folders, id, Access::Write)? {
+            Some(file) => self.mend(folders, id, &file, failed),
+            None => self.mend_name(folders, id, failed),
+        };
+        match mended {
+            // Nobody is told of a record that cannot be read: it need not be remembered.
+            Err(Failure::Store(_)) => self.unsynced.mended(id, failed),
+            mended => mended?,
         }
         Ok(false)
     }

@@ -110,9 +110,12 @@ impl Unsynced {
         self.sessions.load(SeqCst) == 0 || !self.list().sessions.contains_key(id)
     }
 
-    /// So many changes have begun.
+    /// So many changes have begun; 0 if each of them is on the disk.
     pub(crate) fn begun(&self) -> u64 {
-        self.list().begun
+        match self.sessions.load(SeqCst) {
+            0 => 0,
+            _ => self.list().begun,
+        }
     }
 
     /// How a session stands that was read when so many changes had begun: those that began later
@@ -145,11 +148,6 @@ impl Unsynced {
             // Another may have failed meanwhile.
             changes.failed.take_if(|last| *last == failed);
         });
-    }
-
-    /// What failed of a session is of no more interest.
-    pub(crate) fn forget(&self, id: &SessionId) {
-        self.change(id, |changes| changes.failed = None);
     }
 
     /// A session that failed, if there are too many.

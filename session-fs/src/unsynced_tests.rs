@@ -11,6 +11,9 @@ use session_core::{
 use super::{FsStore, THREADS_MAX};
 use crate::config::{Durability, FsConfig};
 use crate::failure::Failure;
+use crate::folder::{Access, Folders};
+use crate::owners;
+use crate::records::Records;
 use crate::syncs::Faults;
 use crate::unsynced::{Change, FAILED_MAX, Seen};
 
@@ -57,6 +60,19 @@ impl Disk {
         while self.faults().hanging.load(SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Makes a session of `ada` one that cannot be read.
+    fn damage(&self, id: &SessionId) {
+        let damage = |records: &Records, folders: &Folders| {
+            let name = records.template.name(id);
+            owners::add(folders, &ada(), &name, Durability::Disk)?;
+            records.lock(folders, id, Access::Make)
+        };
+        let file = self.store.records.within(damage).unwrap();
+        drop(file.expect("it was made"));
+        let path = self.store.records.template.path(id);
+        std::fs::write(self.store.dir().join("sessions").join(path), "damaged").unwrap();
     }
 
     /// Saves in a session that was loaded before the disk failed; what became of it.
@@ -317,4 +333,91 @@ async fn those_who_go_on_writing_put_no_reader_off() {
     assert_eq!(load().unwrap().as_ref(), Some(&disk.record));
     assert_eq!(list().unwrap(), [disk.id]);
     second.into_iter().for_each(Change::done);
+}
+
+/// A session of the owner's that is looked at late ends while the look at one before it hangs.
+#[tokio::test]
+async fn a_list_tells_of_an_end_while_it_was_made_when_that_is_on_the_disk() {
+    let disk = Disk::new().await;
+    for _ in 0..2 {
+        let id = SessionId::random().unwrap();
+        let created = disk.store.create(&id, &disk.record).await.unwrap();
+        assert_eq!(created, Created::Done);
+    }
+    let records = &disk.store.records;
+    let list =
+        |records: &Records, folders: &Folders| owners::list(folders, &ada(), &records.template);
+    let in_order = records.within(list).unwrap();
+    let (first, last) = (in_order[0], in_order[2]);
+    records
+        .within(|records, folders| records.unlink(folders, &first))
+        .unwrap();
+    drop(records.unsynced.begin(&first, false));
+    hangs(disk.faults());
+    let store = disk.store.clone();
+    let listed = tokio::spawn(async move { store.owned_by(&ada()).await });
+    disk.until_one_hangs().await;
+    let end = |records: &Records, folders: &Folders| {
+        let file = records.lock(folders, &last, Access::Write)?.unwrap();
+        let _failed = records.begin(&last, true);
+        records.end(folders, &last, &file, file.read_locked()?.as_ref())
+    };
+    records.within(end).unwrap();
+    disk.heal();
+    assert_eq!(listed.await.unwrap().unwrap(), [in_order[1]]);
+    assert!(records.unsynced.is_synced(&last), "it may come back");
+}
+
+#[tokio::test]
+async fn a_marker_is_dropped_when_its_session_is_anothers_on_the_disk_too() {
+    let disk = Disk::new().await;
+    let mut bobs = disk.record.clone();
+    bobs.owner = Some(Owner::new("bob").unwrap());
+    bobs.version = bobs.version.next().unwrap();
+    fails(disk.faults());
+    let update = disk.store.update(&disk.id, &bobs, disk.record.version);
+    update.await.unwrap_err();
+    // A power cut would give it back to her.
+    let listed = disk.store.owned_by(&ada()).await;
+    assert_eq!(listed.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    disk.heal();
+    assert_eq!(disk.store.owned_by(&ada()).await.unwrap(), []);
+    assert!(disk.store.records.unsynced.is_synced(&disk.id));
+    let listed = disk.store.owned_by(&bobs.owner.unwrap()).await;
+    assert_eq!(listed.unwrap(), [disk.id]);
+}
+
+#[tokio::test]
+async fn with_many_failed_sessions_one_that_cannot_be_read_stops_no_new_one() {
+    let disk = Disk::new().await;
+    let records = &disk.store.records;
+    for _ in 0..FAILED_MAX {
+        drop(records.unsynced.begin(&SessionId::random().unwrap(), false));
+    }
+    // The one that is to be mended.
+    let other = records.unsynced.one_too_many().unwrap();
+    disk.damage(&other);
+    let new = SessionId::random().unwrap();
+    let created = disk.store.create(&new, &disk.record).await.unwrap();
+    assert_eq!(created, Created::Done);
+    assert!(records.unsynced.is_synced(&other), "it is forgotten");
+    let found = disk.store.load(&other).await;
+    assert_eq!(found.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    let mut listed = disk.store.owned_by(&ada()).await.unwrap();
+    listed.sort();
+    let mut hers = [disk.id, other, new];
+    hers.sort();
+    assert_eq!(listed, hers, "what may be hers can be revoked");
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_and_whose_end_failed_keeps_no_owners_list() {
+    let disk = Disk::new().await;
+    disk.damage(&disk.id);
+    drop(disk.store.records.unsynced.begin(&disk.id, true));
+    let bob = Owner::new("bob").unwrap();
+    assert_eq!(disk.store.owned_by(&bob).await.unwrap(), []);
+    assert_eq!(disk.store.owned_by(&ada()).await.unwrap(), [disk.id]);
+    let found = disk.store.load(&disk.id).await;
+    assert_eq!(found.unwrap_err().kind(), StoreErrorKind::Corrupt);
 }

@@ -85,6 +85,26 @@ async fn a_marker_without_its_record_is_dropped_and_leaves_nothing() {
     );
 }
 
+/// Its creator has the lock, has written the marker, and has not yet written the record.
+#[tokio::test]
+async fn the_marker_of_a_session_that_is_just_being_created_is_kept() {
+    let (dir, store) = folder();
+    let ada = Owner::new("ada").unwrap();
+    let created = store.create(&id(1), &owned("ada")).await.unwrap();
+    assert_eq!(created, Created::Done);
+    let all = files(dir.path());
+    let path = path_of(dir.path(), &id(1));
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.lock().unwrap();
+    file.set_len(0).unwrap();
+    assert_eq!(store.owned_by(&ada).await.unwrap(), [id(1)]);
+    assert_eq!(files(dir.path()), all);
+    // And dies.
+    file.unlock().unwrap();
+    assert_eq!(store.owned_by(&ada).await.unwrap(), []);
+    assert!(files(dir.path()).is_empty());
+}
+
 #[tokio::test]
 async fn an_unreadable_session_stays_in_its_owners_list() {
     let (dir, store) = folder();
