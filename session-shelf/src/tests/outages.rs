@@ -2,7 +2,6 @@
 //! store goes on without a restart.
 
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -278,7 +277,7 @@ async fn created_in_the_end(store: &ShelfStore, id: &SessionId, record: &Record)
 
 /// Fills what is left of the disk.
 #[cfg(feature = "redb")]
-fn take_the_rest(dir: &Path) {
+fn take_the_rest(dir: &std::path::Path) {
     use std::io::Write as _;
     let mut file = fs::File::create(dir.join("of-others")).unwrap();
     while file.write_all(&[1; 512]).is_ok() {}
