@@ -14,6 +14,7 @@ mod per_runtime;
 mod target;
 mod tls;
 
+mod first_good;
 mod sentinel;
 
 #[cfg(feature = "cluster")]

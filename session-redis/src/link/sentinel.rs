@@ -1,9 +1,8 @@
 //! Who the primary is, by asking the sentinels, each time a connection to it is made.
 //!
-//! Redis documentation, "Guidelines for Redis clients with support for Redis Sentinel": ask one
-//! sentinel after the other, go on from one that does not answer, and ask the server it names
-//! for its role: a sentinel may not know yet, or no longer, and a server that was demoted still
-//! answers.
+//! Redis documentation, "Guidelines for Redis clients with support for Redis Sentinel": ask a
+//! sentinel, go on from one that does not answer, and ask the server it names for its role: a
+//! sentinel may not know yet, or no longer, and a server that was demoted still answers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use redis::{Client, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::fault::timed_out;
+use super::first_good::first_good;
 use super::line::{Ask, Live, Timeouts};
 use super::target::{Access, Address};
 
@@ -24,8 +24,7 @@ pub(crate) struct Sentinels {
     access: Access,
     /// Towards the primary.
     server: Arc<Access>,
-    /// Who is asked first: another one each time, as one of them may know only the past.
-    first: AtomicUsize,
+    turn: AtomicUsize,
 }
 
 impl Sentinels {
@@ -40,25 +39,22 @@ impl Sentinels {
             name,
             access,
             server,
-            first: AtomicUsize::new(0),
+            turn: AtomicUsize::new(0),
         }
     }
 
     pub(crate) async fn primary(&self, timeouts: Timeouts) -> Result<Client, RedisError> {
-        let first = self.first.fetch_add(1, Ordering::Relaxed);
-        // Two that hang leave time for the third and for the server.
-        let each = timeouts.connect / 4;
-        let mut failure = None;
-        for turn in 0..self.addresses.len() {
-            let sentinel = &self.addresses[first.wrapping_add(turn) % self.addresses.len()];
-            match tokio::time::timeout(each, self.ask(sentinel, timeouts)).await {
-                Ok(Ok(primary)) => return self.server.client(&primary),
-                Ok(Err(error)) => failure = Some(error),
-                Err(_) => failure = Some(timed_out("no sentinel answered in time")),
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let question = |sentinel| self.ask(sentinel, timeouts);
+        match first_good(&self.addresses, turn, timeouts.connect, question).await {
+            Ok(primary) => self.server.client(&primary),
+            Err(_) if self.addresses.is_empty() => {
+                Err((ErrorKind::EmptySentinelList, "no sentinel is named").into())
             }
+            Err(mut failures) => Err(failures
+                .pop()
+                .unwrap_or_else(|| timed_out("no sentinel answered in time"))),
         }
-        Err(failure
-            .unwrap_or_else(|| (ErrorKind::EmptySentinelList, "no sentinel is named").into()))
     }
 
     async fn ask(&self, sentinel: &Address, timeouts: Timeouts) -> Result<Address, RedisError> {

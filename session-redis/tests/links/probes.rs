@@ -107,12 +107,44 @@ pub(crate) async fn is_unreachable(url: &str) {
     assert!(text.starts_with("connecting to redis failed: "), "{text}");
 }
 
+/// Servers that take connections and never answer.
+pub(crate) fn silent_servers(count: usize) -> Vec<RedisServer> {
+    let start = |_| {
+        let server = RedisServer::start().unwrap();
+        server.freeze();
+        server
+    };
+    (0..count).map(start).collect()
+}
+
+/// As a URL lists them: `127.0.0.1:PORT,127.0.0.1:PORT`.
+pub(crate) fn listed(servers: &[RedisServer]) -> String {
+    let addrs = servers.iter().map(|server| server.addr().to_string());
+    addrs.collect::<Vec<_>>().join(",")
+}
+
+/// Waits until nothing is connected to the server.
+pub(crate) async fn is_left_alone(server: &RedisServer) {
+    until("the end of the connections", || {
+        let clients = server.command(&["CLIENT", "LIST"]).unwrap();
+        // The one that asks.
+        clients.lines().filter(|line| !line.is_empty()).count() == 1
+    })
+    .await;
+}
+
 /// How often the server has begun a script by its digest.
 pub(crate) fn scripts_run(server: &RedisServer) -> u64 {
+    times_run(server, "evalsha")
+}
+
+/// How often the server has carried out the command, given as its statistics name it.
+pub(crate) fn times_run(server: &RedisServer, command: &str) -> u64 {
     let stats = server.command(&["INFO", "commandstats"]).unwrap();
     let calls = stats.lines().find_map(|line| {
-        let counts = line.strip_prefix("cmdstat_evalsha:calls=")?;
-        counts.split(',').next()?.parse().ok()
+        let (name, counts) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let calls = counts.split(',').next().filter(|_| name == command)?;
+        calls.parse().ok()
     });
     calls.unwrap_or(0)
 }

@@ -1,15 +1,17 @@
 //! A primary under the eyes of sentinels.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use session_core::{ErrorKind, Store};
-use session_redis::RedisStore;
+use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::{RedisSentinel, RedisServer};
+use tokio::runtime::Handle;
 
 use crate::probes::{
-    cannot_connect, carries_out_everything, comes_back, create_some, is_unreachable,
-    keeps_replies_apart, until,
+    PATIENCE, cannot_connect, carries_out_everything, comes_back, create_some, is_left_alone,
+    is_unreachable, keeps_replies_apart, listed, silent_servers, until,
 };
 
 async fn replicated(sentinel: &mut RedisSentinel) {
@@ -52,6 +54,38 @@ async fn the_primary_is_found_through_any_sentinel() {
     is_unreachable(&url).await;
     // A primary that is connected to needs no sentinel.
     carries_out_everything(&store).await;
+}
+
+#[tokio::test]
+async fn the_primary_is_found_however_many_sentinels_are_silent() {
+    let silent = silent_servers(5);
+    let mut sentinel = RedisSentinel::start().unwrap();
+    let answering = sentinel.sentinels()[0].addr();
+    let url = format!("redis+sentinel://{},{answering}/sessions", listed(&silent));
+    let config = RedisConfig::new(url).connect_timeout(Duration::from_secs(15));
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let store = RedisStore::with_config(config).await.unwrap();
+    // The connection's own, and the one that watches for the end of the runtime.
+    until("the questions' end", || tasks() <= 2).await;
+    carries_out_everything(&store).await;
+    for server in &silent {
+        server.thaw();
+        is_left_alone(server).await;
+    }
+}
+
+#[tokio::test]
+async fn of_healthy_sentinels_one_is_asked() {
+    let mut sentinel = RedisSentinel::start().unwrap();
+    let asked = sentinel.sentinels()[0].addr();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    let addr = other.local_addr().unwrap();
+    let url = format!("redis+sentinel://{asked},{addr}/sessions");
+    let config = RedisConfig::new(url).connect_timeout(PATIENCE);
+    RedisStore::with_config(config).await.unwrap();
+    let connected = other.accept();
+    assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
