@@ -204,6 +204,9 @@ impl RedisConfig {
 
     /// How long connecting may take, from looking up the name to the end of the login.
     ///
+    /// Where the servers of a cluster, or sentinels, have to be asked whom to connect to, they get a
+    /// third of it: one is asked, and when it has been silent for a fifteenth, all others at once.
+    ///
     /// # Default
     ///
     /// 1.5 s

@@ -17,6 +17,7 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::ScannedNode;
 use super::fault::{Fault, is_cluster_down, timed_out};
+use super::first_good::first_good;
 use super::line::{Line, RETRY_AFTER, Timeouts};
 use super::position::Position;
 use super::slots::{SlotMap, redirection, slot_of};
@@ -38,8 +39,7 @@ struct Inner {
     /// When the map was last asked for, and why in vain. Who holds it asks; the others wait.
     asked: tokio::sync::Mutex<Option<(Instant, Result<(), RedisError>)>>,
     asking: AtomicBool,
-    /// Who is asked first: another one each time, as one of them may hang.
-    first: AtomicUsize,
+    turn: AtomicUsize,
 }
 
 impl Cluster {
@@ -52,7 +52,7 @@ impl Cluster {
             map: Mutex::new(Arc::new(SlotMap::empty())),
             asked: tokio::sync::Mutex::new(None),
             asking: AtomicBool::new(false),
-            first: AtomicUsize::new(0),
+            turn: AtomicUsize::new(0),
         }))
     }
 
@@ -142,8 +142,7 @@ impl Cluster {
         })
     }
 
-    /// Asks one server after the other for the map, until one knows it; at most every
-    /// [`RETRY_AFTER`], however many commands need it.
+    /// Asks for the map; at most every [`RETRY_AFTER`], however many commands need it.
     async fn ask_for_map(&self) -> Result<(), RedisError> {
         let mut asked = self.0.asked.lock().await;
         if let Some((at, outcome)) = &*asked
@@ -151,7 +150,7 @@ impl Cluster {
         {
             return outcome.clone();
         }
-        let outcome = self.ask_each().await;
+        let outcome = self.learn_map().await;
         *asked = Some((Instant::now(), outcome.clone()));
         outcome
     }
@@ -160,41 +159,20 @@ impl Cluster {
     /// cluster is down: its map is adopted only if no server calls the cluster up, which takes a
     /// majority. Epochs say less: a replica that is cut off raises its own with each election it
     /// loses.
-    async fn ask_each(&self) -> Result<(), RedisError> {
+    async fn learn_map(&self) -> Result<(), RedisError> {
         let nodes = self.known_nodes();
-        let first = self.0.first.fetch_add(1, Ordering::Relaxed);
-        // One that hangs leaves time for the others.
-        let each = self.0.timeouts.connect / 4;
-        let mut failure = timed_out("no server of the cluster answered in time");
-        let mut last_resort = None;
-        for turn in 0..nodes.len() {
-            let node = &nodes[first.wrapping_add(turn) % nodes.len()];
-            match tokio::time::timeout(each, self.map_of(node)).await {
-                Ok(Ok((map, is_up))) => {
-                    if !map.primaries().is_empty() {
-                        if is_up {
-                            self.adopt(map);
-                            return Ok(());
-                        }
-                        last_resort.get_or_insert(map);
-                    }
-                    failure = (
-                        ErrorKind::Server(ServerErrorKind::ClusterDown),
-                        "no server keeps a slot",
-                    )
-                        .into();
-                }
-                Ok(Err(fault)) => failure = fault.into(),
-                Err(_) => {}
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let question = |node| async move {
+            match self.map_of(node).await {
+                Ok((map, _)) if map.primaries().is_empty() => Err(Err(no_slots())),
+                Ok((map, true)) => Ok(map),
+                Ok((map, false)) => Err(Ok(map)),
+                Err(fault) => Err(Err(fault.into())),
             }
-        }
-        match last_resort {
-            Some(map) => {
-                self.adopt(map);
-                Ok(())
-            }
-            None => Err(failure),
-        }
+        };
+        let asked = first_good(&nodes, turn, self.0.timeouts.connect, question).await;
+        self.adopt(asked.or_else(last_resort)?);
+        Ok(())
     }
 
     /// The map as `node` knows it, and whether the cluster is up for it; of a user who may not
@@ -282,6 +260,26 @@ impl Drop for Asking<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }
+}
+
+/// The first map of those who say that the cluster is down, or the last failure.
+fn last_resort(answers: Vec<Result<SlotMap, RedisError>>) -> Result<SlotMap, RedisError> {
+    let mut failure = timed_out("no server of the cluster answered in time");
+    for answer in answers {
+        match answer {
+            Ok(map) => return Ok(map),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn no_slots() -> RedisError {
+    (
+        ErrorKind::Server(ServerErrorKind::ClusterDown),
+        "no server keeps a slot",
+    )
+        .into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

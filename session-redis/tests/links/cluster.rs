@@ -3,14 +3,22 @@
 use std::time::Duration;
 
 use session_core::conformance::samples;
-use session_core::{Created, SessionId, Store, StoreErrorKind, Touch, Written};
-use session_redis::RedisStore;
+use session_core::{
+    Created, Cursor, SessionConfig, SessionId, SessionManager, Store, StoreErrorKind, Touch,
+    Written,
+};
+use session_redis::{RedisConfig, RedisStore};
 use session_test_servers::{RedisCluster, RedisServer};
+use tokio::runtime::Handle;
 
 use crate::probes::{
-    all_ids, carries_out_everything, comes_back, create_some, is_unreachable, keeps_replies_apart,
-    scripts_run, until, updated,
+    PATIENCE, all_ids, carries_out_everything, comes_back, create_some, is_left_alone,
+    is_unreachable, keeps_replies_apart, listed, scripts_run, silent_servers, times_run, until,
+    updated,
 };
+
+/// A little longer than an answer holds: after it the servers are asked for the map again.
+const MAP_HOLDS: Duration = Duration::from_millis(110);
 
 fn key(id: &SessionId) -> String {
     format!("session:{}", id.encode().as_str())
@@ -18,7 +26,7 @@ fn key(id: &SessionId) -> String {
 
 /// Waits until a new record on the primary of `id` can be written, by the record itself.
 async fn serves(store: &RedisStore, id: &SessionId) {
-    let deadline = std::time::Instant::now() + crate::probes::PATIENCE;
+    let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         match store.load(id).await {
             Ok(Some(record)) => {
@@ -186,8 +194,7 @@ async fn a_primary_that_lost_the_others_is_left_for_its_replica() {
         for _ in 0..2 * cluster.nodes().len() {
             record = updated(&store, &id, &record).await;
             assert_eq!(store.load(&id).await.unwrap().as_ref(), Some(&record));
-            // So long one answer holds.
-            tokio::time::sleep(Duration::from_millis(110)).await;
+            tokio::time::sleep(MAP_HOLDS).await;
             assert!(all_ids(&store).await.contains(&id));
         }
         let stale = cluster.nodes()[old].command(&["SET", &key, ""]);
@@ -234,6 +241,59 @@ async fn a_cluster_that_is_down_as_a_whole_is_used_again_when_it_is_up() {
     for store in [store, other] {
         serves(&store, &id).await;
         comes_back(&store).await;
+    }
+}
+
+/// Each step of a scan asks for the map, in whatever order: the time of a request has to do.
+#[tokio::test]
+async fn the_map_is_learned_in_time_however_many_servers_are_silent() {
+    let silent = silent_servers(5);
+    let cluster = RedisCluster::start().unwrap();
+    let url = format!("{},{}", cluster.url(), listed(&silent));
+    let config = RedisConfig::new(url).connect_timeout(Duration::from_secs(16));
+    let store = RedisStore::with_config(config).await.unwrap();
+    let manager = SessionConfig::builder().store_timeout(Duration::from_secs(10));
+    let manager = SessionManager::new(store, manager.build().unwrap());
+    for _ in 0..cluster.nodes().len() + silent.len() {
+        manager.scan(Cursor::start(), 1).await.unwrap();
+        tokio::time::sleep(MAP_HOLDS).await;
+    }
+}
+
+#[tokio::test]
+async fn questions_to_silent_servers_leave_nothing_behind() {
+    let silent = silent_servers(2);
+    let cluster = RedisCluster::start().unwrap();
+    let url = format!("{},{}", cluster.url(), listed(&silent));
+    let store = RedisStore::connect(&url).await.unwrap();
+    for _ in 0..cluster.nodes().len() + silent.len() {
+        tokio::time::sleep(MAP_HOLDS).await;
+        all_ids(&store).await;
+    }
+    // Those of the connections, and the one that watches for the end of the runtime.
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let left = cluster.nodes().len() + 1;
+    until("the end of the attempts", || tasks() <= left).await;
+    for server in &silent {
+        server.thaw();
+        is_left_alone(server).await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_healthy_cluster_one_server_is_asked_for_the_map() {
+    let cluster = RedisCluster::start().unwrap();
+    let asked = || {
+        let nodes = cluster.nodes().iter();
+        nodes.map(|it| times_run(it, "cluster|slots")).sum::<u64>()
+    };
+    let config = RedisConfig::new(cluster.url()).connect_timeout(PATIENCE);
+    let store = RedisStore::with_config(config).await.unwrap();
+    assert_eq!(asked(), 1);
+    for times in 2..5 {
+        tokio::time::sleep(MAP_HOLDS).await;
+        store.scan(Cursor::start(), 1).await.unwrap();
+        assert_eq!(asked(), times);
     }
 }
 
