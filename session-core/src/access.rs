@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::commit::CONCLUDING;
 use crate::config::OnOutage;
 use crate::deadline::Deadline;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token};
 use crate::manager::{SessionManager, settle};
 use crate::plan::{CookieMove, Due, is_expired};
@@ -126,13 +126,22 @@ impl Session {
                 }
                 Ok(())
             }
-            Err(error) => match manager.config().options.on_touch_outage {
-                OnOutage::Continue => {
-                    tracing::warn!(target: "session", session = %id, %error, "not touched");
-                    Ok(())
-                }
-                OnOutage::Fail => Err(error),
-            },
+            Err(error) => self.pass_over(Err(error)),
+        }
+    }
+
+    /// What becomes of a request that only read and could not write that down, or not give the client
+    /// the new secret that was due.
+    pub(crate) fn pass_over(&self, written: Result<(), Error>) -> Result<(), Error> {
+        match (written, self.manager().config().options.on_touch_outage) {
+            // Ended or renewed meanwhile.
+            (Err(error), _) if error.kind() == ErrorKind::Gone => Ok(()),
+            (Err(error), OnOutage::Continue) => {
+                let session = self.id().map(tracing::field::display);
+                tracing::warn!(target: "session", session, %error, "not touched");
+                Ok(())
+            }
+            (written, _) => written,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
-use crate::state::{Limits, Outcome, Scope};
+use crate::state::{Limits, Outcome, Scope, needs_touch};
 use crate::visitor::Client;
 
 /// All that one write attempt is decided by.
@@ -174,7 +174,10 @@ impl Attempt {
         if let (Some(sealed), Some(base)) = (manager.sealed_by(), &self.base) {
             self.done.renewed |= sealed.renews(base, &record);
         }
-        if !self.keep_expiry {
+        // Moved by each write it would seldom be old enough for a persistent cookie to be sent again.
+        let moves =
+            self.login.is_some() || self.limits.is_some() || needs_touch(&record, now, manager);
+        if moves && !self.keep_expiry {
             record.accessed_at = record.accessed_at.max(now);
         }
         self.replace_secret(&mut record, now, config)?;
@@ -196,42 +199,34 @@ impl Attempt {
         let asked = self.done.renewed || self.done.logged_in;
         let timed = self.due.renewal;
         let until = now.after(config.options.grace);
+        if !asked && !timed {
+            if self.due.confirm
+                && let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid)
+            {
+                previous.until.get_or_insert(until);
+            }
+            return Ok(());
+        }
+        // A secret that was never presented was perhaps never received: the client's other requests
+        // come under the one before it.
+        let unconfirmed = |previous: &&Previous| previous.valid && previous.until.is_none();
+        let presented = base.previous.as_deref().filter(unconfirmed);
+        let presented = presented.filter(|_| !self.due.confirm);
+        record.previous = Some(Box::new(Previous {
+            secret: presented.map_or(base.secret, |previous| previous.secret),
+            until: asked.then_some(until),
+            valid: !asked,
+        }));
         if asked {
             record.generation = base.generation.next();
-            record.previous = Some(Box::new(Previous {
-                secret: base.secret,
-                until: Some(until),
-                valid: false,
-            }));
             if let Some(owner) = &self.login {
                 record.owner = Some(owner.clone());
             }
-        } else if timed {
-            // A request under the secret before the one in force shows that the latter was never
-            // received: the former stays the one to fall back on.
-            let unconfirmed = |previous: &Previous| previous.valid && previous.until.is_none();
-            let kept = record
-                .previous
-                .take()
-                .filter(|previous| unconfirmed(previous));
-            let superseded = Previous {
-                secret: base.secret,
-                until: None,
-                valid: true,
-            };
-            let kept = kept.filter(|_| !self.due.confirm);
-            record.previous = Some(kept.unwrap_or_else(|| Box::new(superseded)));
-        } else if self.due.confirm
-            && let Some(previous) = record.previous.as_mut().filter(|previous| previous.valid)
-        {
-            previous.until.get_or_insert(until);
         }
-        if asked || timed {
-            let token = Token::new(self.token.id(), Secret::random()?);
-            record.secret = token.digest();
-            record.secret_at = now;
-            self.token = token;
-        }
+        let token = Token::new(self.token.id(), Secret::random()?);
+        record.secret = token.digest();
+        record.secret_at = now;
+        self.token = token;
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::settle;
 use crate::operations::Draft;
-use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, plan, still_admits};
+use crate::plan::{CookieMove, Done, Plan, Refusal, Standing, Write, plan, still_admits};
 use crate::record::Record;
 use crate::session::Session;
 use crate::span::{Failed, saving};
@@ -92,8 +92,15 @@ impl Session {
             Write::Nothing if plan.delete => self.state().ends_are_carried_out(),
             Write::Nothing => self.state().conclude(plan.cookie),
             Write::Create | Write::Update => {
-                self.run(CONCLUDING, Scope::Everything, |_| Ok::<_, Error>(()))
-                    .await?;
+                let by_handler = self.state().done(Scope::Everything) != Done::default();
+                let written = self
+                    .run(CONCLUDING, Scope::Everything, |_| Ok::<_, Error>(()))
+                    .await;
+                if by_handler {
+                    written?;
+                } else {
+                    self.pass_over(written)?;
+                }
             }
         }
         self.after_login(CONCLUDING).await

@@ -45,7 +45,7 @@ use crate::id::{SessionId, Token};
 use crate::plan::{CookieMove, Refusal, Standing, is_expired, still_admits};
 use crate::record::Record;
 use crate::session::Session;
-use crate::state::needs_touch;
+use crate::state::{needs_late_touch, needs_touch};
 use crate::store::{Touch, Written};
 use crate::sweeper::with_jitter;
 
@@ -161,8 +161,9 @@ impl Session {
     /// Writes down that the session is in use, now, so that it does not expire under an open
     /// connection; at most once in a touch interval (rule T4).
     ///
-    /// For handlers that outlive their response; a request's end does it by itself. Where nothing
-    /// is stored it does nothing. Within the touch interval it asks no store, so it does not
+    /// For handlers that outlive their response; a request's end does it by itself. No cookie can be
+    /// sent after the response head, so where it is a persistent one, up to two intervals are left
+    /// to requests, whose end sends it again. Where nothing is stored it does nothing. Within the touch interval it asks no store, so it does not
     /// notice that the session has ended; [`ended`](Self::ended) does.
     ///
     /// A session sealed in its cookie lives as long as the cookie says: it is touched before the
@@ -182,7 +183,7 @@ impl Session {
     pub async fn touch(&self) -> Result<(), Error> {
         const OPERATION: &str = "touching the session";
         let manager = self.manager();
-        let (number, id, base, in_doubt) = {
+        let (number, id, base, in_doubt, needs_touch) = {
             let state = self.state();
             let life = &state.life;
             let (id, base) = match (life.standing, &life.token, &life.base) {
@@ -191,13 +192,18 @@ impl Session {
                 (Standing::Detached, ..) => return Err(refused(OPERATION, Refusal::Unavailable)),
                 _ => return Err(Error::gone(OPERATION)),
             };
+            let needs_touch = match state.head_sent {
+                true => needs_late_touch,
+                false => needs_touch,
+            };
             if !needs_touch(base, manager.now(), manager) {
                 return Ok(());
             }
             if state.sealed && state.head_sent {
                 return Err(head_sent(OPERATION));
             }
-            (life.number, id, base.clone(), !life.doubts.is_empty())
+            let in_doubt = !life.doubts.is_empty();
+            (life.number, id, base.clone(), in_doubt, needs_touch)
         };
         let deadline = &manager.deadline();
         // A touch revives what has expired, so it comes after a look (rule E2). The handle's own

@@ -135,7 +135,7 @@ impl SessionConfigBuilder {
             "how long a session may live, however busy it is",
             |builder, age| builder.absolute_timeout = age;
         touch_interval: DURATION_OR_AUTO = "auto",
-            "how often at most an access is noted; auto: a tenth of timeout, at most 60s",
+            "how often at most an access is noted; auto: a tenth of timeout or lifetime, at most 60s",
             |builder, interval| builder.touch_interval = interval;
         renew_every: DURATION_OR_NEVER = "never",
             "how old a secret may become before a new one is given out",

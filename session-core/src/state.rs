@@ -4,7 +4,7 @@
 //! that may begin anew. A commit belongs to one life; when it ends after a `destroy` on a clone
 //! of the handle, its outcome is noted in the life it was made for.
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::csrf::Seed;
 use crate::error::Error;
 use crate::event::Facts;
@@ -458,13 +458,29 @@ impl Life {
 
 /// Whether the last access is old enough to be written down.
 pub(crate) fn needs_touch(record: &Record, now: Timestamp, manager: &SessionManager) -> bool {
-    let usual = manager.config().touch_interval_ms;
-    // A session of a short time-out of its own must not expire between two touches.
-    let tenth = record
-        .expiry
-        .timeout_ms()
-        .map_or(usual, |timeout| (timeout + 9) / 10);
-    now.ms_since(record.accessed_at) >= usual.min(tenth)
+    now.ms_since(record.accessed_at) >= touch_interval_ms(record, manager)
+}
+
+/// As [`needs_touch`], for a handle whose head has left: of a persistent session it waits longer. Only
+/// a request can send the cookie again, which the first to write the access down does.
+pub(crate) fn needs_late_touch(record: &Record, now: Timestamp, manager: &SessionManager) -> bool {
+    let mut interval = touch_interval_ms(record, manager);
+    let config = manager.config();
+    if config.cookie_life(record.persistent, None).is_some() {
+        let room = record.expiry.timeout_ms().map(|timeout| timeout - interval);
+        interval += room.map_or(interval, |room| interval.min(room / 2));
+    }
+    now.ms_since(record.accessed_at) >= interval
+}
+
+fn touch_interval_ms(record: &Record, manager: &SessionManager) -> i64 {
+    let config = manager.config();
+    let usual = config.touch_interval_ms;
+    match record.expiry.timeout_ms() {
+        // It must not expire between two touches.
+        Some(timeout) if timeout < millis(config.options.timeout) => usual.min((timeout + 9) / 10),
+        _ => usual,
+    }
 }
 
 /// The data of a session that may follow on one that ended: its end must not fail for it.

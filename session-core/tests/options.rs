@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::http::{SameSite, Transport};
+use session_core::http::{Lifetime, SameSite, Transport};
 use session_core::{ErrorKind, SessionConfig, SessionConfigBuilder};
 
 type Choose = fn(SessionConfigBuilder) -> SessionConfigBuilder;
@@ -10,7 +10,7 @@ type Choose = fn(SessionConfigBuilder) -> SessionConfigBuilder;
 #[test]
 fn options_that_contradict_each_other_are_refused() {
     const SECOND: Duration = Duration::from_secs(1);
-    let table: [(&str, Choose); 10] = [
+    let table: [(&str, Choose); 11] = [
         ("timeout is zero", |c| c.timeout(Duration::ZERO)),
         ("store_timeout is zero", |c| c.store_timeout(Duration::ZERO)),
         ("absolute_timeout is shorter", |c| {
@@ -18,6 +18,10 @@ fn options_that_contradict_each_other_are_refused() {
         }),
         ("touch_interval is not below", |c| {
             c.timeout(SECOND).touch_interval(SECOND)
+        }),
+        ("the cookie's lifetime", |c| {
+            c.lifetime(Lifetime::Persistent(SECOND))
+                .touch_interval(SECOND)
         }),
         ("renew_every is below grace", |c| {
             c.grace(2 * SECOND).renew_every(SECOND)
@@ -40,9 +44,13 @@ fn options_that_contradict_each_other_are_refused() {
         let text = error.to_string();
         assert!(text.contains(says), "{says}: {text}");
     }
-    let allowed: [Choose; 3] = [
+    let allowed: [Choose; 4] = [
         |c| c.timeout(SECOND).absolute_timeout(SECOND),
         |c| c.timeout(2 * SECOND).touch_interval(SECOND),
+        |c| {
+            c.lifetime(Lifetime::Persistent(2 * SECOND))
+                .touch_interval(SECOND)
+        },
         |c| c.grace(SECOND).renew_every(SECOND),
     ];
     for choose in allowed {

@@ -328,11 +328,13 @@ impl SessionConfigBuilder {
         self
     }
 
-    /// How often at most a session's last access is written down.
+    /// How often at most a session's last access is written down, and a persistent cookie sent again.
     ///
     /// # Default
     ///
-    /// A tenth of [`timeout`](Self::timeout), at most 60 seconds.
+    /// A tenth of [`timeout`](Self::timeout), or of a persistent cookie's
+    /// [`lifetime`](Self::lifetime) if that is shorter; at most 60 seconds. For a session whose own
+    /// time-out is shorter than `timeout`, a tenth of that, if it is less than this interval.
     ///
     /// # Cost
     ///

@@ -7,7 +7,7 @@ use super::{SessionConfig, SessionConfigBuilder};
 use crate::clock::millis;
 use crate::creation_cap::{self, CreationCap};
 use crate::error::{Error, ErrorKind};
-use crate::http::CookiePolicy;
+use crate::http::{CookiePolicy, Lifetime};
 
 impl SessionConfigBuilder {
     /// Checks all options together.
@@ -47,7 +47,11 @@ impl SessionConfigBuilder {
 
     /// Rounded up: an age in whole milliseconds is as long only then.
     fn touch_interval_ms(&self) -> i64 {
-        let default = (self.timeout / 10).min(Duration::from_secs(60));
+        let default = match self.cookie.lifetime {
+            Lifetime::Persistent(life) => self.timeout.min(life) / 10,
+            Lifetime::BrowserSession => self.timeout / 10,
+        };
+        let default = default.min(Duration::from_secs(60));
         let interval = self.touch_interval.unwrap_or(default);
         millis(interval.saturating_add(Duration::from_nanos(999_999)))
     }
@@ -86,6 +90,14 @@ impl SessionConfigBuilder {
         {
             return Err(invalid(
                 "touch_interval is not below timeout: a session in use would expire",
+            ));
+        }
+        if let (Some(every), Lifetime::Persistent(life)) =
+            (self.touch_interval, self.cookie.lifetime)
+            && every >= life
+        {
+            return Err(invalid(
+                "touch_interval is not below the cookie's lifetime: the cookie of a session in use would expire",
             ));
         }
         if self
@@ -137,5 +149,8 @@ mod tests {
                 "{timeout:?} {interval:?}"
             );
         }
+        let briefly = Lifetime::Persistent(ms(50_000));
+        let config = SessionConfig::builder().lifetime(briefly).build().unwrap();
+        assert_eq!(config.touch_interval_ms, 5_000);
     }
 }

@@ -79,9 +79,16 @@ fn options(path: &str, config: &SqlConfig) -> Result<SqliteConnectOptions, Error
         .disable_statement_logging())
 }
 
-/// Makes the file if there is none, to be read by its owner only; SQLite gives the files beside
-/// it the same mode.
+/// Makes the file if there is none, and the folders it is in, for their owner only; SQLite gives the
+/// files beside it the same mode.
 fn make_file(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        let mut folders = std::fs::DirBuilder::new();
+        folders.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+        folders.create(folder)?;
+    }
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -100,6 +107,22 @@ const BUSY_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
     use sqlx::Connection as _;
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_and_file_are_made_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/sessions.db");
+        for _ in 0..2 {
+            make_file(&path).unwrap();
+        }
+        for (path, expected) in [("a", 0o700), ("a/b", 0o700), ("a/b/sessions.db", 0o600)] {
+            let found = std::fs::metadata(folder.path().join(path)).unwrap();
+            assert_eq!(found.permissions().mode() & 0o777, expected, "{path}");
+        }
+    }
 
     #[tokio::test]
     async fn the_log_is_on_and_durability_is_what_was_asked_for() {

@@ -69,7 +69,7 @@ async fn a_url_that_cannot_be_used_is_refused_and_its_password_stays_unsaid() {
         ("mysql://u:hunter2@h:99999/d", ErrorKind::Invalid),
         ("postgres://u:hunter2@127.0.0.1:1/d", ErrorKind::Unavailable),
         ("mysql://u:hunter2@127.0.0.1:1/d", ErrorKind::Unavailable),
-        ("sqlite:/nonexistent/folder/hunter", ErrorKind::Unavailable),
+        ("sqlite:/dev/null/folder/hunter", ErrorKind::Unavailable),
         (&*mariadb, ErrorKind::Unavailable),
     ];
     for (url, kind) in urls {
@@ -89,6 +89,7 @@ async fn a_table_s_name_is_checked_before_anything_is_opened() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("cannot be used"), "{error}");
+    assert!(!std::path::Path::new("/nonexistent").exists());
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::HttpHarness;
 use super::message::Response;
 use super::script::Step;
-use super::world::{World, add, get, insert, login};
+use super::world::{NONE, World, add, get, insert, login, wait};
 use crate::config::SessionConfigBuilder;
+use crate::conformance::Counts;
 use crate::http::{Lifetime, SameSite};
 
 const REMOVAL: &str = "__Host-sid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; \
@@ -285,4 +286,39 @@ pub(super) async fn h3_a_persistent_cookie_slides_though_each_request_commits(
         let response = visitor.post(steps).await;
         assert_eq!(response.set_cookie(), None, "once per interval");
     }
+}
+
+pub(super) async fn h3_a_persistent_cookie_slides_under_steady_writes(harness: &dyn HttpHarness) {
+    for step in [Step::UpdateAdd("n".into()), add("n")] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        visitor.post([Step::Remember(3_600)]).await;
+        let mut sent = Vec::new();
+        for _ in 0..6 {
+            world.advance(30);
+            let response = visitor.post([step.clone()]).await;
+            sent.push(response.set_cookie().is_some());
+        }
+        assert_eq!(sent, [false, true, false, true, false, true], "{step:?}");
+    }
+}
+
+pub(super) async fn h3_a_socket_leaves_a_persistent_cookie_to_a_request(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut visitor = world.visitor().await;
+    visitor.post([Step::Remember(3_600)]).await;
+    let socket = vec![Step::Touch, wait("later"), Step::Touch];
+    visitor.get([Step::After("socket".into(), socket)]).await;
+    world.spy.reset();
+    world.advance(60);
+    world.release("socket", 1).await;
+    world.reached("later").await;
+    world.assert_calls(NONE);
+    assert!(visitor.get([]).await.set_cookie().is_some());
+    world.spy.reset();
+    // No request came for two intervals.
+    world.advance(120);
+    world.release("later", 1).await;
+    assert_eq!(world.probe.outcome("socket").await, "[null,null,null]");
+    world.assert_calls(Counts { loads: 1, touches: 1, ..NONE });
 }

@@ -189,6 +189,9 @@ suite! {
         i7_a_renewal_that_was_not_received_is_not_confirmed
         i7_open_handles_stay_bound
         i7_login_has_none_of_this
+        i7_a_login_under_the_old_secret_is_told_to_its_other_requests
+        i7_a_renewal_that_cannot_be_written_is_as_a_touch
+        i7_a_due_renewal_of_what_has_ended_fails_no_reader
         i7_a_loser_sends_no_cookie
         i7_what_began_before_a_renewal_sends_no_cookie
         i7_the_secret_presented_last_is_the_one_to_fall_back_on
@@ -403,6 +406,8 @@ suite! {
         h3_a_persistent_cookie_slides_with_the_session
         h3_who_is_remembered_no_more_has_the_configured_cookie
         h3_a_persistent_cookie_slides_though_each_request_commits
+        h3_a_persistent_cookie_slides_under_steady_writes
+        h3_a_socket_leaves_a_persistent_cookie_to_a_request
         h3_never_two_cookies_of_one_name
         h4_a_response_that_consulted_the_session_varies
         h4_a_response_with_the_cookie_is_never_stored

@@ -3,8 +3,10 @@
 use super::HttpHarness;
 use super::browser::Browser;
 use super::script::Step;
-use super::world::{NONE, World, add, get, insert, wait};
-use crate::conformance::{Counts, Operation};
+use super::world::{NONE, World, add, get, insert, login, wait};
+use crate::config::OnOutage;
+use crate::conformance::{Counts, Fault, Operation};
+use crate::error::StoreErrorKind;
 use crate::http::Lifetime;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -215,6 +217,65 @@ pub(super) async fn i7_login_has_none_of_this(harness: &dyn HttpHarness) {
     visitor.post([Step::Login("ada".into())]).await;
     assert_eq!(seen(&mut old).await, Value::Null, "dead at once");
     assert_eq!(seen(&mut visitor).await, 1);
+}
+
+pub(super) async fn i7_a_login_under_the_old_secret_is_told_to_its_other_requests(
+    harness: &dyn HttpHarness,
+) {
+    // The answer with the new secret never arrives, or it does.
+    for received in [false, true] {
+        let world = hourly(harness).await;
+        let mut visitor = world.visitor().await;
+        world.advance(HOUR);
+        let mut renewed = visitor.clone();
+        seen(&mut renewed).await;
+        if received {
+            visitor = renewed;
+        }
+        let mut other = visitor.clone();
+        visitor.post([login("ada")]).await;
+        let response = other.post([insert("a", 1)]).await;
+        assert_eq!((response.status, response.set_cookie()), (409, None), "{received}");
+        assert_eq!(seen(&mut visitor).await, 1);
+    }
+}
+
+pub(super) async fn i7_a_renewal_that_cannot_be_written_is_as_a_touch(harness: &dyn HttpHarness) {
+    let down = Fault::Refuse(StoreErrorKind::Unavailable);
+    for (on_outage, status) in [(OnOutage::Continue, 200), (OnOutage::Fail, 503)] {
+        let world = World::with(harness, |config| {
+            let config = config.renew_every(Duration::from_secs(HOUR));
+            config.on_touch_outage(on_outage)
+        })
+        .await;
+        let mut visitor = world.visitor().await;
+        let old = visitor.token();
+        world.advance(HOUR);
+        world.spy.always(Operation::Update, down.clone());
+        let response = visitor.get([get("seen")]).await;
+        assert_eq!((response.status, response.set_cookie()), (status, None));
+        let response = visitor.post([insert("a", 1)]).await;
+        assert_eq!((response.status, response.set_cookie()), (503, None));
+        world.spy.heal();
+        assert_eq!(seen(&mut visitor).await, 1);
+        assert_ne!(visitor.token(), old);
+    }
+}
+
+pub(super) async fn i7_a_due_renewal_of_what_has_ended_fails_no_reader(harness: &dyn HttpHarness) {
+    for end in [Step::Logout, Step::Renew, login("ada")] {
+        for (steps, status) in [(vec![], 200), (vec![insert("a", 1)], 409)] {
+            let world = hourly(harness).await;
+            let mut visitor = world.visitor().await;
+            world.advance(HOUR);
+            let slow = visitor.start_post([vec![get("seen"), wait("go")], steps].concat());
+            world.reached("go").await;
+            visitor.post([end.clone()]).await;
+            world.release("go", 1).await;
+            let slow = slow.answer().await;
+            assert_eq!((slow.status, slow.set_cookie()), (status, None), "{end:?}");
+        }
+    }
 }
 
 pub(super) async fn i7_a_loser_sends_no_cookie(harness: &dyn HttpHarness) {

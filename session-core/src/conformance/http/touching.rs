@@ -131,9 +131,19 @@ pub(super) async fn t4_a_view_of_the_data_or_an_idle_default_is_no_change(
 }
 
 pub(super) async fn t4_a_touch_is_written_once_per_interval(harness: &dyn HttpHarness) {
-    for (timeout, interval) in [(600, 60), (100, 10), (86_400, 60)] {
+    let seconds = Duration::from_secs;
+    for (timeout, chosen, interval) in [
+        (600, None, 60),
+        (100, None, 10),
+        (86_400, None, 60),
+        (1_800, Some(600), 600),
+    ] {
         let world = World::with(harness, |config| {
-            config.timeout(Duration::from_secs(timeout))
+            let config = config.timeout(seconds(timeout));
+            match chosen {
+                Some(chosen) => config.touch_interval(seconds(chosen)),
+                None => config,
+            }
         })
         .await;
         let mut visitor = world.visitor().await;
