@@ -112,7 +112,10 @@ impl Session {
         match noted.await {
             // Ended or renewed meanwhile: this request only read, and its cookie is not the
             // newest one.
-            Ok((Written::Conflict | Written::Gone, _)) => Ok(()),
+            Ok((Written::Conflict | Written::Gone, _)) => {
+                self.state().withhold(&base);
+                Ok(())
+            }
             Ok((Written::Done, replaced)) => {
                 // A touch does not tell of a timed renewal, which leaves the generation as it is.
                 let sends = cookie != CookieMove::Keep

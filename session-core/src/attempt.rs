@@ -27,6 +27,7 @@ pub(crate) struct Attempt {
     pub(crate) due: Due,
     /// So many operations of the handle are in the draft that it writes.
     pub(crate) operations: usize,
+    pub(crate) renew: bool,
     pub(crate) login: Option<Owner>,
     /// Whose the session becomes: where it begins or is logged in to.
     pub(crate) binds_to: Option<Client>,
@@ -83,6 +84,7 @@ impl Attempt {
             token,
             cookie: plan.cookie,
             operations: self.operations,
+            renew: self.renew,
             limits: self.limits,
             facts: self.facts(),
         }

@@ -264,7 +264,7 @@ impl Session {
                 _ => self.undoubt(attempt.life, record.version),
             }
             if written? == Written::Gone {
-                return Err(Error::gone(operation).into());
+                return Err(self.gone(operation, attempt.base.as_deref()).into());
             }
             if tries > 0 {
                 Box::pin(deadline.sleep(jitter(tries)?)).await;
@@ -299,7 +299,7 @@ impl Session {
                 attempt.on(record);
                 attempt.rebase(draft)
             }
-            _ if draft.is_stale() => attempt.rebase(draft),
+            _ if draft.is_stale() || attempt.takes_over => attempt.rebase(draft),
             _ => Ok(()),
         }
     }
@@ -351,7 +351,7 @@ impl Session {
         deadline: &Deadline,
     ) -> Result<Arc<Record>, Error> {
         let record = self.manager().load(operation, id, deadline).await?;
-        let record = record.ok_or_else(|| Error::gone(operation))?;
+        let record = record.ok_or_else(|| self.gone(operation, Some(base)))?;
         self.check(operation, &record, Some(base))?;
         if let Some(sealed) = self.manager().sealed_by() {
             Box::pin(sealed.check_again(operation, id, &record, deadline)).await?;
@@ -374,8 +374,16 @@ impl Session {
         if admitted {
             Ok(())
         } else {
-            Err(Error::gone(operation))
+            Err(self.gone(operation, base))
         }
+    }
+
+    /// That the session of `base` has ended, or its secret was replaced.
+    pub(crate) fn gone(&self, operation: &'static str, base: Option<&Record>) -> Error {
+        if let Some(base) = base {
+            self.state().withhold(base);
+        }
+        Error::gone(operation)
     }
 
     /// Deletes the records of sessions that were ended, each under its own generation.
@@ -475,6 +483,7 @@ impl State {
             done,
             due,
             operations,
+            renew: everything && life.renew,
             login,
             binds_to: binds.then(|| self.visitor.client()),
             takes_over,

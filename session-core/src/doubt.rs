@@ -49,7 +49,7 @@ impl Session {
                 self.check(operation, &record, attempt.base.as_deref())?;
                 Ok(Some(record))
             }
-            Reconciled::NotApplied(None) => Err(Error::gone(operation)),
+            Reconciled::NotApplied(None) => Err(self.gone(operation, attempt.base.as_deref())),
         }
     }
 
@@ -169,9 +169,7 @@ impl CommitGuard<'_> {
 impl Drop for CommitGuard<'_> {
     fn drop(&mut self) {
         if let Some(life) = self.0.state().life_mut(self.1) {
-            let in_doubt = life.doubts.iter().map(|doubt| doubt.outcome.operations);
-            let frozen = in_doubt.max().unwrap_or(0);
-            life.draft.abort_commit(frozen);
+            life.unfreeze();
         }
     }
 }

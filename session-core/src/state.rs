@@ -6,6 +6,7 @@
 
 use crate::clock::{Timestamp, millis};
 use crate::csrf::Seed;
+use crate::data::Data;
 use crate::error::Error;
 use crate::event::Facts;
 use crate::id::{SessionId, Token};
@@ -134,6 +135,8 @@ pub(crate) struct Outcome {
     pub(crate) cookie: CookieMove,
     /// So many of the operations are in the record then.
     pub(crate) operations: usize,
+    /// A renewal was asked for when it was made.
+    pub(crate) renew: bool,
     /// The limits that are in the record then.
     pub(crate) limits: Option<Limits>,
     pub(crate) facts: Facts,
@@ -213,7 +216,7 @@ impl State {
         let life = &self.life;
         let data = Done {
             changed: life.is_changed(),
-            limits: life.limits.is_some() && life.standing == Standing::Live,
+            limits: life.limits.is_some() && life.standing != Standing::New,
             ..Done::default()
         };
         if scope == Scope::Data {
@@ -269,11 +272,21 @@ impl State {
             return;
         };
         life.committed(record, outcome);
-        if number == self.life.number {
-            match outcome.scope {
-                Scope::Everything => self.conclude(outcome.cookie),
-                Scope::Data => self.note(outcome.cookie),
-            }
+        if number != self.life.number {
+            return;
+        }
+        if outcome.scope == Scope::Data {
+            return self.note(outcome.cookie);
+        }
+        let life = &mut self.life;
+        let (renew, login) = (life.renew && !outcome.renew, life.login.take());
+        let seed = life.next_seed;
+        self.conclude(outcome.cookie);
+        if renew || login.is_some() {
+            // It was asked for since.
+            self.life.renew = renew;
+            self.life.login = login;
+            self.life.next_seed = seed;
         }
     }
 
@@ -310,6 +323,15 @@ impl State {
         let mut ended = self.ended.iter();
         let living = ended.find(|life| life.base.is_some());
         living.map_or(self.life.number, |life| life.number)
+    }
+
+    /// The session of `base` has ended, or another secret is in force: the browser may have that one by
+    /// now, which the one of `base` must not replace.
+    pub(crate) fn withhold(&mut self, base: &Record) {
+        let ours = self.life.base.as_ref();
+        if self.cookie == CookieMove::Set && ours.is_some_and(|ours| ours.secret == base.secret) {
+            self.cookie = CookieMove::Keep;
+        }
     }
 
     /// Notes what the client must learn.
@@ -384,6 +406,33 @@ impl Life {
         });
     }
 
+    /// What was done to the values that are stored.
+    fn draft_on_base(&mut self) -> &mut Draft {
+        let login = self.login.as_mut();
+        match login.and_then(|login| login.taken_over.as_deref_mut()) {
+            Some(put_aside) => put_aside,
+            None => &mut self.draft,
+        }
+    }
+
+    /// A commit did not happen: what was done is open again, but for what is in doubt.
+    pub(crate) fn unfreeze(&mut self) {
+        let frozen = |logged_in: bool| {
+            let doubts = self.doubts.iter().map(|doubt| &doubt.outcome);
+            let doubts = doubts.filter(|outcome| outcome.facts.logged_in == logged_in);
+            doubts.map(|outcome| outcome.operations).max().unwrap_or(0)
+        };
+        let (before, with_login) = (frozen(false), frozen(true));
+        let login = self.login.as_mut();
+        match login.and_then(|login| login.taken_over.as_deref_mut()) {
+            Some(put_aside) => {
+                put_aside.abort_commit(before);
+                self.draft.abort_commit(with_login);
+            }
+            None => self.draft.abort_commit(before.max(with_login)),
+        }
+    }
+
     fn revert(&mut self) {
         if let Some(draft) = self.login.take().and_then(|login| login.taken_over) {
             self.draft = *draft;
@@ -396,10 +445,10 @@ impl Life {
     }
 
     fn committed(&mut self, record: Arc<Record>, outcome: &Outcome) {
-        if outcome.scope == Scope::Everything
-            && let Some(login) = self.login.take()
-            && record.owner.as_ref() == Some(&login.owner)
-        {
+        let carried = |login: &mut Login| {
+            outcome.facts.logged_in && record.owner.as_ref() == Some(&login.owner)
+        };
+        if let Some(login) = self.login.take_if(carried) {
             self.signed_in = Some(SignedIn::over(self.base.as_deref(), login.owner));
         }
         // A revert since has forgotten the write and its operations: those there are now are others.
@@ -409,7 +458,19 @@ impl Life {
             .any(|version| version == record.version);
         let operations = if known { outcome.operations } else { 0 };
         let (data, own) = (record.data.clone(), record.own.clone());
-        self.draft.committed(operations, data, own);
+        let is_anothers = |login: &Login| {
+            let owner = record.owner.as_ref();
+            owner.is_some_and(|owner| *owner != login.owner)
+        };
+        match &mut self.login {
+            // Another's login was on its way when this one was asked for.
+            Some(login) if login.taken_over.is_none() && is_anothers(login) => {
+                login.taken_over = Some(Box::new(Draft::new(data, own)));
+                self.draft
+                    .committed(operations, Data::default(), Data::default());
+            }
+            _ => self.draft_on_base().committed(operations, data, own),
+        }
         self.doubts.clear();
         // Others may have been asked for since.
         self.limits

@@ -9,8 +9,8 @@ use session_core::http::{
     Begun, Exchange, Finish, Finished, Lifetime, Main, Nested, RequestHead, ResponseHead,
 };
 use session_core::{
-    Clock, ErrorKind, KeyRing, ManualClock, MemoryStore, OnCorrupt, Owner, Session, SessionConfig,
-    SessionConfigBuilder, SessionManager, StoreErrorKind,
+    Clock, Draft, ErrorKind, KeyRing, ManualClock, MemoryStore, OnCorrupt, Owner, Session,
+    SessionConfig, SessionConfigBuilder, SessionManager, Store, StoreErrorKind, Written,
 };
 
 /// A request with such cookies, or without.
@@ -117,6 +117,10 @@ fn told(finished: Finished) -> Answer {
 
 fn ada() -> Owner {
     Owner::new("ada").unwrap()
+}
+
+fn bob() -> Owner {
+    Owner::new("bob").unwrap()
 }
 
 #[tokio::test]
@@ -240,17 +244,173 @@ async fn t4_a_cookie_that_slides_after_a_commit_needs_no_second_write() {
 
 #[tokio::test]
 async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gone() {
-    let world = World::new();
-    let cookie = world.begin().await;
-    let (begun, session) = world.asked(&cookie).await;
-    let month = Duration::from_secs(30 * 86_400);
-    session.remember(month).unwrap();
-    session.save().await.unwrap();
-    let newer = world.visit(&cookie, |session| session.login(ada())).await;
-    session.insert("n", 2).unwrap();
-    let answer = answered(begun).await;
-    assert_eq!((answer.status, answer.cookie), (Some(409), None));
-    assert_eq!(world.n(&newer.unwrap()).await, Some(1));
+    enum Learns {
+        ByAChange,
+        ByATransaction,
+        ByARenewal,
+        ByATouch,
+    }
+    const HOUR: Duration = Duration::from_secs(3_600);
+    for (learns, status) in [
+        (Learns::ByAChange, Some(409)),
+        (Learns::ByATransaction, None),
+        (Learns::ByARenewal, None),
+        (Learns::ByATouch, None),
+    ] {
+        let world = World::with(|config| config.renew_every(HOUR));
+        let cookie = world.begin().await;
+        if let Learns::ByARenewal = learns {
+            world.hands.advance(HOUR);
+        }
+        let (begun, session) = world.asked(&cookie).await;
+        session.remember(720 * HOUR).unwrap();
+        session.save().await.unwrap();
+        let newer = world.visit(&cookie, |session| session.login(ada())).await;
+        match learns {
+            Learns::ByAChange => session.insert("n", 2).unwrap(),
+            Learns::ByATransaction => {
+                let gone = session.transact(|session| session.insert("n", 2)).await;
+                assert_eq!(gone.unwrap_err().kind(), ErrorKind::Gone);
+            }
+            Learns::ByARenewal => {}
+            Learns::ByATouch => world.hands.advance(HOUR / 2),
+        }
+        let answer = answered(begun).await;
+        assert_eq!((answer.status, answer.cookie), (status, None));
+        assert_eq!(world.n(&newer.unwrap()).await, Some(1));
+    }
+}
+
+/// When a write of before a login is known to have happened.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    /// Its answer was lost.
+    AtTheNext,
+    /// It is part of a transaction.
+    WhenConfirmed,
+    /// A clone makes it.
+    WhenAnswered,
+}
+
+impl World {
+    /// Writes `hers` into Ada's session, and logs Bob in before that is known.
+    async fn written_under_a_login(&self, session: &Session, known: Known) {
+        let hers = |draft: &mut Draft| draft.append("hers", 1);
+        match known {
+            Known::AtTheNext => {
+                let outage = Fault::Refuse(StoreErrorKind::Unavailable);
+                self.spy.always(Operation::Load, outage);
+                self.spy.once(Operation::Update, Fault::BreakAnswer);
+                session.transact(hers).await.unwrap_err();
+                self.spy.heal();
+                session.login(bob());
+            }
+            Known::WhenConfirmed => {
+                session.append("hers", 1).unwrap();
+                let pending = session.prepare_save().await.unwrap().unwrap();
+                session.login(bob());
+                let (id, expected) = (pending.id(), pending.expected().unwrap());
+                let written = self.spy.update(&id, pending.record(), expected).await;
+                assert_eq!(written.unwrap(), Written::Done);
+                pending.confirm().unwrap();
+            }
+            Known::WhenAnswered => {
+                let held = self.spy.hold(Operation::Update);
+                let clone = session.clone();
+                let writing = tokio::spawn(async move { clone.transact(hers).await });
+                held.reached_by(1).await;
+                session.login(bob());
+                held.open();
+                writing.await.unwrap().unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn i4_a_write_of_before_a_login_brings_the_new_owner_nothing() {
+    for known in [Known::AtTheNext, Known::WhenConfirmed, Known::WhenAnswered] {
+        for his in [0, 1, 3] {
+            let world = World::new();
+            let cookie = world.begin().await;
+            let cookie = world.visit(&cookie, |session| session.login(ada())).await;
+            let (begun, session) = world.asked(&cookie.unwrap()).await;
+            world.written_under_a_login(&session, known).await;
+            assert!(session.is_empty(), "{known:?}");
+            for item in 0..his {
+                session.append("his", item).unwrap();
+            }
+            let answer = answered(begun).await;
+            assert_eq!(answer.status, None, "{known:?}");
+            let (_begun, session) = world.asked(&answer.cookie.unwrap()).await;
+            assert_eq!(session.owner(), Some(bob()));
+            let list: Option<Vec<u64>> = session.get("his").unwrap();
+            assert_eq!(list.unwrap_or_default(), (0..his).collect::<Vec<_>>());
+            assert_eq!(session.len(), usize::from(his > 0), "{known:?} {his}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn i4_a_write_of_before_a_login_that_is_taken_back_counts_once() {
+    for known in [Known::AtTheNext, Known::WhenConfirmed, Known::WhenAnswered] {
+        let world = World::new();
+        let cookie = world.begin().await;
+        let cookie = world.visit(&cookie, |session| session.login(ada())).await;
+        let cookie = cookie.unwrap();
+        let (begun, session) = world.asked(&cookie).await;
+        world.written_under_a_login(&session, known).await;
+        session.append("his", 1).unwrap();
+        session.login(ada());
+        session.append("hers", 2).unwrap();
+        let answer = answered(begun).await;
+        assert_eq!(answer.status, None, "{known:?}");
+        let (_begun, session) = world.asked(&answer.cookie.unwrap()).await;
+        assert_eq!(session.owner(), Some(ada()));
+        assert_eq!(session.get::<Vec<u64>>("hers").unwrap(), Some(vec![1, 2]));
+        assert!(!session.contains_key("his"), "{known:?}");
+    }
+}
+
+#[tokio::test]
+async fn t7_what_is_asked_for_while_the_end_is_stored_is_not_lost() {
+    let asks: [(&str, fn(&Session)); 3] = [
+        ("login", |session| session.login(bob())),
+        ("renew", Session::renew),
+        ("login and data", |session| {
+            session.login(bob());
+            session.insert("his", 1).unwrap();
+        }),
+    ];
+    for first in [None, Some(ada())] {
+        for (named, ask) in asks {
+            let world = World::new();
+            let cookie = world.begin().await;
+            let (begun, session) = world.asked(&cookie).await;
+            session.insert("hers", 1).unwrap();
+            if let Some(owner) = &first {
+                session.login(owner.clone());
+            }
+            let held = world.spy.hold(Operation::Update);
+            let answering = tokio::spawn(answered(begun));
+            held.reached_by(1).await;
+            ask(&session);
+            held.open();
+            let answer = answering.await.unwrap();
+            assert_eq!(answer.status, None);
+            let late = session.save().await.unwrap_err();
+            assert_eq!(late.kind(), ErrorKind::HeadSent, "{named} {first:?}");
+            let cookie = answer.cookie.unwrap_or(cookie);
+            let (_begun, stored) = world.asked(&cookie).await;
+            assert_eq!((stored.owner(), stored.len()), (first.clone(), 2));
+            let taken_over = first.is_some() && named != "renew";
+            assert_eq!(
+                session.contains_key("hers"),
+                !taken_over,
+                "{named} {first:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -317,6 +317,8 @@ pub(super) async fn i6_a_superseded_token_reads_as_empty_and_is_told(harness: &d
         login("mallory"),
         Step::Logout,
         Step::Destroy,
+        Step::SetTimeout(60),
+        Step::Remember(60),
     ] {
         let response = stale.clone().post([change]).await;
         assert_eq!((response.status, response.set_cookie()), (409, None));

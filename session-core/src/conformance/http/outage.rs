@@ -100,6 +100,8 @@ pub(super) async fn f1_reading_as_empty_in_an_outage_is_a_choice(harness: &dyn H
             Step::Logout,
             Step::Destroy,
             Step::CsrfToken,
+            Step::SetTimeout(60),
+            Step::Remember(60),
         ] {
             let response = visitor.post([change.clone()]).await;
             assert_eq!(response.status, 503, "{change:?}: {response:?}");
