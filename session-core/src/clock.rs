@@ -1,18 +1,4 @@
 //! The one place that reads the time.
-//!
-//! Every decision of the library is made with the manager's [`Clock`], so a test moves the time
-//! instead of sleeping (rule E3). Stored times are whole milliseconds since the Unix epoch, UTC.
-//!
-//! ```
-//! use session_core::{Clock, ManualClock};
-//! use std::time::Duration;
-//!
-//! let hands = ManualClock::at_unix_ms(1_764_000_000_000);
-//! let clock = Clock::manual(&hands);
-//! let before = clock.now();
-//! hands.advance(Duration::from_secs(60));
-//! assert_eq!(clock.now().since(before), Duration::from_secs(60));
-//! ```
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +15,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 ///
 /// let start = Timestamp::from_unix_ms(1_000);
 /// assert_eq!(start.after(Duration::from_millis(5)).as_unix_ms(), 1_005);
+/// ```
+///
+/// In JSON it is that number, and not a text:
+///
+/// ```
+/// # use session_core::Timestamp;
+/// let answer = serde_json::to_string(&Timestamp::from_unix_ms(1_764_000_000_000))?;
+/// assert_eq!(answer, "1764000000000");
+/// assert_eq!(serde_json::from_str::<Timestamp>("1000")?, Timestamp::from_unix_ms(1_000));
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -90,6 +86,20 @@ impl From<Timestamp> for SystemTime {
 }
 
 /// Where a manager reads the time: the system's clock, or one that a test moves.
+///
+/// Every decision of the library is made with the manager's clock, so a test moves the time instead
+/// of sleeping (rule E3).
+///
+/// ```
+/// use session_core::{Clock, ManualClock};
+/// use std::time::Duration;
+///
+/// let hands = ManualClock::at_unix_ms(1_764_000_000_000);
+/// let clock = Clock::manual(&hands);
+/// let before = clock.now();
+/// hands.advance(Duration::from_secs(60));
+/// assert_eq!(clock.now().since(before), Duration::from_secs(60));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<ManualClock>);
 

@@ -1,20 +1,4 @@
 //! Every option of a session, checked when it is built.
-//!
-//! ```
-//! use session_core::{KeyRing, SessionConfig};
-//! use std::time::Duration;
-//!
-//! let config = SessionConfig::builder()
-//!     .timeout(Duration::from_secs(30 * 60))
-//!     .absolute_timeout(Duration::from_secs(12 * 60 * 60))
-//!     .secret_key(KeyRing::generate()?)
-//!     .build()?;
-//! assert_eq!(config.cookie_name(), "__Host-sid");
-//!
-//! let wrong = SessionConfig::builder().cookie_name("__Host-sid").secure(false).build();
-//! assert!(wrong.is_err(), "a browser would drop this cookie");
-//! # Ok::<(), session_core::Error>(())
-//! ```
 
 mod builder;
 mod check;
@@ -32,6 +16,24 @@ use crate::keys::TokenKeys;
 pub use builder::SessionConfigBuilder;
 
 /// What a manager does, decided once: made by [`SessionConfig::builder`].
+///
+/// All options are checked when it is built, also whether they go together:
+///
+/// ```
+/// use session_core::{KeyRing, SessionConfig};
+/// use std::time::Duration;
+///
+/// let config = SessionConfig::builder()
+///     .timeout(Duration::from_secs(30 * 60))
+///     .absolute_timeout(Duration::from_secs(12 * 60 * 60))
+///     .secret_key(KeyRing::generate()?)
+///     .build()?;
+/// assert_eq!(config.cookie_name(), "__Host-sid");
+///
+/// let wrong = SessionConfig::builder().cookie_name("__Host-sid").secure(false).build();
+/// assert!(wrong.is_err(), "a browser would drop this cookie");
+/// # Ok::<(), session_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SessionConfig {
     pub(crate) cookie: CookiePolicy,

@@ -1,24 +1,4 @@
 //! Cross-site request forgery tokens, bound to the session.
-//!
-//! The session keeps a seed, made when a token is first asked for (which counts as storing
-//! something) and replaced by login. What goes into a form is the seed masked with fresh random
-//! bytes, a different text in each response, so that compression leaks nothing of it (the BREACH
-//! attack); all of them stay valid. Comparison takes constant time.
-//!
-//! # Source
-//!
-//! OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Synchronizer Token Pattern".
-//!
-//! ```
-//! # use session_core::{Error, Session};
-//! fn form(session: &Session) -> Result<String, Error> {
-//!     let token = session.csrf_token()?;
-//!     Ok(format!("<input type=hidden name=csrf_token value={token}>"))
-//! }
-//! fn accept(session: &Session, csrf_token: &str) -> Result<(), Error> {
-//!     session.verify_csrf(csrf_token)
-//! }
-//! ```
 
 use data_encoding::BASE64URL_NOPAD as BASE64URL;
 
@@ -36,12 +16,28 @@ impl Session {
     /// time; all of them stay valid until the next login or [`renew`](Self::renew).
     ///
     /// The first one makes the seed they follow from, which is stored: a visitor who is shown a form
-    /// gets a session.
+    /// gets a session. A token is the seed masked with fresh random bytes, so that compression of the
+    /// response leaks nothing of it (the BREACH attack).
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn form(session: &Session) -> Result<String, Error> {
+    ///     let token = session.csrf_token()?;
+    ///     Ok(format!("<input type=hidden name=csrf_token value={token}>"))
+    /// }
+    /// ```
+    ///
+    /// [`CsrfGuard`](crate::http::CsrfGuard) checks it for every request that changes something,
+    /// [`verify_csrf`](Self::verify_csrf) for one.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`]: the operating system gave no random bytes.
     /// [`ErrorKind::Gone`]: the request's own token was superseded, so nothing can be stored.
+    ///
+    /// # Source
+    ///
+    /// OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Synchronizer Token Pattern".
     pub fn csrf_token(&self) -> Result<String, Error> {
         let seed = self.seed_to_show()?;
         let mut token = [0; 2 * BYTES];
@@ -53,7 +49,15 @@ impl Session {
         Ok(BASE64URL.encode(&token))
     }
 
-    /// Checks a token that a form or header brought back.
+    /// Checks a token that a form or header brought back, in constant time.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn accept(session: &Session, csrf_token: &str, address: &str) -> Result<(), Error> {
+    ///     session.verify_csrf(csrf_token)?;
+    ///     session.insert("address", address)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

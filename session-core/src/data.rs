@@ -1,23 +1,4 @@
 //! Session data: a JSON object whose values stay raw until someone asks for one.
-//!
-//! [`Data`] is the object's text in one fixed spelling, `{"key":value,"key":value}` without white
-//! space between its parts, and the length of each key and value. Finding a key walks the
-//! lengths and compares; it parses nothing. The text is what stores keep and other languages
-//! read, so encoding it is a copy.
-//!
-//! What another language wrote may be spelled differently (white space, `\u00e9`, a key twice):
-//! [`Data::parse`] accepts all of JSON and brings it into this spelling; of a key that stands
-//! twice the last counts.
-//!
-//! ```
-//! use session_core::Data;
-//!
-//! let data = Data::parse(r#" { "count" : 3, "name": "Ada" } "#)?;
-//! assert_eq!(data.as_str(), r#"{"count":3,"name":"Ada"}"#);
-//! assert_eq!(data.raw("count"), Some("3"));
-//! assert_eq!(data.raw("missing"), None);
-//! # Ok::<(), session_core::Error>(())
-//! ```
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -32,6 +13,25 @@ use crate::error::{Error, ErrorKind};
 use crate::unread::Unread;
 
 /// An immutable JSON object of raw values; cloning shares the text.
+///
+/// It is the object's text in one fixed spelling, `{"key":value,"key":value}` without white space
+/// between its parts, and the length of each key and value. Finding a key walks the lengths and
+/// compares; it parses nothing. The text is what stores keep and other languages read, so encoding
+/// it is a copy.
+///
+/// What another language wrote may be spelled differently (white space, `\u00e9`, a key twice):
+/// [`parse`](Self::parse) accepts all of JSON and brings it into this spelling; of a key that stands
+/// twice the last counts.
+///
+/// ```
+/// use session_core::Data;
+///
+/// let data = Data::parse(r#" { "count" : 3, "name": "Ada" } "#)?;
+/// assert_eq!(data.as_str(), r#"{"count":3,"name":"Ada"}"#);
+/// assert_eq!(data.raw("count"), Some("3"));
+/// assert_eq!(data.raw("missing"), None);
+/// # Ok::<(), session_core::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Data(Option<Arc<Inner>>);
 

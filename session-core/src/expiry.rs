@@ -1,15 +1,15 @@
 //! When a session ends: of inactivity, or of age.
-//!
-//! `timeout` counts from the last access, `ends_at` is fixed at creation; whichever comes first
-//! (rule E1). Both are kept in the record, so that whoever touches it computes the same expiry
-//! as whoever wrote it: a reader that loaded the record before its time-out was lengthened
-//! cannot shorten it again (rule T4).
 
 use std::time::Duration;
 
 use crate::clock::{Timestamp, millis};
 
-/// The stored limits of one session's life.
+/// The stored limits of one session's life: `timeout` counts from the last access, `ends_at` is fixed
+/// at creation, and whichever comes first ends it (rule E1).
+///
+/// Both are kept in the record, so that whoever touches it computes the same expiry as whoever wrote
+/// it: a reader that loaded the record before its time-out was lengthened cannot shorten it again
+/// (rule T4).
 ///
 /// ```
 /// use session_core::{Expiry, Timestamp};

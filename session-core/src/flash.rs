@@ -1,26 +1,4 @@
 //! Messages for the next page, each shown exactly once.
-//!
-//! Flashes wait in queues: the default one, which [`Session::flash`] and its like are about, and
-//! any number of others by name ([`Session::flash_queue`]), each on its own. A queue keeps the
-//! order in which messages were added, whatever their category.
-//!
-//! Flashes live beside the application's data: `keys`, `len` and `clear` do not see them. Taking
-//! them is committed before they are returned, so of two requests at once exactly one gets each
-//! (rule C6).
-//!
-//! A text is plain text: nothing here escapes it, and nothing marks it as safe. Whoever shows it
-//! escapes it like any other value, as template engines do by themselves.
-//!
-//! ```
-//! # use session_core::{Error, Session};
-//! async fn after_sign_in(session: Session) -> Result<(), Error> {
-//!     session.flash("success", "Signed in as ada.")
-//! }
-//! async fn page(session: Session) -> Result<Vec<String>, Error> {
-//!     let flashes = session.take_flashes().await?;
-//!     Ok(flashes.into_iter().map(|flash| flash.text).collect())
-//! }
-//! ```
 
 use std::borrow::Cow;
 
@@ -35,7 +13,8 @@ use crate::session::Session;
 pub struct Flash {
     /// The kind of message, such as `success` or `error`: the application's choice.
     pub category: String,
-    /// Plain text, to be escaped like any other where it is shown.
+    /// Plain text: nothing here escapes it, and nothing marks it as safe. Whoever shows it escapes it
+    /// like any other value, as template engines do by themselves.
     pub text: String,
 }
 
@@ -44,7 +23,18 @@ const FLASHES: &str = "flash";
 
 /// On the default queue.
 impl Session {
-    /// Adds a message, in order, for whoever takes it next.
+    /// Adds a message, in order, for whoever takes it next: shown on the next page, exactly once.
+    ///
+    /// Messages wait in the default queue, in the order in which they were added, whatever their
+    /// category; [`flash_queue`](Self::flash_queue) gives others. They live beside the application's
+    /// data: `keys`, `len` and `clear` do not see them.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn after_sign_in(session: &Session) -> Result<(), Error> {
+    ///     session.flash("success", "Signed in as ada.")
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -78,7 +68,17 @@ impl Session {
         self.default_queue().flashes()
     }
 
-    /// Takes all messages, oldest first; no other request gets them too.
+    /// Takes all messages, oldest first; no other request gets them too (rule C6).
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// async fn page(session: &Session) -> Result<String, Error> {
+    ///     let flashes = session.take_flashes().await?;
+    ///     // Each is plain text, and escaped where it is shown.
+    ///     let texts: Vec<_> = flashes.into_iter().map(|flash| flash.text).collect();
+    ///     Ok(texts.join("\n"))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

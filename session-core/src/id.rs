@@ -1,13 +1,4 @@
 //! Session ids, secrets and the tokens that carry them: the one file that makes them.
-//!
-//! A [`SessionId`] (128 random bits) names a record for its whole life and is public: safe in
-//! stores, logs and device lists. A [`Secret`] (256 random bits) is held by the client alone; a
-//! record keeps only its [`Digest`], so a leaked store or backup opens no session. What travels
-//! is a [`Token`]: `id.secret`, plus `.mac` when a secret key is set, in base64url without
-//! padding (RFC 4648 section 5).
-//!
-//! Sizes exceed the 64 bits of entropy that the OWASP Session Management Cheat Sheet asks for
-//! ("Session ID Entropy"). Everything random comes straight from the operating system.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,7 +16,8 @@ use crate::keys::TokenKeys;
 /// The name of a record: 128 random bits, written as 22 characters of base64url.
 ///
 /// It can only be drawn or parsed, so whatever holds one holds exactly 16 bytes; no path, key
-/// or statement is ever built from anything a client sent unparsed.
+/// or statement is ever built from anything a client sent unparsed. In JSON it is the text, and what
+/// is read is checked as by `parse`.
 ///
 /// ```
 /// use session_core::SessionId;
@@ -35,6 +27,7 @@ use crate::keys::TokenKeys;
 /// assert_eq!(text.len(), SessionId::TEXT_LEN);
 /// assert_eq!(text.parse::<SessionId>().unwrap(), id);
 /// assert!(format!("{text}\n").parse::<SessionId>().is_err());
+/// assert!(serde_json::from_str::<SessionId>(r#""../../etc/passwd""#).is_err());
 /// # Ok::<(), session_core::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -221,7 +214,13 @@ impl FromStr for Digest {
     }
 }
 
-/// What travels between client and server.
+/// What travels between client and server: `id.secret`, plus `.mac` where a secret key is set, in
+/// base64url without padding (RFC 4648 section 5).
+///
+/// The [`SessionId`] (128 random bits) names a record for its whole life and is public: safe in
+/// stores, logs and device lists. The [`Secret`] (256 random bits) is held by the client alone; a
+/// record keeps only its [`Digest`], so a leaked store or backup opens no session. Everything random
+/// comes straight from the operating system.
 ///
 /// ```
 /// use session_core::Token;
@@ -233,6 +232,10 @@ impl FromStr for Digest {
 /// assert_eq!(format!("{:?}", token), format!("Token({}..)", token.id()));
 /// # Ok::<(), session_core::Error>(())
 /// ```
+///
+/// # Source
+///
+/// OWASP Session Management Cheat Sheet, "Session ID Entropy": it asks for 64 bits of entropy.
 #[derive(Clone, ZeroizeOnDrop)]
 pub struct Token {
     /// Id and secret side by side, as MAC and digest take them: each copy would have to be wiped.

@@ -1,18 +1,4 @@
-//! Ids, owners, moments and device lists in an application's own messages: what an API answers, and
-//! what it is asked with.
-//!
-//! An id and an owner are text, a moment is a number of milliseconds since 1970, UTC. Nothing here is
-//! secret. What is read is checked as by `parse` and [`Owner::new`].
-//!
-//! ```
-//! use session_core::{Owner, SessionId, Timestamp};
-//!
-//! let id = SessionId::from_bytes([0; 16]);
-//! let answer = serde_json::to_string(&(id, Owner::new("ada")?, Timestamp::from_unix_ms(1_000)))?;
-//! assert_eq!(answer, r#"["AAAAAAAAAAAAAAAAAAAAAA","ada",1000]"#);
-//! assert!(serde_json::from_str::<SessionId>(r#""../../etc/passwd""#).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Ids, owners, moments and device lists in an application's own messages.
 
 use std::borrow::Cow;
 

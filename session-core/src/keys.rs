@@ -1,12 +1,4 @@
 //! The key ring: secret keys, and what is derived from them per purpose and cookie name.
-//!
-//! The first key of a ring signs, all of them verify; a token under an older key is sent again
-//! under the first. A derived key is bound to its purpose and to the cookie's name, so a token
-//! made for one application's cookie is refused under another's even when both share a key.
-//!
-//! MACs are keyed BLAKE3 cut to 128 bits and keys are derived with BLAKE3's `derive_key`: on a
-//! processor without SHA instructions a MAC costs a fraction of HMAC-SHA-256, one primitive
-//! serves digest, derivation and MAC, and the `b` before the MAC leaves room for another.
 
 use std::fmt;
 
@@ -17,6 +9,14 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{MAC_BYTES, Signed, fill_random};
 
 /// Secret keys: the first signs, all verify.
+///
+/// A token under an older key is sent again under the first. No key is used as it is: one is derived
+/// from it for each purpose and cookie name, so a token made for one application's cookie is refused
+/// under another's even when both share a key.
+///
+/// MACs are keyed BLAKE3 cut to 128 bits and keys are derived with BLAKE3's `derive_key`: on a
+/// processor without SHA instructions a MAC costs a fraction of HMAC-SHA-256, one primitive
+/// serves digest, derivation and MAC, and the `b` before the MAC leaves room for another.
 ///
 /// ```
 /// use session_core::KeyRing;

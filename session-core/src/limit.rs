@@ -1,9 +1,4 @@
 //! How many sessions an owner may have at once, looked at when one more begins.
-//!
-//! A login is counted after it was written: it then sees every login that was written before it,
-//! on whatever node, so of logins that race the last to look sees them all. What it finds beyond
-//! the limit ends, or is withdrawn; see [`OnTooMany`]. A login within the owner's own session
-//! begins none, and what is expired, damaged or another's does not count.
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};

@@ -1,40 +1,4 @@
 //! What a handler needs that outlives its response: when the session ends, and staying alive.
-//!
-//! A WebSocket or an event stream keeps its [`Session`] for hours. It should close when the
-//! session ends, wherever that happens, and its traffic should count as use:
-//!
-//! ```
-//! use session_core::{Error, Session};
-//! use std::time::Duration;
-//!
-//! # struct Socket;
-//! # impl Socket {
-//! #     async fn next(&mut self) -> Option<String> { None }
-//! #     async fn close(self, _why: &str) {}
-//! # }
-//! async fn serve(session: Session, mut socket: Socket) -> Result<(), Error> {
-//!     loop {
-//!         tokio::select! {
-//!             ended = session.ended(Duration::from_secs(30)) => match ended {
-//!                 Ok(()) => {
-//!                     socket.close("signed out").await;
-//!                     return Ok(());
-//!                 }
-//!                 // The store could not be asked: go on and look again, or close here.
-//!                 Err(error) => {
-//!                     eprintln!("{error}");
-//!                     tokio::time::sleep(Duration::from_secs(5)).await;
-//!                 }
-//!             },
-//!             message = socket.next() => match message {
-//!                 // Written down at most once in a touch interval, so call it at will.
-//!                 Some(_message) => session.touch().await?,
-//!                 None => return Ok(()),
-//!             },
-//!         }
-//!     }
-//! }
-//! ```
 
 use std::pin::pin;
 use std::time::Duration;
@@ -70,18 +34,38 @@ impl Session {
     /// begin as long as the response head has not left, and afterwards resolves at once. An end that
     /// this handle was asked for after the head, by [`logout`](Self::logout) say, it carries out.
     ///
-    /// It may be dropped and called again at any time, so it has its place in
-    /// `tokio::select!`:
+    /// A WebSocket or an event stream keeps its session for hours. It should close when the session
+    /// ends, wherever that happens, and its traffic should count as use. This may be dropped and called
+    /// again at any time, so it has its place in `tokio::select!`:
     ///
     /// ```
-    /// # use session_core::{Error, Session};
-    /// # use std::time::Duration;
-    /// # async fn next_event() -> String { String::new() }
-    /// async fn events(session: Session) -> Result<(), Error> {
+    /// use session_core::{Error, Session};
+    /// use std::time::Duration;
+    ///
+    /// # struct Socket;
+    /// # impl Socket {
+    /// #     async fn next(&mut self) -> Option<String> { None }
+    /// #     async fn close(self, _why: &str) {}
+    /// # }
+    /// async fn serve(session: Session, mut socket: Socket) -> Result<(), Error> {
     ///     loop {
     ///         tokio::select! {
-    ///             ended = session.ended(Duration::from_secs(30)) => return ended,
-    ///             event = next_event() => println!("{event}"),
+    ///             ended = session.ended(Duration::from_secs(30)) => match ended {
+    ///                 Ok(()) => {
+    ///                     socket.close("signed out").await;
+    ///                     return Ok(());
+    ///                 }
+    ///                 // The store could not be asked: go on and look again, or close here.
+    ///                 Err(error) => {
+    ///                     eprintln!("{error}");
+    ///                     tokio::time::sleep(Duration::from_secs(5)).await;
+    ///                 }
+    ///             },
+    ///             message = socket.next() => match message {
+    ///                 // Written down at most once in a touch interval, so call it at will.
+    ///                 Some(_message) => session.touch().await?,
+    ///                 None => return Ok(()),
+    ///             },
     ///         }
     ///     }
     /// }
@@ -163,8 +147,9 @@ impl Session {
     ///
     /// For handlers that outlive their response; a request's end does it by itself. No cookie can be
     /// sent after the response head, so where it is a persistent one, up to two intervals are left
-    /// to requests, whose end sends it again. Where nothing is stored it does nothing. Within the touch interval it asks no store, so it does not
-    /// notice that the session has ended; [`ended`](Self::ended) does.
+    /// to requests, whose end sends it again. Where nothing is stored it does nothing. Within the
+    /// touch interval it asks no store, so it does not notice that the session has ended;
+    /// [`ended`](Self::ended) does, and shows both at work.
     ///
     /// A session sealed in its cookie lives as long as the cookie says: it is touched before the
     /// response head leaves, or not at all.

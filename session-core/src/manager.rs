@@ -40,6 +40,27 @@ struct Shared {
 }
 
 /// What a device list shows of one session; an API can answer with it as it is.
+///
+/// In JSON it is an object of these fields: id, owner, address and agent are text, the moments are
+/// numbers of milliseconds since 1970, UTC, and what is `None` is `null`. Nothing in it is secret.
+///
+/// ```
+/// use session_core::{MemoryStore, Owner, SessionConfig, SessionManager};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+///
+/// let ada = Owner::new("ada")?;
+/// let new = sessions.begin(Some("192.0.2.1".parse()?), Some("curl/8.5"))?;
+/// new.login(ada.clone());
+/// new.issue().await?;
+///
+/// let answer = serde_json::to_value(sessions.sessions_of(&ada).await?)?;
+/// assert_eq!(answer[0]["address"], "192.0.2.1");
+/// assert!(answer[0]["accessed_at"].is_i64(), "milliseconds");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct SessionInfo {

@@ -1,16 +1,4 @@
 //! A store in the application's own memory: for one process, and for tests.
-//!
-//! Records are spread over 64 maps by a byte of their ids, each behind a lock of its
-//! own that is held for one operation and never across an `.await`. What `load` hands out
-//! shares the data with what is kept.
-//!
-//! The order of expiry is kept beside each map as lower bounds: a touch or an update that lets
-//! a record live longer leaves its place in the order as it is, and a sweep that finds it there
-//! moves it to where it belongs by now. So the order costs a busy session one move per time-out
-//! and not one per request.
-//!
-//! Sessions end with the process. A full store refuses new ones rather than dropping live ones,
-//! because to a visitor a dropped session is a lost basket; the manager's sweep makes room.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::{Entry, RandomState};
@@ -33,7 +21,11 @@ mod shard;
 pub(crate) use self::shard::weight;
 use self::shard::{SHARDS, Shard, Slot, shard_of};
 
-/// Keeps sessions in memory, up to a number of sessions and of bytes.
+/// Keeps sessions in memory, up to a number of sessions and of bytes: for one process, and for tests.
+///
+/// Sessions end with the process. A full store refuses new ones rather than dropping live ones,
+/// because to a visitor a dropped session is a lost basket; the manager's sweep makes room. What
+/// `load` hands out shares the data with what is kept.
 ///
 /// ```
 /// use session_core::{Clock, Created, Expiry, MemoryStore, Record, Store, Token};
@@ -50,6 +42,7 @@ use self::shard::{SHARDS, Shard, Slot, shard_of};
 /// # }
 /// ```
 pub struct MemoryStore {
+    /// By a byte of their ids. A lock is held for one operation and never across an `.await`.
     shards: Box<[Mutex<Shard>]>,
     owners: Box<[Mutex<Owners>]>,
     owner_hasher: RandomState,

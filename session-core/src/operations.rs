@@ -1,9 +1,4 @@
 //! What was done to a session, as a list that can be done again.
-//!
-//! A save carries operations, not a snapshot (rule C1). [`Draft`] is the data as loaded plus the
-//! operations made on it; reading looks through the operations first. When a save meets a newer
-//! record, [`Draft::rebase`] puts the same operations on the newer data: inserts keep their
-//! value, appends append again, `update` closures run again.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,6 +14,11 @@ use crate::merged::Merged;
 use crate::unread::Unread;
 
 /// Session data with the changes made to it so far: what a `transact` closure works on.
+///
+/// It is the data as loaded and a list of what was done since; reading looks through that list
+/// first. A save carries the list and not a snapshot (rule C1). When it meets a newer record, the
+/// same is done to the newer data: an insert keeps its value, an append appends again, the closure
+/// of an [`update`](crate::Session::update) runs again.
 ///
 /// ```
 /// use session_core::Draft;

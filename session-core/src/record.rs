@@ -268,7 +268,7 @@ impl Generation {
 /// The application's user id that a session is bound to: 1 to 255 bytes of text.
 ///
 /// Stores keep it in plain text beside the session and index by it, so an internal id serves
-/// better than an e-mail address.
+/// better than an e-mail address. In JSON it is text, checked as by [`new`](Self::new) when it is read.
 ///
 /// ```
 /// use session_core::Owner;

@@ -1,27 +1,4 @@
 //! Ending sessions that their clients keep: one record per owner says which of them are dead.
-//!
-//! [`SessionManager::sealed_with_revocations`] makes sealed sessions whose logout, renewal and
-//! "sign out everywhere" are final, at one read a request. The store is any
-//! [`Store`](crate::Store); `revoked.rs` has what is kept there.
-//!
-//! - **Reading** a session with an owner costs one `load`, after the cookie was opened and found
-//!   unexpired. A session without an owner costs none, nor does a request that asks for no session.
-//! - **Storing** something in a session with an owner looks again (one `load`), so that nothing is
-//!   stored in a session that has ended. A login reads the new owner's record, so as to be issued
-//!   after whatever was revoked.
-//! - **Logout**, `destroy`, `renew` and `login` over a session with an owner are written to the
-//!   store, on condition of the version that was read, before the answer leaves. A failure is an
-//!   error and never a success (rule F1).
-//! - **A lost answer** is looked up (rule C5), and the change is merged in again if it is not
-//!   there: merging it twice does what merging it once does, so this cannot count anything twice.
-//! - **A change of a session's time-out** is a renewal. So all cookies of a generation have one
-//!   time-out, and it is known how long its end has to be remembered.
-//!
-//! A record's id is BLAKE3 of the owner under a key derived from the ring's, so who reads the
-//! store does not learn whose it is, and no session has that id. While the ring has older keys,
-//! their records are read too (one more `load` for each) and what is new is written under the
-//! first. So a new key is known to every node before it becomes the first, and an older one is taken
-//! away only when nothing under it can be alive.
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,7 +24,8 @@ use crate::store::{Created, IntoStore, Only, Store, Written};
 
 impl SessionManager {
     /// A manager of sealed sessions that can be ended: `store` keeps one record per owner, which
-    /// says which of the owner's sessions are dead.
+    /// says which of the owner's sessions are dead. Logout, renewal and "sign out everywhere" are then
+    /// final, at one read a request.
     ///
     /// `store` may be any; one of its own, or a prefix of its own, keeps these records apart from
     /// sessions. A cache in front of it delays what was revoked elsewhere by its `max_stale`.
@@ -64,22 +42,34 @@ impl SessionManager {
     /// [`revoke_all`](Self::revoke_all) of a manager whose sessions are in the same place. So
     /// choose a store that keeps what it acknowledged for as long as a logout has to hold.
     ///
-    /// Its records are under the ring's keys, so a key is
+    /// What ends a session is written on condition of the version that was read, before the answer
+    /// leaves; a failure is an error and never a success (rule F1). A lost answer is looked up (rule
+    /// C5), and the change is merged in again if it is not there: merging it twice does what merging it
+    /// once does, so this cannot count anything twice.
+    ///
+    /// A record's id is BLAKE3 of the owner under a key derived from the ring's, so who reads the store
+    /// does not learn whose it is, and no session has that id. While the ring has older keys, their
+    /// records are read too, and what is new is written under the first. So a key is
     /// [changed in three steps](KeyRing#to-change-the-key), and kept for longer in the last: an older one
     /// is dropped only when nothing under it can be alive, which is after twice the longest time-out
     /// of any session, at most 800 days, from when the last node no longer signed with it. What was
     /// ended under a key that is dropped sooner lives again, if a copy of its cookie is under another.
-    /// While the ring has older keys, each of them is one more `load`.
     ///
-    /// A session's own time-out is limited to 400 days; `set_timeout` refuses more. An owner's
-    /// record holds at most 1,000 sessions that ended; of more, the older half is replaced by
-    /// signing the owner out of whatever began before them.
+    /// A session's own time-out is limited to 400 days; `set_timeout` refuses more. A change of it is a
+    /// renewal: so all cookies of a generation have one time-out, and it is known how long its end has
+    /// to be remembered. An owner's record holds at most 1,000 sessions that ended; of more, the older
+    /// half is replaced by signing the owner out of whatever began before them.
     ///
     /// # Cost
     ///
-    /// One `load` for each request that asks for a session with an owner, one more for each that
-    /// stores something in it; one conditional write for `login` over such a session, `renew`,
-    /// `logout`, and a changed time-out.
+    /// - Reading a session with an owner: one `load`, after the cookie was opened and found unexpired.
+    ///   A session without an owner costs none, nor does a request that asks for no session.
+    /// - Storing something in a session with an owner: one more, so that nothing is stored in a session
+    ///   that has ended. A login reads the new owner's record, so as to be issued after whatever was
+    ///   revoked.
+    /// - `logout`, `destroy`, `renew`, a changed time-out, and `login` over a session with an owner: one
+    ///   conditional write.
+    /// - Each older key of the ring: one more `load`.
     ///
     /// # Errors
     ///

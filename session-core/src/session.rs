@@ -1,23 +1,4 @@
 //! What a request handler holds.
-//!
-//! A [`Session`] is a handle: cloning it shares the state, and it may outlive the request. Data
-//! methods work at once on what was loaded; changes are stored when the request ends, or by
-//! [`save`](Session::save) and [`transact`](Session::transact) at once. See `operations.rs` for
-//! why two requests never overwrite each other's keys, `commit.rs` for how a change is stored.
-//!
-//! ```
-//! use session_core::{Error, Session};
-//!
-//! async fn count(session: Session) -> Result<u64, Error> {
-//!     session
-//!         .transact(|s| {
-//!             let n = s.get::<u64>("count")?.unwrap_or(0) + 1;
-//!             s.insert("count", n)?;
-//!             Ok(n)
-//!         })
-//!         .await
-//! }
-//! ```
 
 use std::fmt;
 use std::net::IpAddr;
@@ -42,6 +23,25 @@ use crate::why_new::WhyNew;
 ///
 /// Handlers take that of their framework, `session_axum::Session` or `session_actix::Session`, which is
 /// this one by `Deref`.
+///
+/// It is a handle, and may outlive the request. Data methods work at once on what was loaded; changes
+/// are stored when the request ends, or by [`save`](Self::save) and [`transact`](Self::transact) at
+/// once. What is stored are the changes, put on the newest data, so two requests never overwrite each
+/// other's keys: see [`Draft`].
+///
+/// ```
+/// use session_core::{Error, Session};
+///
+/// async fn count(session: Session) -> Result<u64, Error> {
+///     session
+///         .transact(|s| {
+///             let n = s.get::<u64>("count")?.unwrap_or(0) + 1;
+///             s.insert("count", n)?;
+///             Ok(n)
+///         })
+///         .await
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Session(pub(crate) Opened);
 

@@ -1,10 +1,4 @@
-//! The contract of a backend, sentence by sentence; the conformance suite has a property for
-//! each.
-//!
-//! A store keeps records under ids and answers what it holds. It never judges: whether a record
-//! has expired, or a secret fits, is the manager's to say. It never retries one operation as
-//! another, never invents an id, never brings a missing record back: only
-//! [`create`](Store::create) creates.
+//! The contract of a backend, sentence by sentence; the conformance suite has a property for each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +11,10 @@ use crate::id::SessionId;
 use crate::record::{Generation, Owner, Record, Version};
 
 /// What a backend implements.
+///
+/// It keeps records under ids and answers what it holds. It never judges: whether a record has
+/// expired, or a secret fits, is the manager's to say. It never retries one operation as another,
+/// never invents an id, never brings a missing record back: only [`create`](Store::create) creates.
 ///
 /// Every method may be called at any time from any thread, and by other processes if the
 /// backend is shared. A future may be dropped at any point: the operation then has happened

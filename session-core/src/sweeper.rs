@@ -1,20 +1,4 @@
 //! Removing expired records in the background.
-//!
-//! A [`Sweeper`] calls the manager's sweep again and again, each time after a pause that varies
-//! by a fifth, so that nodes which start together do not sweep together. A sweep works in
-//! batches and lets others have their turn between them; a manager runs one at a time, and a store shared by
-//! processes lets one of them work. A store's error is logged and the next round tries again.
-//!
-//! ```
-//! # use session_core::{MemoryStore, SessionConfig, SessionManager};
-//! # use std::time::Duration;
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), session_core::Error> {
-//! let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
-//! let sweeper = sessions.start_sweeper(Duration::from_secs(60));
-//! // ... serve ...
-//! sweeper.stop().await;
-//! # Ok(()) }
-//! ```
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +11,11 @@ use crate::id::fresh_nonce;
 use crate::manager::SessionManager;
 
 /// A background task that sweeps; it ends when stopped or dropped.
+///
+/// Made by [`SessionManager::start_sweeper`]. It sweeps again and again, each time after a pause that
+/// varies by a fifth, so that nodes which start together do not sweep together. A sweep works in
+/// batches and lets others have their turn between them; a manager runs one at a time, and a store
+/// shared by processes lets one of them work. A store's error is logged and the next round tries again.
 #[derive(Debug)]
 pub struct Sweeper {
     counts: Arc<Counts>,
@@ -44,6 +33,18 @@ struct Counts {
 impl SessionManager {
     /// Sweeps in the background, about every `every`, from now until the handle is stopped or
     /// dropped. Must be called within a tokio runtime.
+    ///
+    /// ```
+    /// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), session_core::Error> {
+    /// let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+    /// // Bound to a name: `let _ =` would drop it at once.
+    /// let sweeper = sessions.start_sweeper(Duration::from_secs(60));
+    /// // ... serve ...
+    /// sweeper.stop().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Panics
     ///

@@ -398,7 +398,10 @@ impl SessionConfigBuilder {
     /// How many live sessions an owner may have at once, and what a login does that is one too
     /// many.
     ///
-    /// Counted when a login is committed, so a lower limit reaches an owner at their next login.
+    /// A login is counted after it was written, so a lower limit reaches an owner at their next login,
+    /// and of logins that race, on whatever node, the last to look sees them all. What is found beyond
+    /// the limit ends, or is withdrawn: see [`OnTooMany`].
+    ///
     /// A login within a session that is the owner's already begins none. Expired and undecodable
     /// sessions do not count. Sessions that a client keeps itself cannot be counted:
     /// `SessionManager::sealed` and `sealed_with_revocations` refuse the option.

@@ -1,24 +1,4 @@
 //! A store around another that counts calls and breaks on request.
-//!
-//! "An untouched session costs nothing" and "an outage is never a success" become tests: the
-//! first compares whole [`Counts`], the second injects a [`Fault`] into one [`Operation`].
-//!
-//! ```
-//! use session_core::conformance::{Counts, Fault, Operation, SpyStore};
-//! use session_core::{MemoryStore, SessionId, Store, StoreErrorKind};
-//!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let spy = SpyStore::new(MemoryStore::new());
-//! let id = SessionId::random()?;
-//! assert_eq!(spy.load(&id).await?, None);
-//! assert_eq!(spy.counts(), Counts { loads: 1, ..Counts::default() });
-//!
-//! spy.always(Operation::Load, Fault::Refuse(StoreErrorKind::Unavailable));
-//! assert!(spy.load(&id).await.is_err());
-//! spy.heal();
-//! assert_eq!(spy.load(&id).await?, None);
-//! # Ok(()) }
-//! ```
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -34,6 +14,26 @@ use crate::record::{Owner, Record, Version};
 use crate::store::{Created, Cursor, IntoStore, Only, Page, Store, Touch, Written};
 
 /// Counts the calls of the store it wraps and injects faults into them; clones share both.
+///
+/// "An untouched session costs nothing" and "an outage is never a success" become tests: the
+/// first compares whole [`Counts`], the second injects a [`Fault`] into one [`Operation`].
+///
+/// ```
+/// use session_core::conformance::{Counts, Fault, Operation, SpyStore};
+/// use session_core::{MemoryStore, SessionId, Store, StoreErrorKind};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let spy = SpyStore::new(MemoryStore::new());
+/// let id = SessionId::random()?;
+/// assert_eq!(spy.load(&id).await?, None);
+/// assert_eq!(spy.counts(), Counts { loads: 1, ..Counts::default() });
+///
+/// spy.always(Operation::Load, Fault::Refuse(StoreErrorKind::Unavailable));
+/// assert!(spy.load(&id).await.is_err());
+/// spy.heal();
+/// assert_eq!(spy.load(&id).await?, None);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SpyStore(Arc<Inner>);
 

@@ -1,11 +1,4 @@
 //! The cookie's attributes as they are asked for, before anything is checked.
-//!
-//! ```
-//! use session_core::http::{CookieAttributes, SameSite};
-//!
-//! let strict = CookieAttributes { same_site: SameSite::Strict, ..Default::default() };
-//! assert_eq!(strict.name, "__Host-sid");
-//! ```
 
 use std::time::Duration;
 
@@ -22,7 +15,10 @@ use std::time::Duration;
 /// # Example
 ///
 /// ```
-/// assert_eq!(session_core::http::SameSite::default().as_str(), "Lax");
+/// use session_core::http::{CookieAttributes, SameSite};
+///
+/// let strict = CookieAttributes { same_site: SameSite::Strict, ..Default::default() };
+/// assert_eq!(strict.name, "__Host-sid");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SameSite {

@@ -1,15 +1,4 @@
 //! The rules a cookie's attributes must meet, each with the error that says what to change.
-//!
-//! ```
-//! use session_core::http::{CookieAttributes, CookiePolicy};
-//!
-//! let admin = CookieAttributes { path: "/admin".into(), ..Default::default() };
-//! let error = CookiePolicy::new(admin).unwrap_err();
-//! assert_eq!(
-//!     error.to_string(),
-//!     "a `__Host-` cookie must have the path `/`: set it, or choose another name",
-//! );
-//! ```
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,16 +6,19 @@ use std::time::Duration;
 
 use super::attributes::{CookieAttributes, Lifetime, SameSite};
 
-/// Why [`CookiePolicy::new`](super::CookiePolicy::new) refused the attributes.
+/// Why [`CookiePolicy::new`](super::CookiePolicy::new) refused the attributes; its text says what to
+/// change.
 ///
 /// # Example
 ///
 /// ```
-/// use session_core::http::PolicyError;
+/// use session_core::http::{CookieAttributes, CookiePolicy};
 ///
+/// let admin = CookieAttributes { path: "/admin".into(), ..Default::default() };
+/// let error = CookiePolicy::new(admin).unwrap_err();
 /// assert_eq!(
-///     PolicyError::PartitionedWithoutSecure.to_string(),
-///     "a partitioned cookie must be secure: set secure, or turn partitioned off",
+///     error.to_string(),
+///     "a `__Host-` cookie must have the path `/`: set it, or choose another name",
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,28 +1,4 @@
 //! Whose request this is, behind however many proxies (rule A2).
-//!
-//! - The address is the peer's, unless the peer is a trusted proxy.
-//! - Then it is the right-most untrusted entry of `X-Forwarded-For` or `Forwarded`: each proxy
-//!   appends at the right, and what stands left of an untrusted entry is that client's word.
-//! - An entry that is not an address stops the walk; the last address walked over is the answer,
-//!   or the peer's if there is none.
-//! - If every entry is trusted, the left-most is the answer.
-//! - If both headers are there and disagree, the answer is the peer's: the proxy writes one of
-//!   them, and the other came from the client.
-//!
-//! An answer of one's own proxy where a client's was hoped for means that the proxy is set up
-//! otherwise than [`TrustedProxies`] says. It is not safe to bind sessions to such an address,
-//! but it is never one that a client chose.
-//!
-//! ```
-//! use session_core::http::{IpNet, TrustedProxies, client_address};
-//!
-//! let trusted = TrustedProxies::from_iter(["10.0.0.0/8".parse::<IpNet>()?]);
-//! let claimed = b"6.6.6.6, 192.0.2.7, 10.0.0.2".as_slice();
-//! let none = std::iter::empty;
-//! let address = client_address(Some("10.0.0.1".parse()?), &trusted, [claimed].into_iter(), none());
-//! assert_eq!(address, Some("192.0.2.7".parse()?));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -31,7 +7,20 @@ use super::check::is_token_octet;
 use super::cookie::trim;
 use super::net::TrustedProxies;
 
-/// The address of the client that sent a request.
+/// The address of the client that sent a request, behind however many proxies (rule A2).
+///
+/// - The address is the peer's, unless the peer is a trusted proxy.
+/// - Then it is the right-most untrusted entry of `X-Forwarded-For` or `Forwarded`: each proxy
+///   appends at the right, and what stands left of an untrusted entry is that client's word.
+/// - An entry that is not an address stops the walk; the last address walked over is the answer,
+///   or the peer's if there is none.
+/// - If every entry is trusted, the left-most is the answer.
+/// - If both headers are there and disagree, the answer is the peer's: the proxy writes one of
+///   them, and the other came from the client.
+///
+/// An answer of one's own proxy where a client's was hoped for means that the proxy is set up
+/// otherwise than [`TrustedProxies`] says. It is not safe to bind sessions to such an address,
+/// but it is never one that a client chose.
 ///
 /// `peer` is the other end of the connection, `None` where it has no address (a Unix socket); then
 /// nobody vouches for the headers and the answer is `None`. `forwarded_for` and `forwarded` give
@@ -54,9 +43,15 @@ use super::net::TrustedProxies;
 /// ```
 /// use session_core::http::{IpNet, TrustedProxies, client_address};
 ///
-/// let trusted = TrustedProxies::from_iter(["::1".parse::<IpNet>()?]);
-/// let line = br#"for="[2001:db8::7]:4711";proto=https"#.as_slice();
+/// let nets = ["10.0.0.0/8", "::1"].map(str::parse::<IpNet>);
+/// let trusted: TrustedProxies = nets.into_iter().collect::<Result<_, _>>()?;
 /// let none = std::iter::empty;
+///
+/// let claimed = b"6.6.6.6, 192.0.2.7, 10.0.0.2".as_slice();
+/// let address = client_address(Some("10.0.0.1".parse()?), &trusted, [claimed].into_iter(), none());
+/// assert_eq!(address, Some("192.0.2.7".parse()?));
+///
+/// let line = br#"for="[2001:db8::7]:4711";proto=https"#.as_slice();
 /// let address = client_address(Some("::1".parse()?), &trusted, none(), [line].into_iter());
 /// assert_eq!(address, Some("2001:db8::7".parse()?));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

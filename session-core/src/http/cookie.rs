@@ -1,37 +1,28 @@
 //! Reading the `Cookie` header byte for byte, and writing `Set-Cookie`.
-//!
-//! The reader sees exactly the bytes that arrived:
-//!
-//! - only `;` separates cookies, and the first `=` of a pair ends its name;
-//! - white space is SP and HTAB, nothing else, and is trimmed around names and values;
-//! - names are compared byte for byte: case counts and `%` is a character like any other;
-//! - a pair without `=` is skipped, and no byte of a neighbour can hide a cookie after it;
-//! - values are handed out raw: what this crate sends needs neither quotes nor escapes.
-//!
-//! Each of these has been an attack on a reader that was kinder. A reader that percent-decodes
-//! names lets `__%48ost-sid`, which any sibling domain can set, pass for `__Host-sid`; a reader
-//! that trims Unicode or C1 white space does the same with a stray byte; a reader that gives up
-//! on the first byte it dislikes lets any neighbour sign a user out.
-//!
-//! Several cookies of one name may arrive, and their order says little about who set them: the
-//! caller has to look at each.
-//!
-//! ```
-//! use session_core::http::values;
-//!
-//! let header = b"theme=dark; sid=one; SID=two; sid=three";
-//! let found: Vec<&[u8]> = values(header, b"sid").collect();
-//! assert_eq!(found, [b"one".as_slice(), b"three"]);
-//! ```
 
 use std::fmt::{self, Write as _};
 use std::iter::FusedIterator;
 
 /// The values of every cookie called exactly `name` in one `Cookie` header line, in order.
 ///
+/// The reader sees exactly the bytes that arrived:
+///
+/// - only `;` separates cookies, and the first `=` of a pair ends its name;
+/// - white space is SP and HTAB, nothing else, and is trimmed around names and values;
+/// - names are compared byte for byte: case counts and `%` is a character like any other;
+/// - a pair without `=` is skipped, and no byte of a neighbour can hide a cookie after it;
+/// - values are handed out raw: what this crate sends needs neither quotes nor escapes.
+///
+/// Each of these has been an attack on a reader that was kinder. A reader that percent-decodes
+/// names lets `__%48ost-sid`, which any sibling domain can set, pass for `__Host-sid`; a reader
+/// that trims Unicode or C1 white space does the same with a stray byte; a reader that gives up
+/// on the first byte it dislikes lets any neighbour sign a user out.
+///
+/// Several cookies of one name may arrive, and their order says little about who set them: the
+/// caller has to look at each.
+///
 /// `header` is the field value as it arrived, of any length and any bytes; of several lines,
-/// read each. A value is the raw bytes after the first `=`, without SP and HTAB around them; it
-/// may be empty. Nothing is allocated and each byte is looked at once or twice.
+/// read each. A value may be empty. Nothing is allocated and each byte is looked at once or twice.
 ///
 /// `name` is taken as it is: a name with `=`, `;` or white space at its ends matches nothing.
 ///
@@ -47,6 +38,10 @@ use std::iter::FusedIterator;
 ///
 /// ```
 /// use session_core::http::values;
+///
+/// let header = b"theme=dark; sid=one; SID=two; sid=three";
+/// let found: Vec<&[u8]> = values(header, b"sid").collect();
+/// assert_eq!(found, [b"one".as_slice(), b"three"]);
 ///
 /// let mut found = values(b"broken; \xff=\x01; sid = a=b ;sid=", b"sid");
 /// assert_eq!(found.next(), Some(b"a=b".as_slice()));

@@ -1,8 +1,4 @@
 //! One request and its response, free of any framework: begin and finish.
-//!
-//! An adapter makes an [`Exchange`] for each request, asks it for the session when a handler
-//! wants one, and lets it [`finish`](Exchange::finish) before the response head leaves. A
-//! handler that asks for nothing costs no look at the headers and no store access (rule T2).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,6 +25,10 @@ use crate::state::State;
 use crate::visitor::Agent;
 
 /// One request's session business; clones share it.
+///
+/// An adapter makes one for each request, asks it for the session when a handler wants one, and lets
+/// it [`finish`](Exchange::finish) before the response head leaves. A handler that asks for nothing
+/// costs no look at the headers and no store access (rule T2).
 #[derive(Clone)]
 pub struct Exchange(Arc<Inner>);
 

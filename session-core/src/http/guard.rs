@@ -1,7 +1,4 @@
 //! Requests that another site's page made the browser send are refused, before the handler.
-//!
-//! Nothing here knows a framework. An adapter asks [`CsrfGuard::check`], brings the exchange and, for
-//! a form, the body.
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,6 +85,8 @@ impl CsrfGuard {
     }
 
     /// The first look at a request: at its head alone, and at no session.
+    ///
+    /// For an adapter, which brings the exchange and, for a form, the body to what comes of it.
     ///
     /// `path` is the target's path as it was sent, without the query.
     #[must_use]

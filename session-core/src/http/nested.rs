@@ -1,20 +1,4 @@
 //! Layers around layers: which exchange a handler gets, and which layer finishes it.
-//!
-//! A layer leaves a [`Nested`] in its request's extensions. Layers of different kinds do not see
-//! each other, so one request can hold a session of each. Of layers of one kind the innermost
-//! counts; where one of the same manager stands further out, its exchange is used again.
-//!
-//! ```
-//! use session_core::http::{Main, Nested};
-//! use session_core::{MemoryStore, SessionConfig, SessionManager};
-//!
-//! let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
-//! let (outer, begun) = Nested::<Main>::enter(None, &sessions, "GET");
-//! assert!(begun.is_some(), "this layer finishes it");
-//! let (_inner, begun) = Nested::enter(Some(&outer), &sessions, "GET");
-//! assert!(begun.is_none(), "and this one does not");
-//! # Ok::<(), session_core::Error>(())
-//! ```
 
 use std::any::{TypeId, type_name};
 use std::fmt;
@@ -29,6 +13,22 @@ use crate::manager::SessionManager;
 pub enum Main {}
 
 /// The exchanges of one request's layers of kind `K`, the innermost in front.
+///
+/// A layer leaves one in its request's extensions. Layers of different kinds do not see each other, so
+/// one request can hold a session of each. Of layers of one kind the innermost counts; where one of
+/// the same manager stands further out, its exchange is used again.
+///
+/// ```
+/// use session_core::http::{Main, Nested};
+/// use session_core::{MemoryStore, SessionConfig, SessionManager};
+///
+/// let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+/// let (outer, begun) = Nested::<Main>::enter(None, &sessions, "GET");
+/// assert!(begun.is_some(), "this layer finishes it");
+/// let (_inner, begun) = Nested::enter(Some(&outer), &sessions, "GET");
+/// assert!(begun.is_none(), "and this one does not");
+/// # Ok::<(), session_core::Error>(())
+/// ```
 pub struct Nested<K = Main> {
     exchange: Exchange,
     outer: Option<Arc<Self>>,

@@ -1,16 +1,4 @@
 //! Networks of addresses: which proxies are trusted, and how much of an address counts.
-//!
-//! Everywhere here an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the IPv4 address in it:
-//! a socket that listens on both families shows its IPv4 peers so.
-//!
-//! ```
-//! use session_core::http::{IpNet, TrustedProxies};
-//!
-//! let inside: IpNet = "10.0.0.0/8".parse()?;
-//! let trusted = TrustedProxies::from_iter([inside]);
-//! assert!(trusted.contains("::ffff:10.1.2.3".parse()?));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,7 +6,9 @@ use std::str::FromStr;
 
 /// An address, or a block of addresses in CIDR notation: `10.0.0.0/8`, `::1`, `2001:db8::/32`.
 ///
-/// A single address is a block of one. A block of IPv4-mapped addresses is kept as IPv4.
+/// A single address is a block of one. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the IPv4
+/// address in it, here and wherever one is compared: a socket that listens on both families shows its
+/// IPv4 peers so. A block of such addresses is kept as IPv4.
 ///
 /// # Errors
 ///
@@ -173,7 +163,8 @@ impl std::error::Error for IpNetError {}
 ///
 /// Name only machines that append to, or overwrite, the header they forward. Everything that
 /// can reach the application from one of these addresses can claim to be any client, so a
-/// block such as `0.0.0.0/0` lets every client choose its address.
+/// block such as `0.0.0.0/0` lets every client choose its address. How their headers are read stands
+/// at [`client_address`](super::client_address).
 ///
 /// # Default
 ///
@@ -201,8 +192,8 @@ impl TrustedProxies {
     /// ```
     /// use session_core::http::{IpNet, TrustedProxies};
     ///
-    /// let trusted = TrustedProxies::from_iter(["::1".parse::<IpNet>()?]);
-    /// assert!(trusted.contains("::1".parse()?));
+    /// let trusted = TrustedProxies::from_iter(["10.0.0.0/8".parse::<IpNet>()?]);
+    /// assert!(trusted.contains("::ffff:10.1.2.3".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

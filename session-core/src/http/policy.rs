@@ -1,26 +1,4 @@
 //! What our cookie says to the browser, checked once when the application starts.
-//!
-//! [`CookieAttributes`] is what was asked for; [`CookiePolicy`] is what has been checked, and the
-//! only thing that makes the text of a `Set-Cookie` field. Browsers drop a cookie that breaks one
-//! of their rules without a word, and the user can then never sign in; so each rule is an error
-//! here, and says what to change.
-//!
-//! The defaults are the strictest that work for an ordinary site over HTTPS. What is allowed but
-//! weaker is told by [`CookiePolicy::warnings`].
-//!
-//! ```
-//! use session_core::http::{CookieAttributes, CookiePolicy, PolicyError};
-//!
-//! let policy = CookiePolicy::new(CookieAttributes::default())?;
-//! assert_eq!(
-//!     policy.set("token", None),
-//!     "__Host-sid=token; Path=/; Secure; HttpOnly; SameSite=Lax",
-//! );
-//!
-//! let shared = CookieAttributes { domain: Some("example.com".into()), ..Default::default() };
-//! assert_eq!(CookiePolicy::new(shared).unwrap_err(), PolicyError::HostPrefixWithDomain);
-//! # Ok::<(), PolicyError>(())
-//! ```
 
 use std::time::Duration;
 
@@ -30,18 +8,32 @@ use super::cookie::{Keep, SetCookie};
 
 /// Checked cookie attributes, and the only maker of `Set-Cookie` texts.
 ///
+/// [`CookieAttributes`] is what was asked for, this is what has been checked. Browsers drop a cookie
+/// that breaks one of their rules without a word, and the user can then never sign in; so each rule is
+/// an error here, and says what to change.
+///
+/// The defaults are the strictest that work for an ordinary site over HTTPS. What is allowed but
+/// weaker is told by [`warnings`](CookiePolicy::warnings).
+///
 /// It never changes, so that a removal always names the cookie that was set.
 ///
 /// # Example
 ///
 /// ```
-/// use session_core::http::{CookieAttributes, CookiePolicy};
+/// use session_core::http::{CookieAttributes, CookiePolicy, PolicyError};
 /// use std::time::Duration;
 ///
 /// let policy = CookiePolicy::new(CookieAttributes::default())?;
+/// assert_eq!(
+///     policy.set("token", None),
+///     "__Host-sid=token; Path=/; Secure; HttpOnly; SameSite=Lax",
+/// );
 /// let text = policy.set("token", Some(Duration::from_secs(60)));
 /// assert!(text.starts_with("__Host-sid=token; Max-Age=60; "));
-/// # Ok::<(), session_core::http::PolicyError>(())
+///
+/// let shared = CookieAttributes { domain: Some("example.com".into()), ..Default::default() };
+/// assert_eq!(CookiePolicy::new(shared).unwrap_err(), PolicyError::HostPrefixWithDomain);
+/// # Ok::<(), PolicyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookiePolicy {

@@ -15,6 +15,10 @@ pub(super) const SHARDS: usize = 64;
 pub(super) struct Shard {
     pub(super) slots: IdMap<Slot>,
     /// For each record that may expire, a moment before which it does not.
+    ///
+    /// A touch or an update that lets a record live longer leaves its place here as it is, and a sweep
+    /// that finds it there moves it to where it belongs by now. So the order costs a busy session one
+    /// move per time-out and not one per request.
     pub(super) queue: BTreeSet<(Timestamp, SessionId)>,
 }
 
