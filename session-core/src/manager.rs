@@ -139,6 +139,19 @@ impl SessionManager {
 
     /// The live sessions of `owner`, the latest used first.
     ///
+    /// ```
+    /// # use session_core::{Error, Owner, Session, SessionInfo, SessionManager};
+    /// async fn other_devices(
+    ///     sessions: &SessionManager,
+    ///     session: &Session,
+    ///     user: &Owner,
+    /// ) -> Result<Vec<SessionInfo>, Error> {
+    ///     let mut devices = sessions.sessions_of(user).await?;
+    ///     devices.retain(|device| Some(device.id) != session.id());
+    ///     Ok(devices)
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`]: the store did not answer; a partial list is never given.
@@ -181,6 +194,17 @@ impl SessionManager {
     ///
     /// Whether a sealed session was cannot be known: the answer is `true` once it is sure that
     /// it is not alive as one of theirs.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session, SessionId, SessionManager};
+    /// /// A device list's button: its id comes from the client, and may be anybody's.
+    /// async fn end(sessions: &SessionManager, session: &Session, id: &SessionId) -> Result<bool, Error> {
+    ///     match session.owner() {
+    ///         Some(user) => sessions.revoke_of(&user, id).await,
+    ///         None => Ok(false),
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -244,6 +268,17 @@ impl SessionManager {
     ///
     /// Every login acknowledged before the call is ended: it repeats until only `except`
     /// remains (rule O2). Sealed sessions cannot be counted: for them it returns 1.
+    ///
+    /// ```
+    /// # use session_core::{Error, Owner, Session, SessionManager};
+    /// /// Whoever else is signed in with the old password is signed out.
+    /// async fn password_changed(sessions: &SessionManager, session: &Session) -> Result<(), Error> {
+    ///     let Some(user) = session.owner() else { return Ok(()) };
+    ///     session.renew();
+    ///     sessions.revoke_owner(&user, session.id().as_ref()).await?;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

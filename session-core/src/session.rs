@@ -53,6 +53,14 @@ impl Session {
 
     /// The value under `key`.
     ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn language(session: &Session) -> Result<String, Error> {
+    ///     let chosen = session.get::<String>("language")?;
+    ///     Ok(chosen.unwrap_or_else(|| "en".to_owned()))
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::WrongType`]: there is a value, but not of type `T`.
@@ -69,6 +77,17 @@ impl Session {
     /// Stores `value` under `key`. Of two requests that do, the one that is stored last wins: to go
     /// on from the value that is there, use [`update`](Self::update) or
     /// [`transact`](Self::transact).
+    ///
+    /// ```
+    /// # use session_core::{Error, Key, Session};
+    /// // Anything that serde writes as JSON; a typed key takes no other type.
+    /// const FONT_SIZE: Key<u8> = Key::new("font_size");
+    ///
+    /// fn choose(session: &Session) -> Result<(), Error> {
+    ///     session.insert("language", "de")?;
+    ///     session.insert(FONT_SIZE, 14)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -215,6 +234,17 @@ impl Session {
     /// The CSRF seed is replaced, too: whoever knew the old secret may know it. Tokens that were
     /// shown before are refused from then on. After the response head this makes the next
     /// [`save`](Self::save) fail with `HeadSent`.
+    ///
+    /// A [`login`](Self::login) renews by itself. Call this where the same user may do more than before:
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn second_factor_fits(session: &Session) -> Result<(), Error> {
+    ///     session.insert("may_pay", true)?;
+    ///     session.renew();
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn renew(&self) {
         self.state().life.renew = true;
     }
@@ -230,6 +260,15 @@ impl Session {
     /// time-out and persistence that the other was given end with it.
     ///
     /// After the response head this makes the next `save` fail with `HeadSent`.
+    ///
+    /// ```
+    /// # use session_core::{Error, Owner, Session};
+    /// /// Once the password is found to be right.
+    /// fn sign_in(session: &Session, user_id: u64) -> Result<(), Error> {
+    ///     session.login(Owner::new(user_id.to_string())?);
+    ///     session.flash("success", "You are signed in.")
+    /// }
+    /// ```
     pub fn login(&self, owner: Owner) {
         self.state().life.log_in(owner);
     }
@@ -247,6 +286,15 @@ impl Session {
 
     /// Signs out: as [`destroy`](Self::destroy), and asks the browser to clear its site data
     /// where that is configured.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// fn sign_out(session: &Session) -> Result<(), Error> {
+    ///     session.logout();
+    ///     // In a new session, for the next page.
+    ///     session.flash("info", "You are signed out.")
+    /// }
+    /// ```
     pub fn logout(&self) {
         self.end(true);
     }
@@ -444,6 +492,20 @@ impl Session {
     /// `renew`, `login`, `logout` and `destroy` wait for the end of the request (but see
     /// [`login`](Self::login) over another owner).
     ///
+    /// A request's end saves by itself. Call this where something has to be stored before what comes
+    /// next:
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// # async fn send_to_payment(_: u64) {}
+    /// async fn pay(session: &Session, order: u64) -> Result<(), Error> {
+    ///     session.insert("paying_for", order)?;
+    ///     session.save().await?;
+    ///     send_to_payment(order).await;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`], [`ErrorKind::Unavailable`], [`ErrorKind::Full`],
@@ -463,9 +525,23 @@ impl Session {
     /// either, and the data it saw may be as old as the last load. Changes made before on this
     /// handle are stored with it.
     ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// /// How many articles are in the basket with this one.
+    /// async fn put_in(session: &Session, article: u64) -> Result<usize, Error> {
+    ///     session
+    ///         .transact(|s| {
+    ///             s.append("basket", article)?;
+    ///             Ok(s.get::<Vec<u64>>("basket")?.map_or(0, |basket| basket.len()))
+    ///         })
+    ///         .await
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// What `change` returns, and as for [`save`](Self::save).
+    /// What `change` returns, and as for [`save`](Self::save). To say no in the application's own words,
+    /// use [`try_transact`](Self::try_transact).
     pub async fn transact<T, F>(&self, change: F) -> Result<T, Error>
     where
         F: FnMut(&mut Draft) -> Result<T, Error>,
@@ -474,6 +550,45 @@ impl Session {
     }
 
     /// As [`transact`](Self::transact), with an error type of the application's own.
+    ///
+    /// ```
+    /// use session_core::{Error, Session};
+    ///
+    /// enum AppError {
+    ///     Session(Error),
+    ///     OutOfStock,
+    /// }
+    ///
+    /// impl From<Error> for AppError {
+    ///     fn from(error: Error) -> Self {
+    ///         Self::Session(error)
+    ///     }
+    /// }
+    ///
+    /// /// Takes one of the tickets that are held for this visitor.
+    /// async fn take_one(session: &Session) -> Result<u32, AppError> {
+    ///     session
+    ///         .try_transact(|s| {
+    ///             let held = s.get::<u32>("tickets")?.unwrap_or(0);
+    ///             let left = held.checked_sub(1).ok_or(AppError::OutOfStock)?;
+    ///             s.insert("tickets", left)?;
+    ///             Ok(left)
+    ///         })
+    ///         .await
+    /// }
+    /// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+    /// # let session = sessions.begin(None, None)?;
+    /// # session.insert("tickets", 1)?;
+    /// # assert!(matches!(take_one(&session).await, Ok(0)));
+    /// # assert!(matches!(take_one(&session).await, Err(AppError::OutOfStock)));
+    /// # assert_eq!(session.get("tickets")?, Some(0));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// How such an error becomes a response is shown at `session_axum::Error` and
+    /// `session_actix::Error`.
     ///
     /// # Errors
     ///
