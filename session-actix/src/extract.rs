@@ -184,6 +184,59 @@ fn no_layer<K: 'static>() -> Error {
 ///
 /// In a handler that returns [`actix_web::Error`], core's errors are mapped first:
 /// `session.save().await.map_err(Error::from)?`.
+///
+/// Inside of an error of the application's own it makes the response of what sessions fail with:
+///
+/// ```
+/// use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+/// use session_actix::{Error, Session};
+///
+/// #[derive(Debug)]
+/// enum AppError {
+///     Session(Error),
+///     SoldOut,
+/// }
+///
+/// impl From<session_core::Error> for AppError {
+///     fn from(error: session_core::Error) -> Self {
+///         Self::Session(error.into())
+///     }
+/// }
+///
+/// impl ResponseError for AppError {
+///     fn status_code(&self) -> StatusCode {
+///         match self {
+///             Self::Session(error) => error.status_code(),
+///             Self::SoldOut => StatusCode::CONFLICT,
+///         }
+///     }
+///
+///     fn error_response(&self) -> HttpResponse {
+///         match self {
+///             Self::Session(error) => error.error_response(),
+///             Self::SoldOut => HttpResponse::Conflict().body("sold out"),
+///         }
+///     }
+/// }
+/// # impl std::fmt::Display for AppError {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// #         f.write_str("buying failed")
+/// #     }
+/// # }
+///
+/// async fn buy(session: Session) -> Result<String, AppError> {
+///     let left = session
+///         .try_transact(|s| {
+///             let held = s.get::<u32>("tickets")?.unwrap_or(0);
+///             let left = held.checked_sub(1).ok_or(AppError::SoldOut)?;
+///             s.insert("tickets", left)?;
+///             Ok::<_, AppError>(left)
+///         })
+///         .await?;
+///     Ok(format!("{left} left"))
+/// }
+/// # let app = actix_web::App::new().route("/buy", actix_web::web::post().to(buy));
+/// ```
 pub struct Error(session_core::Error);
 
 impl Error {

@@ -160,6 +160,47 @@ fn no_layer<K: 'static>() -> Error {
 }
 
 /// Core's error as an axum response: `?` works in handlers.
+///
+/// Inside of an error of the application's own it makes the response of what sessions fail with:
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use axum::response::{IntoResponse, Response};
+/// use session_axum::Session;
+///
+/// enum AppError {
+///     Session(session_core::Error),
+///     SoldOut,
+/// }
+///
+/// impl From<session_core::Error> for AppError {
+///     fn from(error: session_core::Error) -> Self {
+///         Self::Session(error)
+///     }
+/// }
+///
+/// impl IntoResponse for AppError {
+///     fn into_response(self) -> Response {
+///         match self {
+///             Self::Session(error) => session_axum::Error::from(error).into_response(),
+///             Self::SoldOut => (StatusCode::CONFLICT, "sold out").into_response(),
+///         }
+///     }
+/// }
+///
+/// async fn buy(session: Session) -> Result<String, AppError> {
+///     let left = session
+///         .try_transact(|s| {
+///             let held = s.get::<u32>("tickets")?.unwrap_or(0);
+///             let left = held.checked_sub(1).ok_or(AppError::SoldOut)?;
+///             s.insert("tickets", left)?;
+///             Ok::<_, AppError>(left)
+///         })
+///         .await?;
+///     Ok(format!("{left} left"))
+/// }
+/// # let app: axum::Router = axum::Router::new().route("/buy", axum::routing::post(buy));
+/// ```
 pub struct Error(session_core::Error);
 
 impl Error {

@@ -47,7 +47,7 @@ pub enum ErrorKind {
     Unsupported,
     /// No session layer is installed on this route. HTTP 500.
     NoLayer,
-    /// The application's own error, passed through [`Error::application`]. HTTP 500.
+    /// The application's own error, passed through [`Error::application`]. HTTP 500, whatever it is.
     Application,
 }
 
@@ -89,7 +89,12 @@ impl Error {
         self
     }
 
-    /// An error of the application's own, to leave a `transact` closure with.
+    /// An error of the application's own, to leave a [`transact`](crate::Session::transact) closure
+    /// with.
+    ///
+    /// It is for what went wrong. As a response it is always 500: its text goes to the log, and the
+    /// client is told nothing. For errors that have answers of their own, such as "out of stock", leave
+    /// the closure of a [`try_transact`](crate::Session::try_transact) with the application's own type.
     pub fn application(source: impl Into<Source>) -> Self {
         let source = source.into();
         Self {
