@@ -1,8 +1,8 @@
 //! Options as text: from the environment, from a file, from the command line.
 //!
 //! [`SessionConfigBuilder::SETTINGS`] is the one table of them: it parses, and it is what a program
-//! prints as its help. A new option is a row there, and a constant in `kinds.rs` if its value is
-//! written like no other's.
+//! prints as its help. A new option is a row there and in its documentation, and a constant in
+//! `kinds.rs` if its value is written like no other's.
 
 mod kinds;
 
@@ -108,7 +108,65 @@ fn with<T>(
 
 impl SessionConfigBuilder {
     /// Every option that can be given as text: all but those that are code, such as
-    /// [`initializer`](Self::initializer).
+    /// [`initializer`](Self::initializer). [`settings`](Self::settings) sets them; each is described at
+    /// the builder's method of its name.
+    ///
+    /// | name | form | default | meaning |
+    /// |---|---|---|---|
+    /// | `cookie_name` | a text | `__Host-sid` | the cookie's name |
+    /// | `cookie_domain` | a domain, or `none` | `none` | the domain whose hosts all get the cookie; none: the host alone |
+    /// | `cookie_path` | a text | `/` | the path below which the cookie is sent |
+    /// | `secure` | `true` or `false` | `true` | whether the cookie travels over HTTPS alone |
+    /// | `http_only` | `true` or `false` | `true` | whether scripts are kept from reading the cookie |
+    /// | `same_site` | `strict`, `lax` or `none` | `lax` | which requests from other sites carry the cookie |
+    /// | `partitioned` | `true` or `false` | `false` | whether each embedding site gets a cookie of its own |
+    /// | `lifetime` | `browser`, or a duration such as `30d` | `browser` | how long the browser keeps the cookie; browser: until it closes |
+    /// | `transport` | `cookie`, `header:NAME` or `bearer:NAME` | `cookie` | how tokens travel |
+    /// | `timeout` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `24h` | how long a session may lie idle |
+    /// | `absolute_timeout` | a duration such as `90s`, `15m`, `24h` or `30d`, or `none` | `none` | how long a session may live, however busy it is |
+    /// | `touch_interval` | a duration such as `90s` or `15m`, or `auto` | `auto` | how often at most an access is noted; auto: a tenth of timeout, at most 60s |
+    /// | `renew_every` | a duration such as `90s`, `15m`, `24h` or `30d`, or `never` | `never` | how old a secret may become before a new one is given out |
+    /// | `grace` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `10s` | how long a superseded token is told from a stranger's |
+    /// | `clock_skew` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `30s` | how far the clocks of the nodes may be apart |
+    /// | `ignore_expiry` | `true` or `false` | `false` | whether both time-outs are off |
+    /// | `ignore_change_ip` | `true` or `false` | `true` | whether a session works from every client address |
+    /// | `ip_prefix` | the bits of an IPv4 and of an IPv6 address that count, such as `24,56` | `32,128` | how much of the address must stay the same, if not |
+    /// | `trusted_proxies` | addresses or blocks such as `10.0.0.0/8`, separated by commas, or `none` | `none` | the proxies whose X-Forwarded-For and Forwarded are believed |
+    /// | `secret_key` | keys in base64 separated by commas, the one that signs first, or `none` | `none` | the keys that sign tokens; `openssl rand -base64 32` prints one |
+    /// | `on_expired` | `fresh` or `unauthorized` | `fresh` | what becomes of a request whose session expired |
+    /// | `expired_message` | a text | `your session has expired, please sign in again` | the body of the 401 that on_expired can ask for |
+    /// | `max_size` | a size in bytes, such as `65536`, `64KiB` or `1MiB` | `1MiB` | how large a session may be |
+    /// | `store_timeout` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `2s` | how long an operation on the store may take |
+    /// | `on_load_outage` | `fail` or `continue` | `fail` | what a request does that cannot load its session |
+    /// | `on_touch_outage` | `fail` or `continue` | `fail` | what a request does that cannot extend its session's life |
+    /// | `on_corrupt` | `fresh` or `fail` | `fresh` | what becomes of a session that cannot be decoded |
+    /// | `on_gone` | `conflict-if-unsafe`, `conflict` or `ignore` | `conflict-if-unsafe` | what becomes of changes to a session that ended meanwhile |
+    /// | `save_on_server_error` | `true` or `false` | `false` | whether a response of 500 or above still stores the changes |
+    /// | `clear_site_data` | `true` or `false` | `false` | whether a logout asks the browser to forget the site |
+    /// | `creation_cap` | a count in a duration such as `20/1m`, or `none` | `none` | how many sessions one client address may begin in a while |
+    /// | `owner_sessions_max` | a number and `end-oldest` or `refuse`, such as `5:end-oldest`, or `none` | `none` | how many sessions an owner may have, and what the next login does |
+    ///
+    /// Words and units may be written in any case, words also with `_` in place of `-`. A duration is
+    /// one whole number and its unit. A switch is also `yes`, `on` or `1`, and `no`, `off` or `0`.
+    ///
+    /// ```
+    /// use session_core::SessionConfig;
+    ///
+    /// let config = SessionConfig::builder().settings("", [
+    ///     // Twenty sessions at once, and twenty more in each minute after that.
+    ///     ("creation_cap", "20/1m"),
+    ///     // Or `5:refuse`.
+    ///     ("owner_sessions_max", "5:end-oldest"),
+    ///     // From the client `Authorization: Bearer`, to it a header of this name.
+    ///     ("transport", "bearer:x-session"),
+    ///     ("trusted_proxies", "10.0.0.0/8, ::1"),
+    ///     // 24 bits of an IPv4 address must stay the same, 56 of an IPv6 address.
+    ///     ("ignore_change_ip", "false"),
+    ///     ("ip_prefix", "24,56"),
+    /// ])?;
+    /// # let _ = config.build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
     pub const SETTINGS: &'static [Setting] = settings! {
         cookie_name: TEXT = "__Host-sid",
             "the cookie's name";

@@ -127,6 +127,27 @@ fn every_option_has_one_row_and_every_row_is_an_option() {
 }
 
 #[test]
+fn the_documented_table_is_the_table() {
+    let rows = include_str!("settings.rs").lines().filter_map(|line| {
+        let row = line.trim().strip_prefix("/// | `")?.strip_suffix(" |")?;
+        Some(row.replace('`', ""))
+    });
+    let rows: Vec<String> = rows.collect();
+    for (row, setting) in rows.iter().zip(SessionConfigBuilder::SETTINGS) {
+        let Setting {
+            name,
+            expected,
+            default,
+            help,
+            ..
+        } = setting;
+        let row_of_it = format!("{name} | {expected} | {default} | {help}");
+        assert_eq!(*row, row_of_it.replace('`', ""));
+    }
+    assert_eq!(rows.len(), SessionConfigBuilder::SETTINGS.len());
+}
+
+#[test]
 fn every_default_text_is_the_default() {
     let changed = OTHERS.iter().map(|(name, value, _)| (name, value));
     let defaults = SessionConfigBuilder::SETTINGS.iter();

@@ -18,6 +18,9 @@ use crate::operations::Draft;
 type Initializer = Arc<dyn Fn(&mut Draft) -> Result<(), Error> + Send + Sync>;
 
 /// Collects options; [`build`](Self::build) checks them together.
+///
+/// Each is a method; as text, from the environment say, they come in by [`settings`](Self::settings),
+/// and [`SETTINGS`](Self::SETTINGS) is a table of them all.
 #[derive(Clone)]
 pub struct SessionConfigBuilder {
     pub(crate) cookie: CookieAttributes,
