@@ -25,6 +25,12 @@ use crate::head::{Head, reply_response};
 /// may keep a clone of the request while it waits for the answer: a form's length is corrected, which
 /// actix-web allows for a request that is held once.
 ///
+/// Pages of another origin, also of the same site, need their origin in the guard's [trusted origins].
+/// The middleware that lets them read answers, actix-cors' `Cors` with `supports_credentials()`,
+/// belongs outside of this one and of the `SessionLayer`, so it is wrapped after both: [why].
+///
+/// [trusted origins]: session_core::http::CsrfGuardBuilder::trusted_origins
+/// [why]: CsrfGuard#front-ends-of-another-origin
 /// [headers only]: session_core::http::CsrfGuardBuilder::headers_only
 ///
 /// ```

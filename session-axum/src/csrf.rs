@@ -27,6 +27,12 @@ use crate::layer::ReplyBody;
 /// whatever reads the body, and passes the body on as [`axum::body::Body`]. Inside of a nested
 /// router the guard's `exempt` sees the path without the router's prefix.
 ///
+/// Pages of another origin, also of the same site, need their origin in the guard's [trusted origins].
+/// The layer that lets them read answers, tower-http's `CorsLayer` with `allow_credentials(true)`,
+/// belongs outside of this one and of the `SessionLayer`, so it is added after both: [why].
+///
+/// [trusted origins]: session_core::http::CsrfGuardBuilder::trusted_origins
+/// [why]: CsrfGuard#front-ends-of-another-origin
 /// [headers only]: session_core::http::CsrfGuardBuilder::headers_only
 ///
 /// ```

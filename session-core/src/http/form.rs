@@ -1,8 +1,4 @@
 //! Taking one field out of a form, of which everything else stays as it came.
-//!
-//! # Source
-//!
-//! WHATWG URL, "application/x-www-form-urlencoded parsing".
 
 use std::ops::Range;
 
@@ -16,6 +12,10 @@ pub(super) enum Taken {
 
 /// Takes the field called `name` out of `form` (`application/x-www-form-urlencoded`), if it comes
 /// once.
+///
+/// # Source
+///
+/// WHATWG URL, "application/x-www-form-urlencoded parsing".
 pub(super) fn take_field(form: &mut Vec<u8>, name: &str) -> Taken {
     let mut found: Option<Range<usize>> = None;
     let mut at = 0;

@@ -47,6 +47,22 @@ use crate::session::Session;
 ///
 /// The default checks origin and token, and trusts and exempts nothing.
 ///
+/// # Front ends of another origin
+///
+/// A page of another origin is refused, also one of the same site: one of `https://app.example.com`
+/// that calls `https://api.example.com`. Name its origin in
+/// [`trusted_origins`](CsrfGuardBuilder::trusted_origins). It has to send the token all the same: a
+/// handler gives it out, and it comes back in the [header](CsrfGuardBuilder::token_header).
+///
+/// Whether it may read the answers is for CORS to say, another layer's business. That layer, with
+/// credentials and the token's header allowed, belongs outside of this guard's layer and of the
+/// sessions'. Else what those two answer by themselves, such as 403 and 503, lacks its headers, and the
+/// page cannot read it.
+///
+/// `SameSite=None` is needed only for a page of another *site*, such as `https://example.org`. Hosts
+/// that share a registrable domain and the scheme are one site, and `Lax` and `Strict` let their
+/// requests carry the cookie; the page asks for it, by `credentials: "include"`.
+///
 /// ```
 /// use session_core::http::CsrfGuard;
 ///
@@ -60,8 +76,8 @@ use crate::session::Session;
 ///
 /// # Source
 ///
-/// OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Synchronizer Token Pattern" and
-/// "Fetch Metadata headers".
+/// OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Synchronizer Token Pattern", "Fetch
+/// Metadata headers" and "Verifying Origin With Standard Headers"; RFC 6454 section 7.
 #[derive(Clone)]
 pub struct CsrfGuard(Arc<Options>);
 

@@ -1,9 +1,4 @@
 //! Which site a request comes from, by the headers that a browser sets and no page can change.
-//!
-//! # Source
-//!
-//! OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Fetch Metadata headers" and
-//! "Verifying Origin With Standard Headers"; RFC 6454 section 7.
 
 use super::transport::RequestHead;
 use crate::error::{Error, ErrorKind};
