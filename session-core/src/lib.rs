@@ -29,7 +29,7 @@
 //! | `cached` | [`wrap`]`::Cached`, a bounded cache in front of another store |
 //! | `conformance` | the suites for stores and adapters |
 //! | `encrypt` | [`wrap`]`::Encrypted`, encryption at rest: chacha20poly1305 |
-//! | `metrics` | counters of [events](event), counters and histograms in [`wrap::Traced`]: metrics |
+//! | `metrics` | counters of [events](event) and of records swept, counters and histograms in [`wrap::Traced`]: metrics |
 //! | `sealed` | `SessionManager::sealed`, sessions kept by their clients: chacha20poly1305 |
 
 // What a handler holds, from the outside in.
