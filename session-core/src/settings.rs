@@ -124,7 +124,7 @@ impl SessionConfigBuilder {
     /// | `transport` | `cookie`, `header:NAME` or `bearer:NAME` | `cookie` | how tokens travel |
     /// | `timeout` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `24h` | how long a session may lie idle |
     /// | `absolute_timeout` | a duration such as `90s`, `15m`, `24h` or `30d`, or `none` | `none` | how long a session may live, however busy it is |
-    /// | `touch_interval` | a duration such as `90s` or `15m`, or `auto` | `auto` | how often at most an access is noted; auto: a tenth of timeout, at most 60s |
+    /// | `touch_interval` | a duration such as `90s` or `15m`, or `auto` | `auto` | how often at most an access is noted; auto: a tenth of timeout or lifetime, at most 60s |
     /// | `renew_every` | a duration such as `90s`, `15m`, `24h` or `30d`, or `never` | `never` | how old a secret may become before a new one is given out |
     /// | `grace` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `10s` | how long a superseded token is told from a stranger's |
     /// | `clock_skew` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `30s` | how far the clocks of the nodes may be apart |
