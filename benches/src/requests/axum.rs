@@ -22,19 +22,21 @@ impl Framework for Axum {
     type Response = Response<Body>;
 
     async fn bare() -> Router {
-        Work::ALL.into_iter().fold(Router::new(), |router, work| {
+        let router = Work::ALL.into_iter().fold(Router::new(), |router, work| {
             router.route(work.path(), get(untouched))
-        })
+        });
+        as_served(router)
     }
 
     async fn with_sessions(manager: &SessionManager) -> Router {
-        Router::new()
+        let router = Router::new()
             .route("/untouched", get(untouched))
             .route("/read", get(read))
             .route("/write", get(write))
             .route("/new", get(write))
             .route("/fill/{size}", get(fill))
-            .layer(SessionLayer::new(manager.clone()))
+            .layer(SessionLayer::new(manager.clone()));
+        as_served(router)
     }
 
     fn request(path: &'static str, cookie: Option<&str>) -> Request<Body> {
@@ -57,6 +59,11 @@ impl Framework for Axum {
     fn set_cookie(response: &Response<Body>) -> Option<&str> {
         response.headers().get("set-cookie")?.to_str().ok()
     }
+}
+
+/// `axum::serve` does the same once; without it the router builds its routes at each request.
+fn as_served(router: Router) -> Router {
+    router.with_state(())
 }
 
 async fn untouched() -> &'static str {

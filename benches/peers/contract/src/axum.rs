@@ -38,7 +38,7 @@ fn run(
             .enable_all()
             .build()?;
         let own = runtime.block_on(opened)?;
-        measured::measure(&runtime, own, bare(), options.quick);
+        measured::measure(&runtime, as_served(own), as_served(bare()), options.quick);
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -52,6 +52,11 @@ fn run(
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         Ok(axum::serve(listener, service).await?)
     })
+}
+
+/// `axum::serve` does the same once; without it the router builds its routes at each request.
+fn as_served(router: Router) -> Router {
+    router.with_state(())
 }
 
 /// The routes without sessions.
