@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smallvec::{SmallVec, smallvec};
 
 use crate::data::{Data, escaped, unescaped};
 use crate::error::{Error, ErrorKind};
@@ -35,12 +36,15 @@ pub struct Draft {
     user: Data,
     own: Data,
     /// Shared with the copy that a commit works on; copied only if one of them changes.
-    operations: Option<Arc<Vec<Operation>>>,
+    operations: Option<Arc<Operations>>,
     /// Operations before this one are being committed: they may no longer be merged into.
     committing: usize,
     /// Operations were left over by a commit and have yet to be put on the data it wrote.
     stale: bool,
 }
+
+/// Most requests that change something do one thing, which then takes no allocation beside the `Arc`.
+type Operations = SmallVec<[Operation; 1]>;
 
 /// Whose keys: the application's, or the library's own (flashes, CSRF seed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,20 +356,24 @@ impl Draft {
     }
 
     pub(crate) fn operations(&self) -> &[Operation] {
-        self.operations.as_deref().map_or(&[], Vec::as_slice)
+        self.operations.as_deref().map_or(&[], SmallVec::as_slice)
     }
 
-    fn operations_mut(&mut self) -> &mut Vec<Operation> {
+    fn operations_mut(&mut self) -> &mut Operations {
         Arc::make_mut(self.operations.get_or_insert_default())
     }
 
     fn push(&mut self, space: Space, key: &str, act: Act, value: Option<String>) {
-        self.operations_mut().push(Operation {
+        let operation = Operation {
             space,
             key: key.into(),
             act,
             value,
-        });
+        };
+        match &mut self.operations {
+            None => self.operations = Some(Arc::new(smallvec![operation])),
+            Some(operations) => Arc::make_mut(operations).push(operation),
+        }
     }
 
     /// The number of operations made: whether there is something to save.
