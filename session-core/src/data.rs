@@ -256,8 +256,18 @@ impl Data {
 
     /// As [`raw`](Self::raw), for a key as it stands in the text.
     pub(crate) fn raw_escaped(&self, key: &str) -> Option<&str> {
-        self.escaped_entries()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        let (text, mut start) = (self.as_str(), 1);
+        for span in self.spans() {
+            let (key_at, end) = (start + 1, span.end(start));
+            // Lengths differ more often than not, and then the text is not looked at.
+            if span.key as usize == key.len()
+                && text.as_bytes().get(key_at..key_at + key.len()) == Some(key.as_bytes())
+            {
+                return text.get(span.value_at(start)..end);
+            }
+            start = end + 1;
+        }
+        None
     }
 
     /// Keys and the JSON texts of their values, in the order they were first stored.
