@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
 use crate::unread::Unread;
@@ -37,8 +38,11 @@ pub struct Data(Option<Arc<Inner>>);
 
 struct Inner {
     text: String,
-    spans: Vec<Span>,
+    spans: Spans,
 }
+
+/// Most sessions have few keys, whose lengths then take no allocation of their own.
+type Spans = SmallVec<[Span; 4]>;
 
 /// Lengths in bytes of one escaped key (without its quotes) and one value.
 #[derive(Clone, Copy)]
@@ -67,14 +71,14 @@ impl Span {
 /// An object that is being written.
 struct Builder {
     text: String,
-    spans: Vec<Span>,
+    spans: Spans,
 }
 
 impl Builder {
     fn with_capacity(bytes: usize, keys: usize) -> Self {
         Self {
             text: String::with_capacity(bytes),
-            spans: Vec::with_capacity(keys),
+            spans: Spans::with_capacity(keys),
         }
     }
 
@@ -116,7 +120,8 @@ impl Builder {
         if text.capacity() - text.len() > text.len() / 4 + 32 {
             text.shrink_to_fit();
         }
-        if spans.capacity() - spans.len() > spans.len() / 4 + 4 {
+        let fits_inline = spans.len() <= spans.inline_size();
+        if fits_inline || spans.capacity() - spans.len() > spans.len() / 4 + 4 {
             spans.shrink_to_fit();
         }
         Data(Some(Arc::new(Inner { text, spans })))
@@ -164,7 +169,7 @@ impl Data {
             return None;
         };
         let bytes = text.as_bytes();
-        let mut spans = Vec::with_capacity(pairs.len());
+        let mut spans = Spans::with_capacity(pairs.len());
         let mut start = 0;
         for &[key, value] in pairs {
             let span = Span { key, value };
@@ -286,6 +291,16 @@ impl Data {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans().is_empty()
+    }
+
+    /// What is held behind the `Arc`, in bytes; none where there is no key.
+    pub(crate) fn bytes_held(&self) -> Option<usize> {
+        let inner = self.0.as_deref()?;
+        let spans = match inner.spans.spilled() {
+            true => size_of_val(inner.spans.as_slice()),
+            false => 0,
+        };
+        Some(size_of::<Inner>() + inner.text.len() + spans)
     }
 
     fn spans(&self) -> &[Span] {
@@ -461,6 +476,24 @@ mod tests {
         }
         assert!(Data::with_lengths("{}", &[]).is_some());
         assert!(Data::with_lengths("", &[]).is_none());
+    }
+
+    #[test]
+    fn what_is_held_depends_on_the_text_alone() {
+        let all: Vec<_> = (0..8).map(|key| format!("\"k{key}\":{key}")).collect();
+        let larger = Data::parse(&format!("{{{}}}", all.join(","))).unwrap();
+        for keys in 0..all.len() {
+            let parsed = Data::parse(&format!("{{{}}}", all[..keys].join(","))).unwrap();
+            let stays = |key: &str| parsed.raw(key).is_some();
+            let removed = |key: &str| (!stays(key)).then_some(None);
+            let left = larger.with_changes(removed, std::iter::empty(), 100, all.len());
+            let left = left.unwrap();
+            assert_eq!(left, parsed);
+            assert_eq!(left.bytes_held(), parsed.bytes_held());
+            let lengths: Vec<_> = parsed.lengths().collect();
+            let read = Data::with_lengths(parsed.as_str(), &lengths).unwrap();
+            assert_eq!(read.bytes_held(), parsed.bytes_held());
+        }
     }
 
     fn object() -> impl Strategy<Value = Map<String, Value>> {

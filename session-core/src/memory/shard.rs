@@ -69,15 +69,7 @@ pub(crate) fn weight(record: &Record) -> usize {
     // Map and order of expiry, both partly empty.
     const INDEXED: usize =
         2 * (size_of::<(SessionId, Slot)>() + size_of::<(Timestamp, SessionId)>());
-    let data = |data: &Data| {
-        let held = SHARED + size_of::<(String, Vec<u64>)>();
-        let spans = 8 * data.len();
-        if data.is_empty() {
-            0
-        } else {
-            held + spans + data.as_str().len()
-        }
-    };
+    let data = |data: &Data| data.bytes_held().map_or(0, |held| SHARED + held);
     let owner = record.owner.as_ref().map_or(0, |owner| {
         SHARED + owner.as_str().len() + 2 * size_of::<(Owner, SessionId)>()
     });
