@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::settle;
 use crate::operations::Draft;
-use crate::plan::{CookieMove, Done, Plan, Refusal, Standing, Write, plan, still_admits};
+use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, plan, still_admits};
 use crate::record::Record;
 use crate::session::Session;
 use crate::span::{Failed, saving};
@@ -50,10 +50,9 @@ impl Session {
     pub(crate) fn conclusion(&self) -> Result<Option<Plan>, Error> {
         let manager = self.manager();
         let mut state = self.state();
-        let keep_expiry = state.keep_expiry;
-        state.life.note_due(keep_expiry, manager);
-        let (done, due) = (state.done(Scope::Everything), state.due(Scope::Everything));
-        let plan = plan(state.life.standing, done, due);
+        let (done, keep_expiry) = (state.done(Scope::Everything), state.keep_expiry);
+        state.life.note_due(keep_expiry, done.changed, manager);
+        let plan = plan(state.life.standing, done, state.due(Scope::Everything));
         let plan = plan.map_err(|no| refused(CONCLUDING, no))?;
         if plan.write == Write::Nothing && !plan.delete && !self.owes_limit(&state.life) {
             state.conclude(plan.cookie);
@@ -69,6 +68,7 @@ impl Session {
             write: Write::Nothing,
             cookie: CookieMove::Keep,
             cookie_needed: false,
+            asked: true,
         })
     }
 
@@ -92,14 +92,12 @@ impl Session {
             Write::Nothing if plan.delete => self.state().ends_are_carried_out(),
             Write::Nothing => self.state().conclude(plan.cookie),
             Write::Create | Write::Update => {
-                let by_handler = self.state().done(Scope::Everything) != Done::default();
                 let written = self
                     .run(CONCLUDING, Scope::Everything, |_| Ok::<_, Error>(()))
                     .await;
-                if by_handler {
-                    written?;
-                } else {
-                    self.pass_over(written)?;
+                match plan.asked {
+                    true => written?,
+                    false => self.pass_over(written)?,
                 }
             }
         }
@@ -431,14 +429,10 @@ impl Session {
 
 impl Life {
     /// The client's token, or a new one for the session that a commit will begin.
-    pub(crate) fn identity(&mut self, operation: &'static str) -> Result<Token, Error> {
-        match (self.standing, &self.token) {
-            (Standing::New | Standing::Live, Some(token)) => Ok(token.clone()),
-            (Standing::New, None) => {
-                let token = Token::random()?;
-                self.token = Some(token.clone());
-                Ok(token)
-            }
+    pub(crate) fn identity(&mut self, operation: &'static str) -> Result<&Token, Error> {
+        match (self.standing, &mut self.token) {
+            (Standing::New | Standing::Live, Some(token)) => Ok(token),
+            (Standing::New, none) => Ok(none.insert(Token::random()?)),
             (Standing::Detached, _) => Err(refused(operation, Refusal::Unavailable)),
             _ => Err(Error::gone(operation)),
         }
@@ -466,7 +460,7 @@ impl State {
         let life = &mut self.life;
         let login = life.login.as_ref().filter(|_| everything);
         let login = login.map(|login| login.owner.clone());
-        let token = life.identity(operation)?;
+        let token = life.identity(operation)?.clone();
         let mut draft = life.draft.begin_commit();
         let operations = draft.changes();
         if everything && life.replaces_secret() {

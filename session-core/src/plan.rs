@@ -192,6 +192,8 @@ pub(crate) struct Plan {
     pub(crate) cookie: CookieMove,
     /// The client cannot go on without this cookie.
     pub(crate) cookie_needed: bool,
+    /// The handler asked for it; else time alone did.
+    pub(crate) asked: bool,
 }
 
 /// Why nothing may be done.
@@ -219,6 +221,7 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
         write: Write::Nothing,
         cookie: CookieMove::Keep,
         cookie_needed: false,
+        asked: anything,
     };
     match standing {
         Standing::Superseded if anything => Err(Refusal::Gone),
@@ -229,6 +232,7 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
             write: Write::Create,
             cookie: CookieMove::Set,
             cookie_needed: true,
+            asked: true,
         }),
         Standing::New if ended || ended_nothing => Ok(Plan {
             delete: ended,
@@ -260,6 +264,7 @@ pub(crate) fn plan(standing: Standing, done: Done, due: Due) -> Result<Plan, Ref
                 cookie_needed: new_secret || (due.sealed && write == Write::Update),
                 // Another session was ended, and this one begun and saved since.
                 delete: ended,
+                asked: anything,
             })
         }
     }

@@ -143,6 +143,7 @@ fn every_row_of_the_plan() {
             write,
             cookie,
             cookie_needed,
+            asked: done != Done::default(),
         };
         assert_eq!(
             plan(standing, done, due),

@@ -505,14 +505,14 @@ impl Life {
         (token.digest() == base.secret).then_some((token, base))
     }
 
-    /// What the passing of time has made due.
-    pub(crate) fn note_due(&mut self, keep_expiry: bool, manager: &SessionManager) {
+    /// What the passing of time has made due; an access is noted with what is written anyway.
+    pub(crate) fn note_due(&mut self, keep_expiry: bool, writes: bool, manager: &SessionManager) {
         let Some(base) = &self.base else {
             return;
         };
         let config = manager.config();
         self.due.persistent = config.cookie_life(base.persistent, None).is_some();
-        self.due.touch = !keep_expiry && needs_touch(base, manager.now(), manager);
+        self.due.touch = !keep_expiry && !writes && needs_touch(base, manager.now(), manager);
         self.due.slides &= !keep_expiry;
     }
 }

@@ -301,7 +301,11 @@ impl Exchange {
         match conclusion {
             Ok(None) => Finish::Done(head(&session, Ok(()))),
             Err(error) => Finish::Done(head(&session, Err(error))),
-            Ok(Some(plan)) => Finish::Pending(PendingFinish { session, plan }),
+            Ok(Some(plan)) => Finish::Pending(PendingFinish {
+                session,
+                plan,
+                is_over: false,
+            }),
         }
     }
 
@@ -413,12 +417,14 @@ pub enum Finish {
 pub struct PendingFinish {
     session: Session,
     plan: Plan,
+    is_over: bool,
 }
 
 impl PendingFinish {
     /// Stores the changes and says what the response must carry.
-    pub async fn complete(self) -> Finished {
+    pub async fn complete(mut self) -> Finished {
         let outcome = self.session.carry_out(self.plan).await;
+        self.is_over = true;
         head(&self.session, outcome)
     }
 }
@@ -426,7 +432,9 @@ impl PendingFinish {
 /// If it was given up half-way, no head leaves.
 impl Drop for PendingFinish {
     fn drop(&mut self) {
-        self.session.state().head_sent = true;
+        if !self.is_over {
+            self.session.state().head_sent = true;
+        }
     }
 }
 
