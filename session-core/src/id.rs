@@ -236,7 +236,7 @@ impl FromStr for Digest {
 /// # Source
 ///
 /// OWASP Session Management Cheat Sheet, "Session ID Entropy": it asks for 64 bits of entropy.
-#[derive(Clone)]
+#[derive(Clone, ZeroizeOnDrop)]
 pub struct Token {
     /// Id and secret side by side, as MAC and digest take them: each copy would have to be wiped.
     bytes: [u8; Self::BYTES],
@@ -377,17 +377,6 @@ impl Token {
         Self { bytes }
     }
 }
-
-impl Drop for Token {
-    /// Not as derived, which stores byte by byte: every request drops a token.
-    fn drop(&mut self) {
-        self.bytes = [0; Self::BYTES];
-        // Without it the compiler may leave out a store that nobody reads.
-        zeroize::optimization_barrier(&self.bytes);
-    }
-}
-
-impl ZeroizeOnDrop for Token {}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
