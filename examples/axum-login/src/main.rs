@@ -11,8 +11,11 @@
 //! curl -c laptop -b laptop -d 'name=ada&password=wrong' $at/login       # wrong name or password
 //! curl -c laptop -b laptop -d 'name=ada&password=lovelace' $at/login    # hello ada
 //! curl -c phone -b phone -d 'name=ada&password=lovelace&remember=on' $at/login
-//! curl -b laptop $at/devices             # two lines, one of them marked: * ID, 0 s ago, curl/8.5.0
-//! curl -b laptop -d id=ID $at/devices/revoke           # ended 1
+//! curl -b laptop $at/devices             # two lines, the latest used first; * is the laptop itself:
+//!                                        #   ID_OF_PHONE, 1 s ago, curl/8.5.0
+//!                                        # * ID_OF_LAPTOP, 2 s ago, curl/8.5.0
+//! curl -b laptop -d id=ID_OF_PHONE $at/devices/revoke  # ended 1
+//! curl -b phone $at/                     # hello stranger
 //! curl -b laptop -X POST $at/devices/revoke-others     # ended 0
 //! curl -c laptop -b laptop -X POST $at/devices/revoke-all    # goodbye, everywhere
 //! curl -b laptop $at/                    # hello stranger
