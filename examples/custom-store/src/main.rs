@@ -12,6 +12,7 @@
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -43,6 +44,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .cookie_name("sid")
         .build()?;
     let sessions = SessionManager::new(MapStore::default(), config);
+    // Calls the store's `sweep`, for as long as this is kept.
+    let _sweeper = sessions.start_sweeper(Duration::from_secs(60));
     let app = Router::new()
         .route("/", get(visits))
         .layer(SessionLayer::new(sessions));
