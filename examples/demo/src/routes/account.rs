@@ -53,6 +53,9 @@ pub(super) fn sign_out(session: &Session, accept: Option<&[u8]>) -> Result<(), E
 
 /// `GET /lang/{code}`: from now on the page speaks this language.
 ///
+/// By `GET`, so that it can be tried with a link. Do not copy that: another site's page can make a
+/// browser send it, and no guard looks at a `GET`.
+///
 /// # Errors
 ///
 /// As for [`Session::flash`].

@@ -11,6 +11,9 @@ const COUNT: &str = "count";
 
 /// `GET /count`: one more, as text.
 ///
+/// By `GET`, so that it can be tried with a link. Do not copy that: another site's page can make a
+/// browser send it, and no guard looks at a `GET`.
+///
 /// # Errors
 ///
 /// As for [`Session::transact`].
@@ -51,6 +54,9 @@ pub fn peek(session: &Session) -> Result<Answer, Error> {
 }
 
 /// `GET /reset`: the session ends.
+///
+/// By `GET`, so that it can be tried with a link. Do not copy that: another site's page can make a
+/// browser send it, and no guard looks at a `GET`.
 pub fn reset(session: &Session) -> Answer {
     session.destroy();
     Answer::empty()
