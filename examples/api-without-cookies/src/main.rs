@@ -139,6 +139,11 @@ impl TokenTransport for DeviceHeader {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
+    // Why a request failed is told here alone; stdout has the address.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+
     let mut args = std::env::args().skip(1);
     let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let store = args.next().unwrap_or_else(|| "memory:".to_owned());

@@ -31,6 +31,11 @@ async fn count(session: Session) -> Result<String, Error> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
+    // Why a request failed is told here alone; stdout has the address.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+
     let config = SessionConfig::builder()
         // For a laptop without HTTPS; leave both lines out everywhere else.
         .secure(false)

@@ -40,6 +40,11 @@ async fn run(options: &Options) -> Result<(), Stop> {
     // Before the address is announced: whoever reads it may already send a signal.
     let signals = Signals::listen().map_err(failed)?;
 
+    // Why a request failed is told here alone. What there was to say before is one line.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(io::stderr)
+        .init();
     if !options.secure() && options.transport == Transport::Cookie {
         eprintln!(
             "session-demo: cookies go without Secure, as {} is loopback and plain HTTP",

@@ -47,6 +47,11 @@ async fn under_actix(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
+    // Why a request failed is told here alone; stdout has the address.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+
     let mut args = std::env::args().skip(1);
     let mut next = |default: &str| args.next().unwrap_or_else(|| default.to_owned());
     let (first, second) = (next("127.0.0.1:8080"), next("127.0.0.1:8081"));
