@@ -58,9 +58,9 @@
 //! | `shelf` | `session_kit::shelf` and `shelf:` URLs: sessions in an embedded database | sled | no |
 //! | `redb` | the same on another engine, `redb:` URLs | redb | no |
 //! | `sqlite`, `postgres`, `mysql` | `session_kit::sql` and URLs of these names; `mysql` is MariaDB, too | sqlx 0.9 | no |
-//! | `redis` | `session_kit::redis` and `redis:`, `redis+sentinel:` URLs | redis 1 | no |
+//! | `redis` | `session_kit::redis` and `redis:`, `redis+unix:`, `redis+sentinel:` URLs | redis 1 | no |
 //! | `redis-cluster` | `redis+cluster:` URLs | nothing more | no |
-//! | `redis-pool` | a `deadpool_redis` pool of the application's own | deadpool-redis 0.23 | no |
+//! | `redis-pool` | a `deadpool_redis` pool of the application's own, or `?pool=16` in a URL | deadpool-redis 0.23 | no |
 //! | `tls` | TLS to the servers of the stores that are on | rustls with ring | no |
 //! | `encrypt` | `session_kit::wrap::Encrypted`: what is stored is sealed | chacha20poly1305 | no |
 //! | `cached` | `session_kit::wrap::Cached`: a bounded cache in front of a slow store | nothing | no |

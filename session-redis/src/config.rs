@@ -243,7 +243,7 @@ impl RedisConfig {
         }
         #[cfg(not(feature = "cluster"))]
         if matches!(url.servers, Servers::Cluster(_)) {
-            return Err("the feature `cluster` of session-redis is off".to_owned());
+            return Err(CLUSTER_OFF.to_owned());
         }
         let mut place = Place {
             servers: url.servers,
@@ -274,7 +274,9 @@ impl RedisConfig {
             }
             "pool" if one => {
                 if cfg!(not(feature = "pool")) {
-                    return Err("the feature `pool` of session-redis is off".to_owned());
+                    let why =
+                        "the feature `pool` of session-redis is off (`redis-pool` of session-kit)";
+                    return Err(why.to_owned());
                 }
                 place.pool = Some(positive(name, &value)?);
             }
@@ -323,8 +325,7 @@ impl RedisConfig {
             Servers::Cluster(seeds) => Link::to_cluster(seeds, &access, self.timeouts),
             #[cfg(not(feature = "cluster"))]
             Servers::Cluster(_) => {
-                let why = "the feature `cluster` of session-redis is off";
-                return Err(Error::new(ErrorKind::Invalid, why));
+                return Err(Error::new(ErrorKind::Invalid, CLUSTER_OFF));
             }
             Servers::Sentinels { addresses, name } => Link::to_primary(
                 addresses,
@@ -352,6 +353,10 @@ impl RedisConfig {
         }
     }
 }
+
+#[cfg(not(feature = "cluster"))]
+const CLUSTER_OFF: &str =
+    "the feature `cluster` of session-redis is off (`redis-cluster` of session-kit)";
 
 fn unusable(error: redis::RedisError) -> Error {
     Error::new(ErrorKind::Invalid, error.to_string()).caused_by(error)

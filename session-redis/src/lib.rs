@@ -48,6 +48,16 @@
 //! behind Sentinels. Without `CLUSTER|INFO` a server that is cut off from the others is believed
 //! about the slots.
 //!
+//! # Features
+//!
+//! | feature | in session-kit | brings | |
+//! |---|---|---|---|
+//! | `cluster` | `redis-cluster` | `redis+cluster://` URLs | |
+//! | `pool` | `redis-pool` | [`from_pool`](RedisStore::from_pool), `?pool=16` in a URL; with `cluster` also [`from_cluster_pool`](RedisStore::from_cluster_pool) | deadpool-redis |
+//! | `tls` | `tls` | `rediss://`, `rediss+cluster://`, `rediss+sentinel://` URLs, by rustls with ring | certificates of webpki-roots |
+//!
+//! One server and Sentinel need none of them.
+//!
 //! # What is stored
 //!
 //! | key | type | |

@@ -58,22 +58,30 @@ async fn the_rest_of_a_password_is_not_taken_for_the_name_of_an_option() {
 
 #[tokio::test]
 async fn a_url_whose_feature_is_off_names_the_feature() {
-    for (url, feature, on) in [
-        ("rediss://127.0.0.1", "tls", cfg!(feature = "tls")),
+    for (url, why, on) in [
+        (
+            "rediss://127.0.0.1",
+            "the feature `tls` of session-redis is off",
+            cfg!(feature = "tls"),
+        ),
         (
             "redis+cluster://127.0.0.1",
-            "cluster",
+            "the feature `cluster` of session-redis is off (`redis-cluster` of session-kit)",
             cfg!(feature = "cluster"),
         ),
-        ("redis://127.0.0.1?pool=4", "pool", cfg!(feature = "pool")),
+        (
+            "redis://127.0.0.1?pool=4",
+            "the feature `pool` of session-redis is off (`redis-pool` of session-kit)",
+            cfg!(feature = "pool"),
+        ),
     ] {
         if !on {
             let error = cannot_connect(url).await;
-            let expected = format!(
-                "connecting to redis failed: the feature `{feature}` of session-redis is off"
-            );
             assert_eq!(error.kind(), ErrorKind::Invalid);
-            assert_eq!(error.to_string(), expected);
+            assert_eq!(
+                error.to_string(),
+                format!("connecting to redis failed: {why}")
+            );
         }
     }
 }
