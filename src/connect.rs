@@ -40,9 +40,12 @@ macro_rules! opened {
 /// `postgresql:` and `mariadb:` are other names of `postgres:` and `mysql:`.
 /// The paths of `file:`, `shelf:`, `redb:` and `sqlite:` are taken as they are written, relative
 /// to the current folder or absolute; nothing in them is percent-decoded. Folders, files and
-/// tables are made when they are missing. What else a URL can say is in the documentation of
-/// each store's crate; to a Redis server it says the configuration's `clock_skew`, in seconds, if
-/// that is above the default: `redis://HOST?clock_skew=60`.
+/// tables are made when they are missing. A `file:` store opens its folder when it is first used,
+/// so [`Store::ping`] tells whether it can; all others are opened here.
+///
+/// What else a URL can say is in the documentation of each store's crate; to a Redis server it says
+/// the configuration's `clock_skew`, in seconds, if that is above the default:
+/// `redis://HOST?clock_skew=60`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), session_kit::Error> {
@@ -55,8 +58,8 @@ macro_rules! opened {
 ///
 /// [`ErrorKind::Invalid`]: no such scheme, a scheme whose feature is off, a path where none
 /// belongs or none where one does, a user or password that is refused.
-/// [`ErrorKind::Unavailable`]: the store cannot be opened or reached. No message holds more of
-/// `url` than its scheme and path: there may be a password in it.
+/// [`ErrorKind::Unavailable`]: the store cannot be opened or reached; never of `file:`. No message
+/// holds more of `url` than its scheme and path: there may be a password in it.
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let (scheme, rest) = url
         .split_once(':')
@@ -117,10 +120,29 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
                 .to_owned(),
         )),
         unknown => Err(invalid(format!(
-            "there is no store with the scheme `{unknown}:`"
+            "there is no store with the scheme `{unknown}:`; the known ones are {}",
+            SCHEMES.map(|known| format!("`{known}:`")).join(", ")
         ))),
     }
 }
+
+/// Without those that are another name of one.
+const SCHEMES: [&str; 14] = [
+    "memory",
+    "file",
+    "shelf",
+    "redb",
+    "sqlite",
+    "postgres",
+    "mysql",
+    "redis",
+    "rediss",
+    "redis+unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+];
 
 /// The path after a scheme that has no host.
 fn path<'a>(scheme: &str, rest: &'a str) -> Result<&'a str, Error> {
@@ -216,7 +238,10 @@ mod tests {
             ("", "begins with a scheme"),
             ("./data", "begins with a scheme"),
             ("memory:all", "nothing can follow"),
-            ("mongodb://db", "no store with the scheme `mongodb:`"),
+            (
+                "mongodb://db",
+                "no store with the scheme `mongodb:`; the known ones are `memory:`, `file:`, ",
+            ),
             ("cookie:", "sealed in the cookie"),
             ("file:", "a path must follow `file:`"),
             ("shelf://db", "`shelf://` would name a host"),
@@ -225,6 +250,15 @@ mod tests {
         for (url, part) in table {
             let message = refused(url).await;
             assert!(message.contains(part), "{url} was refused with: {message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_scheme_that_a_refusal_names_is_known() {
+        for scheme in SCHEMES {
+            let opened = connect(&format!("{scheme}://[")).await;
+            let message = opened.expect_err("this is no URL").to_string();
+            assert!(!message.contains("no store with"), "{scheme}: {message}");
         }
     }
 
