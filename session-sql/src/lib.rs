@@ -47,7 +47,28 @@
 //! | `sqlite` (default) | SQLite 3, built in | |
 //! | `postgres` | PostgreSQL 12 and later | |
 //! | `mysql` | MariaDB 10.6 and MySQL 8.0, and later | `FOR UPDATE SKIP LOCKED` is needed; the tests run on MariaDB, MySQL is supported by its manual alone |
-//! | `tls` | TLS for the latter two, by rustls with ring | certificates of webpki-roots |
+//! | `tls` | TLS for the latter two, by rustls with ring, if the URL asks for it: see below | certificates of webpki-roots |
+//!
+//! # TLS
+//!
+//! What sqlx does for a URL is left as it is, and its default is safe on a network of one's own alone:
+//! without a mode, connections go on in plain text where the server offers no TLS or the feature `tls`
+//! is off, and no certificate is checked. So a URL says how it is to be:
+//!
+//! | | PostgreSQL: `?sslmode=` | MySQL, MariaDB: `?ssl-mode=` |
+//! |---|---|---|
+//! | plain text where there is no TLS, no certificate checked | `prefer`, the default | `PREFERRED`, the default |
+//! | TLS, and no certificate checked, not even against an authority that is named | `require` | `REQUIRED` |
+//! | TLS, and a certificate that a known authority signed, for whatever name | `verify-ca` | `VERIFY_CA` |
+//! | **TLS, and a certificate of the server's name** | `verify-full` | `VERIFY_IDENTITY` |
+//!
+//! All but the first are an error without the feature. An authority of one's own is a PEM file,
+//! `sslrootcert=FILE` or, for MySQL and MariaDB, `ssl-ca=FILE`; it is trusted beside the others.
+//!
+//! ```text
+//! postgres://shop@db.internal/shop?sslmode=verify-full&sslrootcert=/etc/shop/ca.pem
+//! mysql://shop@db.internal/shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=/etc/shop/ca.pem
+//! ```
 //!
 //! # The table
 //!
