@@ -47,6 +47,11 @@
 //! `examples/` has smaller and larger programs; `cargo run` at the repository's root starts the
 //! largest.
 //!
+//! What is re-exported here has examples of its own crate's: for `session_core::` write
+//! `session_kit::`, and for `session_axum::`, `session_actix::`, `session_fs::`, `session_shelf::`,
+//! `session_sql::`, `session_redis::` and `session_import::` write `session_kit::axum::`,
+//! `session_kit::actix::` and so on.
+//!
 //! # Features
 //!
 //! | feature | gives | pulls in | default |
