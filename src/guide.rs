@@ -1,9 +1,10 @@
-//! Pages to read: moving in from another library, what became of each feature of the ancestors,
-//! and why things are as they are.
+//! Pages to read: moving in from another library, deploying, what became of each feature of the
+//! ancestors, and why things are as they are.
 //!
 //! - [`moving`]: every option and call of web.py, weppy and emmett, Beaker, tower-sessions and
-//!   actix-session, and the line that does it here; and signing in as with axum-login and
-//!   actix-identity;
+//!   actix-session, and the line that does it here; what axum_session's users write; and signing in
+//!   as with axum-login and actix-identity;
+//! - [`deploying`]: what to see to before others use an application;
 //! - [`ancestors`]: every feature of the first three, and the tests that show it;
 //! - [`design`]: the decisions, and what they were weighed against.
 
@@ -17,10 +18,12 @@ macro_rules! page {
         #[doc = "[at-a-date]: crate::guide::design#why-does-no-session-end-at-a-date"]
         #[doc = "[attributes]: crate::guide::design#why-can-a-handler-not-choose-the-cookies-attributes"]
         #[doc = "[emptied]: crate::guide::design#why-does-an-emptied-session-live-on"]
+        #[doc = "[events]: crate::event"]
         #[doc = "[fingerprint]: crate::guide::design#why-is-a-session-bound-to-an-address-at-most"]
         #[doc = "[flash-text]: crate::guide::design#why-is-flashed-text-plain"]
         #[doc = "[https]: crate::guide::design#why-is-there-no-redirect-to-https"]
         #[doc = "[initializer]: crate::guide::design#why-does-the-initializer-not-see-the-request"]
+        #[doc = "[key-ring]: crate::KeyRing#to-change-the-key"]
         #[doc = "[locks]: crate::guide::design#why-can-a-handler-take-no-lock"]
         #[doc = "[moving]: crate::guide::moving"]
         #[doc = "[no-cookie]: crate::guide::design#why-is-there-no-switch-that-withholds-the-cookie"]
@@ -36,5 +39,6 @@ macro_rules! page {
 }
 
 page!(moving, "../docs/guide/moving.md");
+page!(deploying, "../docs/guide/deploying.md");
 page!(ancestors, "../docs/guide/ancestors.md");
 page!(design, "../DESIGN.md");

@@ -43,7 +43,11 @@
 //! Under actix-web the handler is the same, but for `session_kit::actix` in its imports, and the
 //! layer wraps the application: `App::new().wrap(SessionLayer::new(sessions.clone()))`.
 //!
-//! [`guide`] has the options and calls of other session libraries, and what each is here.
+//! Why a request failed is told to `tracing` alone, so an application installs a subscriber first:
+//! `tracing_subscriber::fmt::init()`.
+//!
+//! [`guide`] has the options and calls of other session libraries, and what each is here; and
+//! [a list](guide::deploying) of what to see to before others use an application.
 //! `examples/` has smaller and larger programs; `cargo run` at the repository's root starts the
 //! largest.
 //!

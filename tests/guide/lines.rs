@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use session_kit::axum::LazySession;
 use session_kit::conformance::{Breakable, Harness};
-use session_kit::fs::{FsConfig, FsStore};
-use session_kit::http::{Lifetime, SameSite, Transport};
+use session_kit::fs::{Durability, FsConfig, FsStore};
+use session_kit::http::{CsrfGuard, Lifetime, SameSite, Transport};
 use session_kit::redis::{RedisConfig, RedisStore};
 use session_kit::shelf::ShelfStore;
 use session_kit::sql::{SqlConfig, SqlPool, SqlStore};
@@ -33,6 +33,7 @@ fn started() -> u64 {
 /// Every option that a table names; those that exclude each other stand here side by side.
 fn options(
     key: &[u8],
+    text: &str,
     config: Vec<(String, String)>,
     variables: Vec<(String, String)>,
 ) -> Outcome<SessionConfigBuilder> {
@@ -71,6 +72,7 @@ fn options(
         .ignore_change_ip(false)
         .trusted_proxies(["10.0.0.0/8".parse()?])
         .secret_key(KeyRing::new(key)?)
+        .secret_key(KeyRing::from_base64(text)?)
         .lifetime(Lifetime::BrowserSession)
         .lifetime(Lifetime::Persistent(Lifetime::MAX))
         .lifetime(Lifetime::Persistent(Duration::from_secs(300)))
@@ -178,6 +180,11 @@ async fn messages(session: &Session, flash: Flash) -> Outcome {
 }
 
 fn forms(session: &Session, token: String) -> Outcome {
+    show(
+        CsrfGuard::builder()
+            .trusted_origins(["https://shop.example.org"])
+            .build()?,
+    );
     show(session.csrf_token()?);
     show(session.expose_token()?);
     show(format!(
@@ -216,7 +223,14 @@ async fn managers(
     show(sessions.revoke_all().await?);
     show(sessions.sweep().await?);
     sessions.start_sweeper(Duration::from_secs(60)).stop().await;
+    Ok(())
+}
+
+async fn a_programs_life(sessions: SessionManager) -> Outcome {
+    tracing_subscriber::fmt::init();
     sessions.ping().await?;
+    let sweeper = sessions.start_sweeper(Duration::from_secs(60));
+    sweeper.stop().await;
     Ok(())
 }
 
@@ -268,7 +282,10 @@ async fn urls() -> Outcome {
     show(connect("shelf:sessions").await?);
     show(connect("sqlite:sessions.db").await?);
     show(connect("postgres://shop@localhost/shop").await?);
+    show(connect("postgres://shop@localhost/shop?sslmode=verify-full").await?);
+    show(connect("mysql://shop@localhost/shop?ssl-mode=VERIFY_IDENTITY").await?);
     show(connect("redis://127.0.0.1").await?);
+    show(connect("redis://127.0.0.1?clock_skew=60").await?);
     show(connect("redis+cluster://10.0.0.1,10.0.0.2").await?);
     Ok(())
 }
@@ -284,6 +301,7 @@ async fn stores(pool: deadpool_redis::Pool, ring: KeyRing) -> Outcome {
     show(FsStore::open("sessions")?);
     show(FsStore::open("/var/lib/shop/sessions")?);
     show(FsConfig::new("sessions").filename_template("shop_%s.sess"));
+    show(FsConfig::new("sessions").durability(Durability::Disk));
     show(ShelfStore::sled("sessions.shelf")?);
     show(ShelfStore::redb("sessions.redb")?);
     show(SqlConfig::new().table("shop_sessions"));
@@ -375,6 +393,8 @@ impl Harness for Mine {
 
 /// Under axum, and so under everything built on tower.
 mod under_axum {
+    use std::net::SocketAddr;
+
     use axum::extract::{FromRequestParts, Request};
     use axum::http::request::Parts;
     use axum::middleware::{Next, from_fn};
@@ -436,6 +456,18 @@ mod under_axum {
             .route("/", get(home))
             .layer(from_fn(only_signed_in))
             .layer(SessionLayer::new(sessions))
+    }
+
+    async fn served(
+        listener: tokio::net::TcpListener,
+        app: Router,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, app)
+            .with_graceful_shutdown(stop)
+            .await?;
+        Ok(())
     }
 
     /// Names the sessions of those who administer the shop.

@@ -14,13 +14,16 @@ use std::path::Path;
 use table::{Row, code, rows};
 
 const MOVING: &str = include_str!("../../docs/guide/moving.md");
+const DEPLOYING: &str = include_str!("../../docs/guide/deploying.md");
 const ANCESTORS: &str = include_str!("../../docs/guide/ancestors.md");
 const DESIGN: &str = include_str!("../../DESIGN.md");
 const GUIDE: &str = include_str!("../../src/guide.rs");
 const LINES: &str = include_str!("lines.rs");
 
-fn both_pages() -> impl Iterator<Item = Row> {
-    rows(MOVING).into_iter().chain(rows(ANCESTORS))
+const PAGES: [&str; 3] = [MOVING, DEPLOYING, ANCESTORS];
+
+fn all_pages() -> impl Iterator<Item = Row> {
+    PAGES.into_iter().flat_map(rows)
 }
 
 /// Text without the white space, and the commas at the ends of lists, that only formatting needs.
@@ -59,7 +62,7 @@ fn ends_in_word(text: &str) -> bool {
 fn every_line_of_code_in_the_guide_compiles() {
     let lines = folded(LINES);
     let mut missing = Vec::new();
-    for row in both_pages() {
+    for row in all_pages() {
         let cell = row.cell("here").unwrap_or_default();
         let absent = code(cell).filter(|code| !stands_in(&lines, &folded(code)));
         missing.extend(absent.map(|code| format!("line {}: {code}", row.line)));
@@ -73,7 +76,7 @@ fn every_line_of_code_in_the_guide_compiles() {
 
 #[test]
 fn every_table_says_what_is_here_and_leaves_no_cell_empty() {
-    for row in both_pages() {
+    for row in all_pages() {
         let at = row.line;
         assert!(row.is_whole(), "line {at}: not as many cells as columns");
         assert!(
@@ -128,7 +131,7 @@ fn every_test_that_a_row_names_is_there() {
 #[test]
 fn every_example_that_a_row_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for row in both_pages() {
+    for row in all_pages() {
         for cell in row.cells() {
             for example in code(cell).filter(|code| is_example(code)) {
                 let manifest = root.join(example).join("Cargo.toml");
@@ -149,7 +152,7 @@ fn every_link_of_the_guide_leads_to_a_heading() {
         .filter_map(|line| line.strip_prefix("### "))
         .map(slug)
         .collect();
-    for page in [MOVING, ANCESTORS] {
+    for page in PAGES {
         let links: BTreeMap<&str, &str> = page
             .lines()
             .filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
