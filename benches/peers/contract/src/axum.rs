@@ -37,8 +37,9 @@ fn run(
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let own = runtime.block_on(opened)?;
-        measured::measure(&runtime, as_served(own), as_served(bare()), options.quick);
+        // axum_session's layer begins a task.
+        let own = runtime.block_on(async { opened.await.map(as_served) })?;
+        measured::measure(&runtime, own, as_served(bare()), options.quick);
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
