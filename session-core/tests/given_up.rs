@@ -244,22 +244,22 @@ async fn t4_a_cookie_that_slides_after_a_commit_needs_no_second_write() {
 
 #[tokio::test]
 async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gone() {
-    enum Learns {
-        ByAChange,
-        ByATransaction,
-        ByARenewal,
-        ByATouch,
+    enum LearnsBy {
+        Change,
+        Transaction,
+        Renewal,
+        Touch,
     }
     const HOUR: Duration = Duration::from_secs(3_600);
     for (learns, status) in [
-        (Learns::ByAChange, Some(409)),
-        (Learns::ByATransaction, None),
-        (Learns::ByARenewal, None),
-        (Learns::ByATouch, None),
+        (LearnsBy::Change, Some(409)),
+        (LearnsBy::Transaction, None),
+        (LearnsBy::Renewal, None),
+        (LearnsBy::Touch, None),
     ] {
         let world = World::with(|config| config.renew_every(HOUR));
         let cookie = world.begin().await;
-        if let Learns::ByARenewal = learns {
+        if let LearnsBy::Renewal = learns {
             world.hands.advance(HOUR);
         }
         let (begun, session) = world.asked(&cookie).await;
@@ -267,13 +267,13 @@ async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gon
         session.save().await.unwrap();
         let newer = world.visit(&cookie, |session| session.login(ada())).await;
         match learns {
-            Learns::ByAChange => session.insert("n", 2).unwrap(),
-            Learns::ByATransaction => {
+            LearnsBy::Change => session.insert("n", 2).unwrap(),
+            LearnsBy::Transaction => {
                 let gone = session.transact(|session| session.insert("n", 2)).await;
                 assert_eq!(gone.unwrap_err().kind(), ErrorKind::Gone);
             }
-            Learns::ByARenewal => {}
-            Learns::ByATouch => world.hands.advance(HOUR / 2),
+            LearnsBy::Renewal => {}
+            LearnsBy::Touch => world.hands.advance(HOUR / 2),
         }
         let answer = answered(begun).await;
         assert_eq!((answer.status, answer.cookie), (status, None));
@@ -372,9 +372,11 @@ async fn i4_a_write_of_before_a_login_that_is_taken_back_counts_once() {
     }
 }
 
+type Ask = fn(&Session);
+
 #[tokio::test]
 async fn t7_what_is_asked_for_while_the_end_is_stored_is_not_lost() {
-    let asks: [(&str, fn(&Session)); 3] = [
+    let asks: [(&str, Ask); 3] = [
         ("login", |session| session.login(bob())),
         ("renew", Session::renew),
         ("login and data", |session| {
