@@ -180,7 +180,10 @@ impl Session {
     {
         let manager = self.manager();
         let deadline = &manager.deadline();
-        let id = self.state().life.identity(operation)?.id();
+        let (id, takes_over) = {
+            let life = &mut self.state().life;
+            (life.identity(operation)?.id(), life.is_taken_over())
+        };
         let turn = manager.queues().enter(id, deadline).await;
         let mut ticket = turn.map_err(|_| contended(operation))?;
         let mut newer = self.look_back(operation, &mut ticket, deadline).await?;
@@ -190,6 +193,10 @@ impl Session {
         loop {
             let (mut draft, mut attempt) = self.state().begin(scope, manager.now(), operation)?;
             let open = CommitGuard(self, attempt.life);
+            if attempt.takes_over && !takes_over {
+                // It began as the former owner's.
+                return Err(Error::gone(operation).into());
+            }
             self.bring_up_to_date(operation, &mut attempt, &mut draft, newer.take(), deadline)
                 .await?;
             let answer = work(&mut draft)?;
@@ -220,7 +227,8 @@ impl Session {
                 let (id, base) = (outcome.token.id(), attempt.base.as_deref());
                 let record = Arc::make_mut(&mut record);
                 let ready = sealed.before_write(operation, &id, base, record, deadline);
-                Box::pin(ready).await?;
+                let ready = Box::pin(ready).await;
+                ready.map_err(|error| self.withheld(error, base))?;
             }
             let place = match plan.write {
                 Write::Create => manager.take_place(operation, attempt.binds_to.as_ref())?,
@@ -352,7 +360,8 @@ impl Session {
         let record = record.ok_or_else(|| self.gone(operation, Some(base)))?;
         self.check(operation, &record, Some(base))?;
         if let Some(sealed) = self.manager().sealed_by() {
-            Box::pin(sealed.check_again(operation, id, &record, deadline)).await?;
+            let checked = Box::pin(sealed.check_again(operation, id, &record, deadline)).await;
+            checked.map_err(|error| self.withheld(error, Some(base)))?;
         }
         Ok(record)
     }
@@ -378,10 +387,15 @@ impl Session {
 
     /// That the session of `base` has ended, or its secret was replaced.
     pub(crate) fn gone(&self, operation: &'static str, base: Option<&Record>) -> Error {
-        if let Some(base) = base {
+        self.withheld(Error::gone(operation), base)
+    }
+
+    /// The same error; if it says that the session of `base` is gone, the cookie stays here.
+    fn withheld(&self, error: Error, base: Option<&Record>) -> Error {
+        if let Some(base) = base.filter(|_| error.kind() == ErrorKind::Gone) {
             self.state().withhold(base);
         }
-        Error::gone(operation)
+        error
     }
 
     /// Deletes the records of sessions that were ended, each under its own generation.

@@ -207,7 +207,7 @@ impl Session {
             let noted = manager.note_access(OPERATION, &id, replaceable, &touch, deadline);
             let (written, by) = noted.await?;
             if written != Written::Done {
-                return Err(Error::gone(OPERATION));
+                return Err(self.gone(OPERATION, Some(&record)));
             }
             replaced = by;
         }

@@ -512,8 +512,11 @@ impl Life {
         };
         let config = manager.config();
         self.due.persistent = config.cookie_life(base.persistent, None).is_some();
-        self.due.touch = !keep_expiry && !writes && needs_touch(base, manager.now(), manager);
-        self.due.slides &= !keep_expiry;
+        let looks = !keep_expiry && (!writes || self.due.persistent);
+        let is_old = looks && needs_touch(base, manager.now(), manager);
+        self.due.touch = is_old && !writes;
+        // Who notes the access sends the cookie again, also where it fell due meanwhile.
+        self.due.slides = (self.due.slides || is_old) && !keep_expiry;
     }
 }
 
