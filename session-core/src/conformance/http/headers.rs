@@ -307,6 +307,11 @@ pub(super) async fn h3_a_socket_leaves_a_persistent_cookie_to_a_request(harness:
     let world = World::new(harness).await;
     let mut visitor = world.visitor().await;
     visitor.post([Step::Remember(3_600)]).await;
+    visitor.get([Step::After("writes".into(), vec![add("n")])]).await;
+    world.advance(60);
+    world.release("writes", 1).await;
+    assert_eq!(world.probe.outcome("writes").await, "[1]");
+    assert!(visitor.get([]).await.set_cookie().is_some());
     let socket = vec![Step::Touch, wait("later"), Step::Touch];
     visitor.get([Step::After("socket".into(), socket)]).await;
     world.spy.reset();
@@ -321,4 +326,21 @@ pub(super) async fn h3_a_socket_leaves_a_persistent_cookie_to_a_request(harness:
     world.release("later", 1).await;
     assert_eq!(world.probe.outcome("socket").await, "[null,null,null]");
     world.assert_calls(Counts { loads: 1, touches: 1, ..NONE });
+}
+
+pub(super) async fn h3_a_persistent_cookie_slides_where_its_use_fell_due_meanwhile(
+    harness: &dyn HttpHarness,
+) {
+    for steps in [vec![], vec![Step::UpdateAdd("n".into())]] {
+        let world = World::new(harness).await;
+        let mut visitor = world.visitor().await;
+        visitor.post([Step::Remember(3_600)]).await;
+        world.advance(30);
+        let slow = visitor.start_post([vec![get("seen"), wait("go")], steps.clone()].concat());
+        world.reached("go").await;
+        world.advance(30);
+        world.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert!(slow.set_cookie().is_some(), "{steps:?}");
+    }
 }

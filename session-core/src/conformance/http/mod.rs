@@ -407,6 +407,7 @@ suite! {
         h3_who_is_remembered_no_more_has_the_configured_cookie
         h3_a_persistent_cookie_slides_though_each_request_commits
         h3_a_persistent_cookie_slides_under_steady_writes
+        h3_a_persistent_cookie_slides_where_its_use_fell_due_meanwhile
         h3_a_socket_leaves_a_persistent_cookie_to_a_request
         h3_never_two_cookies_of_one_name
         h4_a_response_that_consulted_the_session_varies
