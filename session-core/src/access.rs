@@ -138,13 +138,7 @@ impl Session {
     pub(crate) fn pass_over(&self, written: Result<(), Error>) -> Result<(), Error> {
         match (written, self.manager().config().options.on_touch_outage) {
             // Ended or renewed meanwhile.
-            (Err(error), _) if error.kind() == ErrorKind::Gone => {
-                let mut state = self.state();
-                if let Some(base) = state.life.base.clone() {
-                    state.withhold(&base);
-                }
-                Ok(())
-            }
+            (Err(error), _) if error.kind() == ErrorKind::Gone => Ok(()),
             (Err(error), OnOutage::Continue) => {
                 let session = self.id().map(tracing::field::display);
                 tracing::warn!(target: "session", session, %error, "not touched");

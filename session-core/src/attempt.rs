@@ -11,7 +11,7 @@ use crate::manager::SessionManager;
 use crate::operations::Draft;
 use crate::plan::{Done, Due, Plan, Refusal, Standing, is_expired, plan};
 use crate::record::{Owner, Previous, Record};
-use crate::state::{Limits, Outcome, Scope, needs_late_touch, needs_touch};
+use crate::state::{Limits, Outcome, Scope, needs_touch};
 use crate::visitor::Client;
 
 /// All that one write attempt is decided by.
@@ -177,12 +177,9 @@ impl Attempt {
             self.done.renewed |= sealed.renews(base, &record);
         }
         // Moved by each write it would seldom be old enough for a persistent cookie to be sent again.
-        let needs_touch = match self.head_sent {
-            true => needs_late_touch,
-            false => needs_touch,
-        };
-        let moves =
-            self.login.is_some() || self.limits.is_some() || needs_touch(&record, now, manager);
+        let moves = self.login.is_some()
+            || self.limits.is_some()
+            || needs_touch(&record, now, self.head_sent, manager);
         if moves && !self.keep_expiry {
             record.accessed_at = record.accessed_at.max(now);
         }

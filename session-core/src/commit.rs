@@ -191,12 +191,10 @@ impl Session {
         let mut tries = 0_u32;
         // The deadline alone ends it.
         loop {
-            let (mut draft, mut attempt) = self.state().begin(scope, manager.now(), operation)?;
+            let now = manager.now();
+            let begun = self.state().begin(scope, now, takes_over, operation);
+            let (mut draft, mut attempt) = begun?;
             let open = CommitGuard(self, attempt.life);
-            if attempt.takes_over && !takes_over {
-                // It began as the former owner's.
-                return Err(Error::gone(operation).into());
-            }
             self.bring_up_to_date(operation, &mut attempt, &mut draft, newer.take(), deadline)
                 .await?;
             let answer = work(&mut draft)?;
@@ -454,18 +452,23 @@ impl Life {
 }
 
 impl State {
-    /// Freezes the operations and hands out all that a write attempt needs.
+    /// Freezes the operations and hands out all that a write attempt needs. `took_over` says whether
+    /// another owner's session was taken over when the operation began.
     pub(crate) fn begin(
         &mut self,
         scope: Scope,
         now: Timestamp,
+        took_over: bool,
         operation: &'static str,
     ) -> Result<(Draft, Attempt), Error> {
         if self.head_sent && self.needs_head() {
             return Err(head_sent(operation));
         }
-        // No value of the new owner's may be written into the other's session.
+        // No value of the new owner's may be written into the other's session, or the other way round.
         let takes_over = self.life.is_taken_over();
+        if takes_over && !took_over && scope == Scope::Data {
+            return Err(Error::gone(operation));
+        }
         let scope = if takes_over { Scope::Everything } else { scope };
         let everything = scope == Scope::Everything;
         let (mut done, due) = (self.done(scope), self.due(scope));

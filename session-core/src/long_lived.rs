@@ -9,7 +9,7 @@ use crate::id::{SessionId, Token};
 use crate::plan::{CookieMove, Refusal, Standing, is_expired, still_admits};
 use crate::record::Record;
 use crate::session::Session;
-use crate::state::{needs_late_touch, needs_touch};
+use crate::state::needs_touch;
 use crate::store::{Touch, Written};
 use crate::sweeper::with_jitter;
 
@@ -168,7 +168,7 @@ impl Session {
     pub async fn touch(&self) -> Result<(), Error> {
         const OPERATION: &str = "touching the session";
         let manager = self.manager();
-        let (number, id, base, in_doubt, needs_touch) = {
+        let (number, id, base, in_doubt, after_head) = {
             let state = self.state();
             let life = &state.life;
             let (id, base) = match (life.standing, &life.token, &life.base) {
@@ -177,25 +177,21 @@ impl Session {
                 (Standing::Detached, ..) => return Err(refused(OPERATION, Refusal::Unavailable)),
                 _ => return Err(Error::gone(OPERATION)),
             };
-            let needs_touch = match state.head_sent {
-                true => needs_late_touch,
-                false => needs_touch,
-            };
-            if !needs_touch(base, manager.now(), manager) {
+            if !needs_touch(base, manager.now(), state.head_sent, manager) {
                 return Ok(());
             }
             if state.sealed && state.head_sent {
                 return Err(head_sent(OPERATION));
             }
             let in_doubt = !life.doubts.is_empty();
-            (life.number, id, base.clone(), in_doubt, needs_touch)
+            (life.number, id, base.clone(), in_doubt, state.head_sent)
         };
         let deadline = &manager.deadline();
         // A touch revives what has expired, so it comes after a look (rule E2). The handle's own
         // record may be hours old.
         let record = self.reread(OPERATION, &id, &base, deadline).await?;
         let now = manager.now();
-        let due = needs_touch(&record, now, manager);
+        let due = needs_touch(&record, now, after_head, manager);
         let touch = Touch {
             generation: record.generation,
             accessed_at: if due { now } else { record.accessed_at },
@@ -214,6 +210,8 @@ impl Session {
         let mut state = self.state();
         if state.life.number == number {
             state.life.accessed(record.version, &touch, replaced);
+            // The end of the request sends the cookie again.
+            state.life.due.slides |= due;
             if state.sealed {
                 state.note(CookieMove::Set);
             }

@@ -63,12 +63,17 @@ impl Session {
         self.end_after_head(OPERATION).await?;
         self.before_login(OPERATION, Scope::Data).await?;
         let deadline = &manager.deadline();
-        let id = self.state().life.identity(OPERATION)?.id();
+        let (id, takes_over) = {
+            let life = &mut self.state().life;
+            (life.identity(OPERATION)?.id(), life.is_taken_over())
+        };
         let turn = manager.queues().enter(id, deadline).await;
         let mut ticket = turn.map_err(|_| contended(OPERATION))?;
         let newer = self.look_back(OPERATION, &mut ticket, deadline).await?;
 
-        let (mut draft, mut attempt) = self.state().begin(Scope::Data, manager.now(), OPERATION)?;
+        let now = manager.now();
+        let begun = self.state().begin(Scope::Data, now, takes_over, OPERATION);
+        let (mut draft, mut attempt) = begun?;
         let open = CommitGuard(self, attempt.life);
         self.bring_up_to_date(OPERATION, &mut attempt, &mut draft, newer, deadline)
             .await?;

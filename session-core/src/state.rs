@@ -477,6 +477,10 @@ impl Life {
             .take_if(|limits| Some(*limits) == outcome.limits);
         self.standing = Standing::Live;
         self.refusal_told = false;
+        let before = self.base.as_ref().map(|base| base.accessed_at);
+        let is_noted = before.is_some_and(|before| before < record.accessed_at);
+        // The end of the request sends the cookie again, unless this write does.
+        self.due.slides |= is_noted && outcome.cookie == CookieMove::Keep;
         self.rebase(record);
         self.token = Some(outcome.token.clone());
     }
@@ -513,24 +517,28 @@ impl Life {
         let config = manager.config();
         self.due.persistent = config.cookie_life(base.persistent, None).is_some();
         let looks = !keep_expiry && (!writes || self.due.persistent);
-        let is_old = looks && needs_touch(base, manager.now(), manager);
+        let is_old = looks && needs_touch(base, manager.now(), false, manager);
         self.due.touch = is_old && !writes;
         // Who notes the access sends the cookie again, also where it fell due meanwhile.
         self.due.slides = (self.due.slides || is_old) && !keep_expiry;
     }
 }
 
-/// Whether the last access is old enough to be written down.
-pub(crate) fn needs_touch(record: &Record, now: Timestamp, manager: &SessionManager) -> bool {
-    now.ms_since(record.accessed_at) >= touch_interval_ms(record, manager)
-}
-
-/// As [`needs_touch`], for a handle whose head has left: of a persistent session it waits longer. Only
-/// a request can send the cookie again, which the first to write the access down does.
-pub(crate) fn needs_late_touch(record: &Record, now: Timestamp, manager: &SessionManager) -> bool {
+/// Whether the last access is old enough to be written down. After the head a persistent session waits
+/// longer: only a request can send the cookie again, which the first to write the access down does.
+pub(crate) fn needs_touch(
+    record: &Record,
+    now: Timestamp,
+    head_sent: bool,
+    manager: &SessionManager,
+) -> bool {
     let mut interval = touch_interval_ms(record, manager);
-    let config = manager.config();
-    if config.cookie_life(record.persistent, None).is_some() {
+    if head_sent
+        && manager
+            .config()
+            .cookie_life(record.persistent, None)
+            .is_some()
+    {
         let room = record.expiry.timeout_ms().map(|timeout| timeout - interval);
         interval += room.map_or(interval, |room| interval.min(room / 2));
     }

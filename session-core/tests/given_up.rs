@@ -475,30 +475,34 @@ async fn o3_a_session_begun_after_an_end_does_not_end_with_a_touch() {
 
 #[tokio::test]
 async fn i4_a_write_begun_before_a_login_is_not_the_new_owners() {
-    let world = World::new();
-    let cookie = world.begin().await;
-    let cookie = world.visit(&cookie, |session| session.login(ada())).await;
-    let cookie = cookie.unwrap();
-    let (begun, session) = world.asked(&cookie).await;
-    let held = world.spy.hold(Operation::Update);
-    let clone = session.clone();
-    let writing = tokio::spawn(async move {
-        let hers = |draft: &mut Draft| draft.append("hers", 1);
-        clone.transact(hers).await
-    });
-    held.reached_by(1).await;
-    // Another node is first.
-    let id = session.id().unwrap();
-    let mut record = world.spy.inner().load(&id).await.unwrap().unwrap();
-    let expected = record.version;
-    record.version = expected.next().unwrap();
-    let written = world.spy.inner().update(&id, &record, expected).await;
-    assert_eq!(written.unwrap(), Written::Done);
-    session.login(bob());
-    held.open();
-    let refused = writing.await.unwrap().unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Gone);
-    let answer = answered(begun).await;
-    let (_begun, session) = world.asked(&answer.cookie.unwrap()).await;
-    assert_eq!((session.owner(), session.len()), (Some(bob()), 0));
+    for prepares in [false, true] {
+        let world = World::new();
+        let cookie = world.begin().await;
+        let cookie = world.visit(&cookie, |session| session.login(ada())).await;
+        let cookie = cookie.unwrap();
+        let (begun, session) = world.asked(&cookie).await;
+        // Another request has its turn, or its write, first.
+        let (_other, other) = world.asked(&cookie).await;
+        let held = world.spy.hold(Operation::Update);
+        let first = tokio::spawn(async move { other.transact(|s| s.insert("n", 2)).await });
+        held.reached_by(1).await;
+        let clone = session.clone();
+        let writing = tokio::spawn(async move {
+            if prepares {
+                clone.append("hers", 1)?;
+                clone.prepare_save().await.map(drop)
+            } else {
+                clone.transact(|draft| draft.append("hers", 1)).await
+            }
+        });
+        tokio::task::yield_now().await;
+        session.login(bob());
+        held.open();
+        first.await.unwrap().unwrap();
+        let refused = writing.await.unwrap().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Gone, "{prepares}");
+        let answer = answered(begun).await;
+        let (_begun, session) = world.asked(&answer.cookie.unwrap()).await;
+        assert_eq!((session.owner(), session.len()), (Some(bob()), 0));
+    }
 }

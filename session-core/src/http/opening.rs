@@ -364,7 +364,7 @@ fn due(
         confirm: open && !by_previous,
         // The client's newer token may already be under the newest key.
         resign: candidate.signed == Signed::Older && !by_previous,
-        slides: needs_touch(record, now, manager),
+        slides: needs_touch(record, now, false, manager),
         ..Due::default()
     }
 }

@@ -331,7 +331,13 @@ pub(super) async fn h3_a_socket_leaves_a_persistent_cookie_to_a_request(harness:
 pub(super) async fn h3_a_persistent_cookie_slides_where_its_use_fell_due_meanwhile(
     harness: &dyn HttpHarness,
 ) {
-    for steps in [vec![], vec![Step::UpdateAdd("n".into())]] {
+    for steps in [
+        vec![],
+        vec![Step::UpdateAdd("n".into())],
+        vec![add("n")],
+        vec![insert("a", 1), Step::Save],
+        vec![Step::Touch],
+    ] {
         let world = World::new(harness).await;
         let mut visitor = world.visitor().await;
         visitor.post([Step::Remember(3_600)]).await;
