@@ -56,10 +56,26 @@ impl World {
     }
 
     fn with(change: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder) -> Self {
+        Self::managed_by(change, |config, spy| SessionManager::new(spy, config))
+    }
+
+    /// Sessions in their cookies, and which of them have ended in the store.
+    #[cfg(feature = "sealed")]
+    fn sealed(change: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder) -> Self {
+        let keyed = |config| change(config).secret_key(KeyRing::generate().unwrap());
+        Self::managed_by(keyed, |config, spy| {
+            SessionManager::sealed_with_revocations(config, spy).unwrap()
+        })
+    }
+
+    fn managed_by(
+        change: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+        manage: impl FnOnce(SessionConfig, SpyStore) -> SessionManager,
+    ) -> Self {
         let hands = ManualClock::at_unix_ms(1_764_000_000_000);
         let config = change(SessionConfig::builder().clock(Clock::manual(&hands)));
         let spy = SpyStore::new(MemoryStore::new());
-        let manager = SessionManager::new(spy.clone(), config.build().unwrap());
+        let manager = manage(config.build().unwrap(), spy.clone());
         Self {
             spy,
             hands,
@@ -504,5 +520,31 @@ async fn i4_a_write_begun_before_a_login_is_not_the_new_owners() {
         let answer = answered(begun).await;
         let (_begun, session) = world.asked(&answer.cookie.unwrap()).await;
         assert_eq!((session.owner(), session.len()), (Some(bob()), 0));
+    }
+}
+
+#[cfg(feature = "sealed")]
+#[tokio::test]
+async fn i6_a_sealed_cookie_of_before_is_not_sent_once_the_session_is_known_to_be_gone() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    for is_due in [false, true] {
+        let world = World::sealed(|config| config.renew_every(HOUR));
+        let cookie = world.visit("", |session| session.login(ada())).await;
+        let cookie = cookie.unwrap();
+        if is_due {
+            world.hands.advance(HOUR);
+        }
+        let (begun, session) = world.asked(&cookie).await;
+        session.insert("n", 1).unwrap();
+        session.save().await.unwrap();
+        let newer = world.visit(&cookie, |session| session.login(ada())).await;
+        if !is_due {
+            let gone = session.transact(|session| session.insert("n", 2)).await;
+            assert_eq!(gone.unwrap_err().kind(), ErrorKind::Gone);
+        }
+        let answer = answered(begun).await;
+        assert_eq!((answer.status, answer.cookie), (None, None), "{is_due}");
+        let (_begun, session) = world.asked(&newer.unwrap()).await;
+        assert_eq!(session.owner(), Some(ada()));
     }
 }
