@@ -85,6 +85,28 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// The same moment, rounded down to a millisecond; what is out of range is its end.
+    ///
+    /// ```
+    /// use session_core::Timestamp;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+    /// assert_eq!(Timestamp::from(at), Timestamp::from_unix_ms(1_500));
+    /// ```
+    fn from(at: SystemTime) -> Self {
+        match at.duration_since(UNIX_EPOCH) {
+            Ok(since) => Self(millis(since)),
+            Err(before) => {
+                let before = before.duration();
+                let part = i64::from(before.subsec_nanos() % 1_000_000 > 0);
+                Self(millis(before).saturating_neg().saturating_sub(part))
+            }
+        }
+    }
+}
+
 /// Where a manager reads the time: the system's clock, or one that a test moves.
 ///
 /// Every decision of the library is made with the manager's clock, so a test moves the time instead
@@ -121,10 +143,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Some(hands) => Timestamp(hands.0.load(Ordering::SeqCst)),
-            None => match SystemTime::now().duration_since(UNIX_EPOCH) {
-                Ok(since) => Timestamp(millis(since)),
-                Err(before) => Timestamp(-millis(before.duration())),
-            },
+            None => SystemTime::now().into(),
         }
     }
 }
@@ -208,6 +227,12 @@ mod tests {
     fn a_time_outside_the_platform_becomes_the_epoch_and_no_panic() {
         let _ = SystemTime::from(Timestamp::from_unix_ms(i64::MIN));
         let _ = SystemTime::from(Timestamp::from_unix_ms(i64::MAX));
+        for ms in [-1_500, -1, 0, 1_500] {
+            let at = SystemTime::from(Timestamp::from_unix_ms(ms));
+            assert_eq!(Timestamp::from(at).as_unix_ms(), ms);
+        }
+        let just_before = UNIX_EPOCH - Duration::from_nanos(1);
+        assert_eq!(Timestamp::from(just_before).as_unix_ms(), -1);
         assert_eq!(
             SystemTime::from(Timestamp::from_unix_ms(1_500)),
             UNIX_EPOCH + Duration::from_millis(1_500)

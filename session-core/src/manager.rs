@@ -396,7 +396,22 @@ impl SessionManager {
         }
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The present moment, by the clock that the sessions go by: the system's, or the one that a test
+    /// moves ([`SessionConfigBuilder::clock`](crate::SessionConfigBuilder::clock)).
+    ///
+    /// "Signed in at most ten minutes ago" for something that matters:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use session_core::{Session, SessionManager};
+    /// fn is_fresh(sessions: &SessionManager, session: &Session) -> bool {
+    ///     // A login counts as the session's beginning.
+    ///     let begun = session.created_at().filter(|_| session.owner().is_some());
+    ///     begun.is_some_and(|begun| sessions.now().since(begun) < Duration::from_secs(600))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.0.config.options.clock.now()
     }
 

@@ -104,8 +104,7 @@ async fn devices(
     for device in sessions.sessions_of(&user).await? {
         let here = session.id() == Some(device.id);
         let mark = if here { '*' } else { ' ' };
-        let used = SystemTime::from(device.accessed_at);
-        let ago = used.elapsed().unwrap_or_default().as_secs();
+        let ago = sessions.now().since(device.accessed_at).as_secs();
         let agent = device.agent.as_deref().unwrap_or("unknown");
         lines += &format!("{mark} {}, {ago} s ago, {agent}\n", device.id);
     }
