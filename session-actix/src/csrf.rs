@@ -152,10 +152,11 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (method, path) = (request.method().as_str(), request.uri().path());
-        let check = self
-            .layer
-            .guard
-            .check(method, path, &Head(request.request()));
+        let extensions = request.extensions();
+        let exchange = exchange::<K>(&extensions).ok();
+        let head = Head(request.request());
+        let check = self.layer.guard.check(method, path, &head, exchange);
+        drop(extensions);
         let step = match check {
             Check::Pass => Step::Passed {
                 inner: self.inner.call(request),

@@ -16,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::extract::exchange;
-use crate::head::{Head, reply_response};
+use crate::head::{Head, received, reply_response};
 use crate::layer::ReplyBody;
 
 /// Refuses requests that another site's page made the browser send, with 403; [`CsrfGuard`] says
@@ -146,8 +146,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let (method, path) = (parts.method.as_str(), parts.uri.path());
-        let check = self.layer.guard.check(method, path, &Head(&parts));
+        let (method, path) = (parts.method.as_str(), received(&parts).path());
+        let exchange = exchange::<K>(&parts.extensions);
+        let check = self
+            .layer
+            .guard
+            .check(method, path, &Head(&parts), exchange);
         let request = Request::from_parts(parts, Body::new(body));
         let step = match check {
             Check::Pass => Step::Passed {

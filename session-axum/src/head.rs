@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::ConnectInfo;
+use axum::extract::connect_info::MockConnectInfo;
+use axum::extract::{ConnectInfo, OriginalUri};
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
     SET_COOKIE, USER_AGENT, VARY,
 };
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Uri};
 use session_core::http::{Finished, Reply, RequestHead, ResponseHead};
 
 use crate::layer::ReplyBody;
@@ -23,8 +24,13 @@ impl RequestHead for Head<'_> {
     }
 
     fn peer(&self) -> Option<IpAddr> {
-        let info = self.0.extensions.get::<ConnectInfo<SocketAddr>>()?;
-        Some(info.0.ip())
+        let extensions = &self.0.extensions;
+        let address = match extensions.get::<ConnectInfo<SocketAddr>>() {
+            Some(ConnectInfo(address)) => address,
+            // A test's, as axum's own extractor takes it.
+            None => &extensions.get::<MockConnectInfo<SocketAddr>>()?.0,
+        };
+        Some(address.ip())
     }
 
     fn authority(&self) -> Option<&str> {
@@ -32,11 +38,16 @@ impl RequestHead for Head<'_> {
     }
 
     fn target(&self) -> &str {
-        self.0
-            .uri
+        received(self.0)
             .path_and_query()
             .map_or("", |target| target.as_str())
     }
+}
+
+/// The request's address as it was received: a nested router sees what follows its own.
+pub(crate) fn received(parts: &Parts) -> &Uri {
+    let original = parts.extensions.get::<OriginalUri>();
+    original.map_or(&parts.uri, |original| &original.0)
 }
 
 /// A response's header fields.

@@ -426,10 +426,16 @@ impl Session {
                         self.tell_ended(number, id);
                     }
                     let mut state = self.state();
+                    state.token_is_dead |= state.presented_nothing
+                        || state.life_mut(number).is_some_and(|life| life.is_known);
                     // Unless a session begun since has its own cookie to send.
-                    state.token_is_dead = true;
                     if state.life.standing == Standing::New {
-                        state.note(CookieMove::Remove);
+                        // Of a session that nobody has heard of there is nothing to be taken away, and
+                        // the browser may have got another request's cookie meanwhile.
+                        state.cookie = match state.token_is_dead {
+                            true => CookieMove::Remove,
+                            false => CookieMove::Keep,
+                        };
                     }
                     state.ended.retain(|life| life.number != number);
                 }

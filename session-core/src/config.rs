@@ -12,6 +12,8 @@ use crate::creation_cap::CreationCap;
 use crate::expiry::Expiry;
 use crate::http::{CookiePolicy, Lifetime, Transport};
 use crate::keys::TokenKeys;
+use crate::manager::SessionManager;
+use crate::record::Record;
 
 pub use builder::SessionConfigBuilder;
 
@@ -68,17 +70,25 @@ impl SessionConfig {
         Expiry::new(Some(own.unwrap_or(self.options.timeout)), ends_at)
     }
 
-    /// How long the cookie of a session is to be kept; `None`: until the browser closes.
+    /// How long the cookie of a session is to be kept; `None`: until the browser closes. The session's
+    /// absolute end is the cookie's, too.
     pub(crate) fn cookie_life(
         &self,
-        persistent: bool,
-        timeout: Option<Duration>,
+        record: &Record,
+        manager: &SessionManager,
     ) -> Option<Duration> {
-        match self.cookie.lifetime() {
-            Lifetime::Persistent(life) if !persistent => Some(life),
-            _ if persistent => Some(timeout.unwrap_or(Lifetime::MAX).min(Lifetime::MAX)),
-            _ => None,
-        }
+        let life = match self.cookie.lifetime() {
+            Lifetime::Persistent(life) if !record.persistent => life,
+            _ if record.persistent => record.expiry.timeout().unwrap_or(Lifetime::MAX),
+            _ => return None,
+        };
+        let left = record.expiry.ends_at().map(|end| end.since(manager.now()));
+        Some(life.min(left.unwrap_or(life)).min(Lifetime::MAX))
+    }
+
+    /// Whether the cookie of such a session outlives the browser's closing.
+    pub(crate) fn keeps_cookie(&self, persistent: bool) -> bool {
+        persistent || matches!(self.cookie.lifetime(), Lifetime::Persistent(_))
     }
 }
 

@@ -173,6 +173,11 @@ pub enum Rejection {
     OwnerLimit,
     /// A save to a session that has ended or whose secret was replaced.
     Gone,
+    /// A request that another site's page made the browser send (rule X2); or one of the application's
+    /// own, behind a proxy that rewrites `Host`.
+    CsrfOrigin,
+    /// A request without the session's CSRF token (rule X3).
+    CsrfToken,
 }
 
 impl EventKind {
@@ -223,6 +228,8 @@ impl Rejection {
             Self::CreationCap => "creation_cap",
             Self::OwnerLimit => "owner_limit",
             Self::Gone => "gone",
+            Self::CsrfOrigin => "csrf_origin",
+            Self::CsrfToken => "csrf_token",
         }
     }
 }

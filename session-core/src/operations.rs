@@ -166,9 +166,13 @@ impl Draft {
     ///
     /// [`ErrorKind::WrongType`]: what is there is no array, or the item cannot be expressed as
     /// JSON.
-    pub fn append<T: Serialize>(&mut self, key: &str, item: T) -> Result<(), Error> {
-        let item = encode(key, &item)?;
-        self.append_in(Space::User, key, &item)
+    pub fn append<T: Serialize>(
+        &mut self,
+        key: impl IntoKey<Vec<T>>,
+        item: T,
+    ) -> Result<(), Error> {
+        let item = encode(key.name(), &item)?;
+        self.append_in(Space::User, key.name(), &item)
     }
 
     /// Whether there is a value under `key`.
@@ -179,8 +183,8 @@ impl Draft {
 
     /// The JSON text under `key`.
     #[must_use]
-    pub fn raw(&self, key: &str) -> Option<&str> {
-        self.value(Space::User, key)
+    pub fn raw(&self, key: impl AsRef<str>) -> Option<&str> {
+        self.value(Space::User, key.as_ref())
     }
 
     /// All keys, in the order they were first stored.

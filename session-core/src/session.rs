@@ -70,7 +70,7 @@ impl Session {
 
     /// The JSON text under `key`.
     #[must_use]
-    pub fn raw(&self, key: &str) -> Option<String> {
+    pub fn raw(&self, key: impl AsRef<str>) -> Option<String> {
         self.state().life.draft.raw(key).map(str::to_owned)
     }
 
@@ -145,13 +145,23 @@ impl Session {
         self.state().life.draft.take(key)
     }
 
-    /// Adds `item` to the end of the array under `key`, which is made if there is none.
+    /// Adds `item` to the end of the array under `key`, which is made if there is none. Of parallel
+    /// requests each adds its own.
+    ///
+    /// ```
+    /// # use session_core::{Error, Key, Session};
+    /// const BASKET: Key<Vec<u64>> = Key::new("basket");
+    ///
+    /// fn put_in(session: &Session, article: u64) -> Result<(), Error> {
+    ///     session.append(BASKET, article)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
     /// [`ErrorKind::WrongType`]: what is there is no array, or the item cannot be expressed as
     /// JSON.
-    pub fn append<T: Serialize>(&self, key: &str, item: T) -> Result<(), Error> {
+    pub fn append<T: Serialize>(&self, key: impl IntoKey<Vec<T>>, item: T) -> Result<(), Error> {
         self.state().life.draft.append(key, item)
     }
 

@@ -58,6 +58,8 @@ pub(crate) struct Life {
     pub(crate) token: Option<Token>,
     pub(crate) draft: Draft,
     pub(crate) due: Due,
+    /// The client has its token: it came with the request.
+    pub(crate) is_known: bool,
     pub(crate) renew: bool,
     pub(crate) login: Option<Login>,
     /// The seed of CSRF tokens that is stored with the new secret, where one has been shown already.
@@ -352,6 +354,7 @@ impl Life {
             token: None,
             draft,
             due: Due::NOTHING,
+            is_known: false,
             renew: false,
             login: None,
             next_seed: None,
@@ -515,7 +518,7 @@ impl Life {
             return;
         };
         let config = manager.config();
-        self.due.persistent = config.cookie_life(base.persistent, None).is_some();
+        self.due.persistent = config.keeps_cookie(base.persistent);
         let looks = !keep_expiry && (!writes || self.due.persistent);
         let is_old = looks && needs_touch(base, manager.now(), false, manager);
         self.due.touch = is_old && !writes;
@@ -533,12 +536,7 @@ pub(crate) fn needs_touch(
     manager: &SessionManager,
 ) -> bool {
     let mut interval = touch_interval_ms(record, manager);
-    if head_sent
-        && manager
-            .config()
-            .cookie_life(record.persistent, None)
-            .is_some()
-    {
+    if head_sent && manager.config().keeps_cookie(record.persistent) {
         let room = record.expiry.timeout_ms().map(|timeout| timeout - interval);
         interval += room.map_or(interval, |room| interval.min(room / 2));
     }

@@ -124,7 +124,7 @@ impl TokenTransport for DeviceHeader {
     }
 
     /// Devices are given their token by whoever sets them up; an answer tells them none.
-    fn write(&self, _token: &str) -> Option<(String, String)> {
+    fn write(&self, _token: &str, _life: Option<Duration>) -> Option<(String, String)> {
         None
     }
 

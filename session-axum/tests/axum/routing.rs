@@ -1,7 +1,12 @@
 //! Layers on routers in routers, errors, and one session for each request.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::connect_info::MockConnectInfo;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +15,7 @@ use http_body_util::BodyExt;
 use session_axum::{Error, LazySession, Session, SessionLayer};
 use session_core::conformance::http::{Probe, Step};
 use session_core::conformance::{Counts, Fault, Operation, SpyStore};
-use session_core::http::Transport;
+use session_core::http::{RequestHead, TokenTransport, Transport};
 use session_core::{ErrorKind, MemoryStore, SessionConfig, SessionManager, StoreErrorKind};
 use tower::ServiceExt;
 
@@ -73,6 +78,62 @@ async fn h6_a_layer_outside_answers_an_error_in_words_of_its_own() {
     spy.always(Operation::Load, Fault::Refuse(StoreErrorKind::Unavailable));
     let (status, _, body) = call(&app, "/", &cookie, &[]).await;
     assert_eq!((status, &*body), (503, "own: Unavailable"));
+}
+
+/// The token is the path's last part, under `/feed/`.
+#[derive(Debug)]
+struct InPath;
+
+impl TokenTransport for InPath {
+    fn read<'a>(&self, head: &'a dyn RequestHead, found: &mut dyn FnMut(&'a [u8])) {
+        let token = head.target().strip_prefix("/feed/");
+        token.into_iter().for_each(|token| found(token.as_bytes()));
+    }
+
+    fn write(&self, _: &str, _: Option<Duration>) -> Option<(String, String)> {
+        None
+    }
+
+    fn remove(&self) -> Option<(String, String)> {
+        None
+    }
+
+    fn vary(&self) -> Option<String> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn h5_a_nested_router_sees_the_token_in_the_path_as_it_was_received() {
+    let config = SessionConfig::builder().transport(Transport::Custom(Arc::new(InPath)));
+    let manager = SessionManager::new(MemoryStore::new(), config.build().unwrap());
+    let begun = manager.begin(None, None).unwrap();
+    begun.insert("n", 7).unwrap();
+    let token = begun.issue().await.unwrap().token;
+    let n = async |session: Session| session.raw("n").unwrap_or_default();
+    let app = Router::new()
+        .nest("/feed", Router::new().route("/{token}", any(n)))
+        .layer(SessionLayer::new(manager));
+    let (_, _, body) = call(&app, &format!("/feed/{token}"), "", &[]).await;
+    assert_eq!(body, "7");
+}
+
+#[tokio::test]
+async fn a1_a_tests_client_has_the_address_that_axum_gives_it() {
+    let config = SessionConfig::builder().ignore_change_ip(false);
+    let manager = SessionManager::new(MemoryStore::new(), config.build().unwrap());
+    let app: Router = Router::new()
+        .route("/", any(adding))
+        .layer(SessionLayer::new(manager));
+    let (status, ..) = call(&app, "/", "", &[]).await;
+    assert_eq!(status, 500, "it is not known");
+    let at = |last| MockConnectInfo(SocketAddr::from(([192, 0, 2, last], 1)));
+    let (_, cookie, body) = call(&app.clone().layer(at(7)), "/", "", &[]).await;
+    assert_eq!(body, "1");
+    for (last, n) in [(7, "2"), (8, "1")] {
+        let (_, _, body) = call(&app.clone().layer(at(last)), "/", &cookie, &[]).await;
+        assert_eq!(body, n);
+    }
 }
 
 #[tokio::test]

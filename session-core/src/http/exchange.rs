@@ -123,6 +123,10 @@ impl Exchange {
         self.0.manager.is_same(manager)
     }
 
+    pub(super) fn manager(&self) -> &SessionManager {
+        &self.0.manager
+    }
+
     /// The request's session, loaded at the first call; what is in memory is opened before the
     /// future is polled.
     ///
@@ -287,10 +291,11 @@ impl Exchange {
             finished.reply_with(&failure.error());
             if failure.kind == ErrorKind::Expired {
                 finished.remove(config);
+                finished.challenge(config);
             }
             return Finish::Done(finished);
         }
-        let discards = status >= 500 && !config.options.save_on_server_error;
+        let discards = has_failed(status) && !config.options.save_on_server_error;
         let session = Session(Opened(self));
         let conclusion = if discards {
             session.revert();
@@ -316,6 +321,12 @@ impl Exchange {
             OnGone::Ignore => false,
         }
     }
+}
+
+/// Whether the status says that the request was not carried out (rule T5). A middleware that answers 408
+/// in place of a handler that took too long has cut it off half-way.
+fn has_failed(status: u16) -> bool {
+    status >= 500 || status == 408
 }
 
 /// What the response must carry.
@@ -357,7 +368,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
         CookieMove::Remove => finished.remove(config),
         CookieMove::Set => {
             if let Some((token, base)) = state.life.token_in_force() {
-                let life = config.cookie_life(base.persistent, base.expiry.timeout());
+                let life = config.cookie_life(base, session.manager());
                 match session.manager().expose(token, base) {
                     Ok(text) => finished.set(config, &text, life),
                     Err(error) => finished.reply_with(&error),

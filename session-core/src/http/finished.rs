@@ -32,6 +32,7 @@ pub struct Finished {
     /// The body may hold the token.
     exposed: bool,
     clear_site_data: bool,
+    challenge: Option<&'static str>,
     /// Of the layers inside of this one's.
     inner: Option<Box<Self>>,
 }
@@ -80,6 +81,11 @@ impl Finished {
         self.token = config.transport.remove(&config.cookie);
     }
 
+    /// Names the scheme that a 401 asks for.
+    pub(crate) fn challenge(&mut self, config: &SessionConfig) {
+        self.challenge = config.transport.challenge();
+    }
+
     pub(crate) fn clear_site_data(&mut self) {
         self.clear_site_data = true;
     }
@@ -125,6 +131,9 @@ impl Finished {
             && !lists(head, "vary", &[name, "*"])
         {
             head.append("vary", name.clone());
+        }
+        if let Some(challenge) = self.challenge {
+            head.append("www-authenticate", Cow::Borrowed(challenge));
         }
         if let Some((name, value)) = &self.token {
             head.append(name, Cow::Owned(value.clone()));

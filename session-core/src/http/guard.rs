@@ -6,17 +6,21 @@ use std::sync::Arc;
 use super::check::is_token_octet;
 use super::exchange::Exchange;
 use super::form::{Taken, take_field};
+use super::opening::address_of;
 use super::origin;
 use super::reply::Reply;
 use super::transport::RequestHead;
 use crate::error::{Error, ErrorKind};
+use crate::event::{EventKind, Rejection};
 use crate::session::Session;
 
 /// What is checked of requests that change something; made once, cheap to clone.
 ///
 /// - Methods that promise to change nothing (`GET`, `HEAD`, `OPTIONS`, `TRACE`) pass, and nothing of
-///   the session is looked at. A WebSocket begins with a `GET`: its handler checks `Origin` itself.
-///   Over HTTP/2 it begins with a `CONNECT`, which can bring no token and is refused unless exempt.
+///   the session is looked at.
+/// - A WebSocket, which begins with a `GET` or, over HTTP/2, with a `CONNECT`, must come from the
+///   application's own pages or from a trusted origin: to a page of another site the browser would
+///   hand what it says. It can bring no token.
 /// - The method is the one that the guard sees: a layer that takes it from elsewhere, such as
 ///   `X-HTTP-Method-Override`, belongs outside of it.
 /// - Everything else must come from the application's own pages or from a trusted origin (rule X2):
@@ -103,20 +107,30 @@ impl CsrfGuard {
     /// The first look at a request: at its head alone, and at no session.
     ///
     /// For an adapter, which brings the exchange and, for a form, the body to what comes of it.
+    /// `exchange` is `None` where no layer has begun one.
     ///
     /// `path` is the target's path as it was sent, without the query.
     #[must_use]
-    pub fn check(&self, method: &str, path: &str, head: &impl RequestHead) -> Check {
+    pub fn check(
+        &self,
+        method: &str,
+        path: &str,
+        head: &impl RequestHead,
+        exchange: Option<&Exchange>,
+    ) -> Check {
         let options = &self.0;
-        if matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
+        let opens_socket = opens_socket(method, head);
+        let promises_no_change = matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
+        if (promises_no_change && !opens_socket)
             || options.exempt.iter().any(|exempt| exempt(method, path))
         {
             return Check::Pass;
         }
         if origin::is_foreign(head, &options.trusted_origins) {
+            tell(exchange, head, Rejection::CsrfOrigin);
             return Check::Refuse(refuse_foreign(method, head));
         }
-        if options.headers_only {
+        if options.headers_only || opens_socket {
             return Check::Pass;
         }
         let mut sent = Vec::new();
@@ -125,7 +139,10 @@ impl CsrfGuard {
             [] if is_form(head) => Given::InForm,
             [line] => Given::InHeader(String::from_utf8_lossy(line).into_owned()),
             // Which of two is meant, nobody can say.
-            _ => return Check::Refuse(refuse(method, TOKEN)),
+            _ => {
+                tell(exchange, head, Rejection::CsrfToken);
+                return Check::Refuse(refuse(method, TOKEN));
+            }
         };
         if matches!(given, Given::InForm) && announced(head) > options.body_bytes_max {
             return Check::Refuse(refuse(method, TOO_LARGE));
@@ -357,6 +374,11 @@ impl TokenCheck {
 
     fn refuse(&self, session: &Session, refusal: Refusal) -> Reply {
         session.keep_expiry();
+        if refusal == TOKEN {
+            let (id, owner, address) = (session.id(), session.owner(), session.address());
+            let kind = EventKind::Rejected(Rejection::CsrfToken);
+            session.manager().tell(kind, id, owner.as_ref(), address);
+        }
         refuse(&self.method, refusal)
     }
 }
@@ -417,6 +439,28 @@ impl fmt::Debug for FormCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FormCheck").finish_non_exhaustive()
     }
+}
+
+/// Tells of a refusal by the head alone: the session is not looked at.
+fn tell(exchange: Option<&Exchange>, head: &impl RequestHead, why: Rejection) {
+    if let Some(exchange) = exchange {
+        let manager = exchange.manager();
+        let address = address_of(head, manager.config());
+        manager.tell(EventKind::Rejected(why), None, None, address);
+    }
+}
+
+/// Whether a WebSocket begins with the request (RFC 6455 section 4.1, RFC 8441 section 4). It can bring
+/// no token.
+fn opens_socket(method: &str, head: &impl RequestHead) -> bool {
+    let mut upgrades = method == "CONNECT";
+    if method == "GET" {
+        head.each_header("upgrade", &mut |line| {
+            let mut protocols = line.split(|byte| *byte == b',');
+            upgrades |= protocols.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"));
+        });
+    }
+    upgrades
 }
 
 /// Kind, status and text of a refusal.

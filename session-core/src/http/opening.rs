@@ -305,6 +305,7 @@ impl Look<'_> {
             life.draft = draft;
             if let Some((candidate, record, due)) = live {
                 life.due = due;
+                life.is_known = true;
                 life.token = Some(candidate.token.clone());
                 life.base = Some(record);
             }
@@ -363,13 +364,15 @@ fn due(
         renewal: every.is_some_and(|every| now.since(record.secret_at) >= every),
         confirm: open && !by_previous,
         // The client's newer token may already be under the newest key.
-        resign: candidate.signed == Signed::Older && !by_previous,
+        resign: candidate.signed == Signed::Older
+            && !by_previous
+            && manager.config().transport.brings_tokens(),
         slides: needs_touch(record, now, false, manager),
         ..Due::default()
     }
 }
 
-fn address_of(head: &impl RequestHead, config: &SessionConfig) -> Option<IpAddr> {
+pub(super) fn address_of(head: &impl RequestHead, config: &SessionConfig) -> Option<IpAddr> {
     let trusted = &config.options.trusted_proxies;
     let (mut forwarded_for, mut forwarded) = (Vec::new(), Vec::new());
     if !trusted.is_empty() {

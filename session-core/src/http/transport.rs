@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::check::is_token_octet;
 use super::cookie;
@@ -52,6 +53,7 @@ pub enum Transport {
 ///
 /// ```
 /// use session_core::http::{RequestHead, TokenTransport};
+/// use std::time::Duration;
 ///
 /// /// `?ticket=TOKEN`; a token has no character that would be percent-encoded.
 /// #[derive(Debug)]
@@ -65,7 +67,7 @@ pub enum Transport {
 ///     }
 ///
 ///     /// The handler hands it out, as `session.expose_token()`.
-///     fn write(&self, _token: &str) -> Option<(String, String)> {
+///     fn write(&self, _token: &str, _life: Option<Duration>) -> Option<(String, String)> {
 ///         None
 ///     }
 ///
@@ -87,9 +89,12 @@ pub trait TokenTransport: fmt::Debug + Send + Sync {
     /// it from a handler, which takes it from
     /// [`Session::expose_token`](crate::Session::expose_token).
     ///
+    /// The client is to keep it for `life`, as [`remember`](crate::Session::remember) or the
+    /// configuration says; `None`: until it closes, as a browser does.
+    ///
     /// A `login`, a `renew` and a timed renewal give the client another token after the handler has
     /// answered, which only a header can bring.
-    fn write(&self, token: &str) -> Option<(String, String)>;
+    fn write(&self, token: &str, life: Option<Duration>) -> Option<(String, String)>;
 
     /// The header line that takes the token away.
     fn remove(&self) -> Option<(String, String)>;
@@ -144,9 +149,10 @@ impl Transport {
             }),
             Self::Header(name) => head.each_header(name, &mut |line| found(line)),
             Self::Bearer(_) => head.each_header("authorization", &mut |line| {
-                let scheme = line.get(..7);
-                if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer ")) {
-                    found(&line[7..]);
+                let (scheme, token) = line.split_at_checked(7).unwrap_or_default();
+                if scheme.eq_ignore_ascii_case(b"bearer ") {
+                    // More than one space may stand there (RFC 9110 section 11.4).
+                    found(token.trim_ascii_start());
                 }
             }),
             Self::Custom(custom) => custom.read(head, found),
@@ -158,12 +164,28 @@ impl Transport {
         &self,
         policy: &CookiePolicy,
         token: &str,
-        life: Option<std::time::Duration>,
+        life: Option<Duration>,
     ) -> Option<(String, String)> {
         match self {
             Self::Cookie => Some(("set-cookie".to_owned(), policy.set(token, life))),
             Self::Header(name) | Self::Bearer(name) => Some((name.clone(), token.to_owned())),
-            Self::Custom(custom) => custom.write(token),
+            Self::Custom(custom) => custom.write(token, life),
+        }
+    }
+
+    /// Whether a response can bring the client a token at all.
+    pub(crate) fn brings_tokens(&self) -> bool {
+        match self {
+            Self::Cookie | Self::Header(_) | Self::Bearer(_) => true,
+            Self::Custom(custom) => custom.write("a-token", None).is_some(),
+        }
+    }
+
+    /// The challenge of a 401, where clients answer one (RFC 6750 section 3).
+    pub(crate) fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Bearer(_) => Some("Bearer error=\"invalid_token\""),
+            Self::Cookie | Self::Header(_) | Self::Custom(_) => None,
         }
     }
 

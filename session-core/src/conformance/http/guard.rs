@@ -2,12 +2,14 @@
 
 use super::HttpHarness;
 use super::browser::Browser;
+use super::events::Told;
 use super::message::Response;
 use super::probe::Guarded;
 use super::script::Step;
 use super::world::{NONE, World, get, insert};
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
+use crate::event::{EventKind, Rejection};
 use crate::http::CsrfGuard;
 
 const LOADED: Counts = Counts { loads: 1, ..NONE };
@@ -88,6 +90,50 @@ pub(super) async fn x2_a_request_that_changes_nothing_passes(harness: &dyn HttpH
         assert_eq!(response.status, 200, "{method}");
         assert!(world.probe.take_guarded().is_some(), "{method}");
     }
+}
+
+pub(super) async fn x2_a_socket_is_opened_by_the_applications_own_pages_alone(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let (visitor, _) = visitor(&world, &[]).await;
+    let host = ("host", "shop.example");
+    for (protocols, opens) in [("websocket", true), ("h2c, WebSocket", true), ("h2c", false)] {
+        let upgrade = ("upgrade", protocols);
+        let mut own = with(&visitor, &[host, upgrade, ("origin", "https://shop.example")]);
+        assert_eq!(own.send("GET", "/guarded", "").await.status, 200);
+        assert!(world.probe.take_guarded().is_some(), "{protocols}");
+        let mut page = with(&visitor, &[host, upgrade, ("origin", "https://evil.example")]);
+        let response = page.send("GET", "/guarded", "").await;
+        match opens {
+            true => assert_refused(&response, 403, FOREIGN),
+            false => assert_eq!(response.status, 200, "{protocols}"),
+        }
+        assert_eq!(world.probe.take_guarded().is_some(), !opens, "{protocols}");
+        // It is no way around the token.
+        let mut post = with(&visitor, &[upgrade]);
+        assert_refused(&post.send("POST", "/guarded", "").await, 403, WRONG);
+    }
+}
+
+pub(super) async fn x2_x3_a_refusal_is_told(harness: &dyn HttpHarness) {
+    let (told, world) = Told::of(harness, |config| config).await;
+    let (visitor, token) = visitor(&world, &[]).await;
+    let id = world.record().await.0;
+    told.take();
+    let mut foreign = with(&visitor, &[("sec-fetch-site", "cross-site"), ("x-csrf-token", &*token)]);
+    foreign.send("POST", "/guarded", "").await;
+    assert_eq!(told.names(), ["rejected csrf_origin"]);
+    world.assert_calls(NONE);
+    with(&visitor, &[]).send("POST", "/guarded", "").await;
+    assert_eq!(told.names(), ["rejected csrf_token"]);
+    with(&visitor, &[("x-csrf-token", "wrong")]).send("POST", "/guarded", "").await;
+    let events = told.take();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0].kind, EventKind::Rejected(Rejection::CsrfToken));
+    assert_eq!(events[0].session, Some(id));
+    with(&visitor, &[("x-csrf-token", &*token)]).send("POST", "/guarded", "").await;
+    assert!(told.take().is_empty(), "what passes is not told");
 }
 
 pub(super) async fn x2_a_trusted_origin_still_needs_the_token(harness: &dyn HttpHarness) {

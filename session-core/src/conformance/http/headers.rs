@@ -140,10 +140,24 @@ pub(super) async fn h3_never_two_cookies_of_one_name(harness: &dyn HttpHarness) 
             }
         }
     }
-    let mut browser = world.stranger();
+}
+
+pub(super) async fn h3_a_session_that_ends_where_it_began_takes_no_cookie_away(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
     let steps = [insert("a", 1), Step::Save, Step::Logout];
-    let response = browser.post(steps).await;
+    let response = world.stranger().post(steps.clone()).await;
+    assert_eq!(response.set_cookie(), None, "another request may have brought one");
+    assert!(world.records().await.is_empty());
+    let mut member = world.member("ada").await;
+    let mut with_dead_token = member.clone();
+    let again = [vec![Step::Logout], steps.to_vec()].concat();
+    let response = member.post(again.clone()).await;
     assert_eq!(response.set_cookie(), Some(REMOVAL), "the last word counts");
+    let response = with_dead_token.post(steps).await;
+    assert_eq!(response.set_cookie(), Some(REMOVAL), "it opens nothing");
+    assert!(world.records().await.is_empty());
 }
 
 fn vary(value: &str) -> Step {

@@ -323,6 +323,7 @@ suite! {
         e1_a_session_has_a_timeout_of_its_own
         e1_an_own_timeout_outlives_ignore_expiry
         e1_a_new_absolute_timeout_reaches_every_session_that_is_written
+        e1_a_remembered_session_and_its_cookie_end_at_the_absolute_timeout
         e2_an_expired_record_is_never_handed_out
         e2_what_expired_while_a_request_ran_is_not_written_back
         e2_what_others_keep_alive_can_still_be_written
@@ -410,6 +411,7 @@ suite! {
         h3_a_persistent_cookie_slides_where_its_use_fell_due_meanwhile
         h3_a_socket_leaves_a_persistent_cookie_to_a_request
         h3_never_two_cookies_of_one_name
+        h3_a_session_that_ends_where_it_began_takes_no_cookie_away
         h4_a_response_that_consulted_the_session_varies
         h4_a_response_with_the_cookie_is_never_stored
         h4_a_logout_can_clear_site_data
@@ -423,6 +425,7 @@ suite! {
         h5_a_401_takes_the_header_token_away
         h5_a_transport_of_the_applications_own_carries_the_token
         h5_a_token_that_a_handler_hands_out_comes_back_in_the_query
+        h5_a_client_that_can_be_told_no_new_token_costs_no_write_under_an_older_key
         h5_a_token_that_opens_nothing_is_not_handed_out
     }
     owners {
@@ -495,6 +498,8 @@ suite! {
     guard {
         x2_a_request_from_another_site_is_403_and_looks_at_nothing
         x2_a_request_that_changes_nothing_passes
+        x2_a_socket_is_opened_by_the_applications_own_pages_alone
+        x2_x3_a_refusal_is_told
         x2_a_trusted_origin_still_needs_the_token
         x3_a_token_in_the_header_passes_any_body_on
         x3_a_token_in_a_form_is_taken_out_of_it

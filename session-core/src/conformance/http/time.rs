@@ -94,6 +94,28 @@ pub(super) async fn e1_a_session_has_a_timeout_of_its_own(harness: &dyn HttpHarn
     assert_eq!(long.get([get("a")]).await.outcome(0), Value::Null);
 }
 
+pub(super) async fn e1_a_remembered_session_and_its_cookie_end_at_the_absolute_timeout(
+    harness: &dyn HttpHarness,
+) {
+    let hours = |config: SessionConfigBuilder| {
+        ten_minutes(config).absolute_timeout(Duration::from_secs(12 * 3_600))
+    };
+    let world = World::with(harness, hours).await;
+    let mut visitor = world.visitor().await;
+    world.advance(60);
+    let response = visitor.post([Step::Remember(30 * DAY)]).await;
+    let left = 12 * 3_600 - 60;
+    let cookie = response.set_cookie().unwrap();
+    assert!(cookie.contains(&format!("; Max-Age={left};")), "{cookie}");
+    world.advance(left - 1);
+    let response = visitor.get([get("seen")]).await;
+    assert_eq!(response.outcome(0), 1);
+    let cookie = response.set_cookie().unwrap();
+    assert!(cookie.contains("; Max-Age=1;"), "{cookie}");
+    world.advance(1);
+    assert_eq!(visitor.get([get("seen")]).await.outcome(0), Value::Null);
+}
+
 pub(super) async fn e2_an_expired_record_is_never_handed_out(harness: &dyn HttpHarness) {
     let world = World::with(harness, ten_minutes).await;
     let mut visitor = world.visitor().await;

@@ -432,7 +432,7 @@ pub(super) async fn t5_a_server_error_discards_the_changes(harness: &dyn HttpHar
         Step::Remember(60),
         Step::CsrfToken,
     ] {
-        for status in [500, 502, 599] {
+        for status in [500, 502, 599, 408] {
             let steps = [change.clone(), Step::Status(status)];
             let response = visitor.post(steps).await;
             assert_eq!(response.status, status);

@@ -9,6 +9,7 @@ use crate::config::{OnExpired, SessionConfigBuilder};
 use crate::conformance::Counts;
 use crate::http::{RequestHead, TokenTransport, Transport};
 use crate::id::Token;
+use crate::keys::KeyRing;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,9 @@ pub(super) async fn h5_a_bearer_token_comes_in_authorization(harness: &dyn HttpH
         assert_eq!(response.outcome(0), 1, "{scheme}");
         assert_eq!(items(&response), "authorization");
     }
+    let line = format!("Bearer   {token}");
+    let response = sending(&client, "authorization", &line).get([get("a")]).await;
+    assert_eq!(response.outcome(0), 1, "one space or more");
     for line in [
         format!("Basic {token}"),
         format!("Digest {token}"),
@@ -115,7 +119,18 @@ pub(super) async fn h5_a_401_takes_the_header_token_away(harness: &dyn HttpHarne
     let response = client.get([]).await;
     assert_eq!(response.status, 401);
     assert_eq!(response.header("x-session-id"), Some(""));
+    assert_eq!(response.header("www-authenticate"), None);
     assert_no_cookies(&response);
+    let by_bearer = |config: SessionConfigBuilder| {
+        let transport = Transport::Bearer("x-session".into());
+        config.transport(transport).on_expired(OnExpired::Unauthorized)
+    };
+    let node = world.node(by_bearer).await;
+    let line = format!("Bearer {dead}");
+    let response = sending(&node.stranger(), "authorization", &line).get([]).await;
+    assert_eq!(response.status, 401);
+    let challenge = response.header("www-authenticate");
+    assert_eq!(challenge, Some(r#"Bearer error="invalid_token""#));
 }
 
 /// A token in a field of its own, with the application's word in front of it.
@@ -131,8 +146,9 @@ impl TokenTransport for Ticket {
         });
     }
 
-    fn write(&self, token: &str) -> Option<(String, String)> {
-        Some(("x-ticket".to_owned(), format!("ticket {token}")))
+    fn write(&self, token: &str, life: Option<Duration>) -> Option<(String, String)> {
+        let lasts = life.map_or_else(String::new, |life| format!("; {} s", life.as_secs()));
+        Some(("x-ticket".to_owned(), format!("ticket {token}{lasts}")))
     }
 
     fn remove(&self) -> Option<(String, String)> {
@@ -164,6 +180,9 @@ pub(super) async fn h5_a_transport_of_the_applications_own_carries_the_token(
     let mut other = sending(&client, "x-ticket", bare);
     assert_eq!(other.get([get("a")]).await.outcome(0), Value::Null);
 
+    let response = holder.post([Step::Remember(60)]).await;
+    let lasting = response.header("x-ticket").unwrap();
+    assert!(lasting.ends_with("; 60 s"), "{lasting}");
     let response = holder.post([Step::Logout]).await;
     assert_eq!(response.header("x-ticket"), Some("void"));
     assert!(world.records().await.is_empty());
@@ -180,7 +199,7 @@ impl TokenTransport for Query {
         values.for_each(|token| found(token.as_bytes()));
     }
 
-    fn write(&self, _: &str) -> Option<(String, String)> {
+    fn write(&self, _: &str, _: Option<Duration>) -> Option<(String, String)> {
         None
     }
 
@@ -223,6 +242,23 @@ pub(super) async fn h5_a_token_that_a_handler_hands_out_comes_back_in_the_query(
     }
     let misnamed = format!("/eager?Ticket={token}");
     assert_eq!(client.call("GET", &misnamed, [get("a")]).await.outcome(0), Value::Null);
+}
+
+pub(super) async fn h5_a_client_that_can_be_told_no_new_token_costs_no_write_under_an_older_key(
+    harness: &dyn HttpHarness,
+) {
+    let key = |name: &str| KeyRing::new(format!("{name:-<40}").as_bytes()).unwrap();
+    let world = World::with(harness, |config| by_query(config).secret_key(key("old"))).await;
+    let steps = [insert("a", 1), Step::Save, Step::ExposeToken];
+    let response = world.stranger().post(steps).await;
+    let token = response.outcome(2).as_str().expect("a token").to_owned();
+    let ring = key("new").and_older(key("old").expose_first()).unwrap();
+    let both = world.node(|config| by_query(config).secret_key(ring)).await;
+    world.spy.reset();
+    let target = format!("/eager?ticket={token}");
+    let response = both.stranger().call("GET", &target, [get("a")]).await;
+    assert_eq!(response.outcome(0), 1);
+    world.assert_calls(Counts { loads: 1, ..NONE });
 }
 
 pub(super) async fn h5_a_token_that_opens_nothing_is_not_handed_out(harness: &dyn HttpHarness) {
