@@ -23,7 +23,8 @@ use crate::head;
 ///
 /// An inner service that fails instead of answering, as tower's `Timeout` does, loses the request's
 /// changes, and the cookie of what was committed before: make a response of the error inside of this
-/// layer.
+/// layer. A response of 408, which tower-http's `TimeoutLayer` gives in place of a handler that it has
+/// cut off, discards what the handler had not committed, as one of 500 does.
 ///
 /// # Errors in the application's own words
 ///

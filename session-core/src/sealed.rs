@@ -55,6 +55,7 @@ impl SessionManager {
     /// | I7: a timed renewal ends the secret before it | no | no | that cookie is good until its own end |
     /// | T1, T2, T4, T5: nothing stored, no cookie; no cost where no session is asked for; 500 discards | yes | yes | |
     /// | T3: one read a request | none | one with an owner, none without | storing something in it looks once more |
+    /// | T6: `save` and `transact` commit at once | in the cookie that the response brings, whatever its status | as without | it is nowhere else |
     /// | T7: saving after the response head has left | no | only the end of a session with an owner | the cookie would be needed: `HeadSent` |
     /// | C1, C2: parallel requests lose no update of each other's | no | no | the browser keeps the cookie that came last |
     /// | C3: nothing is stored in a session that has ended, nothing comes back | no | of a session with an owner | a read that slides its end may race a logout: see below |
@@ -69,7 +70,9 @@ impl SessionManager {
     /// | H1 to H6 | yes | yes | |
     /// | O1: listing an owner's sessions | no | no | [`Unsupported`](crate::ErrorKind::Unsupported): nobody keeps a list |
     /// | O2: ending all of an owner's sessions, or one | no | yes | `revoke` alone is `Unsupported`: whose it is must be known |
-    /// | X1: CSRF tokens | yes | yes | |
+    /// | O3: a limit of sessions per owner | no | no | it is refused when the manager is made |
+    /// | X1, X2, X3: CSRF tokens and guard | yes | yes | |
+    /// | W1, W2: cache, encryption at rest | | of the ends that are written | the sessions are in no store |
     ///
     /// So keep in them what may be seen again: a language, a basket; and give them short time-outs.
     /// Where a logout must be final, use

@@ -141,7 +141,7 @@ impl SessionConfigBuilder {
     /// | `on_touch_outage` | `fail` or `continue` | `fail` | what a request does that cannot extend its session's life |
     /// | `on_corrupt` | `fresh` or `fail` | `fresh` | what becomes of a session that cannot be decoded |
     /// | `on_gone` | `conflict-if-unsafe`, `conflict` or `ignore` | `conflict-if-unsafe` | what becomes of changes to a session that ended meanwhile |
-    /// | `save_on_server_error` | `true` or `false` | `false` | whether a response of 500 or above still stores the changes |
+    /// | `save_on_server_error` | `true` or `false` | `false` | whether a response of 500 or above, or of 408, still stores the changes |
     /// | `clear_site_data` | `true` or `false` | `false` | whether a logout asks the browser to forget the site |
     /// | `creation_cap` | a count in a duration such as `20/1m`, or `none` | `none` | how many sessions one client address may begin in a while |
     /// | `owner_sessions_max` | a number and `end-oldest` or `refuse`, such as `5:end-oldest`, or `none` | `none` | how many sessions an owner may have, and what the next login does |

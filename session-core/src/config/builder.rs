@@ -198,11 +198,11 @@ impl SessionConfigBuilder {
         ///
         /// [`OnGone::ConflictIfUnsafe`].
         on_gone: OnGone;
-        /// Whether a response of 500 or above still stores the changes.
+        /// Whether a response of 500 or above, or of 408, still stores the changes.
         ///
         /// # Default
         ///
-        /// `false`: a request that failed drops what it has not stored yet. What `transact`, `save`
+        /// `false`: a request that failed, or was cut off by a time-out, drops what it has not stored yet. What `transact`, `save`
         /// or `take_flashes` stored before stays.
         save_on_server_error: bool;
         /// Whether a logout asks the browser to forget what it keeps of the site
@@ -240,6 +240,10 @@ impl SessionConfigBuilder {
 
     /// The domain whose hosts all get the cookie.
     ///
+    /// With another one than before, the cookies that browsers have stay where they are and no removal
+    /// names them. Under [`OnExpired::Unauthorized`] each would be answered 401 once its session is over:
+    /// give the cookie another name as well.
+    ///
     /// # Default
     ///
     /// None: the host alone.
@@ -250,6 +254,8 @@ impl SessionConfigBuilder {
     }
 
     /// The path below which the cookie is sent.
+    ///
+    /// With another one, browsers keep the cookies that they have: see [`cookie_domain`](Self::cookie_domain).
     ///
     /// # Default
     ///
@@ -295,6 +301,8 @@ impl SessionConfigBuilder {
     }
 
     /// Whether the cookie is kept apart for each site that embeds this one (CHIPS).
+    ///
+    /// When it changes, browsers keep the cookies that they have: see [`cookie_domain`](Self::cookie_domain).
     ///
     /// # Default
     ///
