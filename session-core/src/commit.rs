@@ -313,17 +313,20 @@ impl Session {
         &self,
         operation: &'static str,
         attempt: &Attempt,
-        record: &Record,
+        record: &Arc<Record>,
         token: &Token,
         deadline: &Deadline,
     ) -> Result<Written, Error> {
         let manager = self.manager();
         let (store, id) = (manager.store(), token.id());
         let answer = match &attempt.base {
-            Some(base) => {
-                let update = store.update(&id, record, base.version);
-                settle(operation, deadline.bound_in_part(update).await)
-            }
+            Some(base) => match store.update_in_memory(&id, record, base.version) {
+                Some(written) => settle(operation, Ok(written)),
+                None => {
+                    let update = store.update(&id, record, base.version);
+                    settle(operation, deadline.bound_in_part(update).await)
+                }
+            },
             None => {
                 let created = deadline.bound_in_part(store.create(&id, record)).await;
                 settle(operation, created).map(|created| match created {

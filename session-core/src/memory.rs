@@ -178,6 +178,44 @@ impl MemoryStore {
         Ok(bytes)
     }
 
+    /// Puts `other` in the place of the one at version `expected`.
+    fn replace(
+        &self,
+        id: &SessionId,
+        mut other: Arc<Record>,
+        expected: Version,
+    ) -> Result<Written, StoreError> {
+        let bytes = self.weighed(&other)?;
+        let mut guard = self.shard(id);
+        let shard = &mut *guard;
+        let Some(slot) = shard.slots.get_mut(id) else {
+            return Ok(Written::Gone);
+        };
+        if slot.record.version != expected {
+            return Ok(Written::Conflict);
+        }
+        let before = weight(&slot.record);
+        match bytes.checked_sub(before) {
+            Some(growth) => self.reserve(0, growth)?,
+            None => self.release(0, before - bytes),
+        }
+        if slot.record.accessed_at > other.accessed_at {
+            Arc::make_mut(&mut other).accessed_at = slot.record.accessed_at;
+        }
+        let moved = slot.record.owner != other.owner;
+        if moved {
+            self.bind(other.owner.as_ref(), id);
+        }
+        mem::swap(&mut slot.record, &mut other);
+        slot.keep_bound_low(&mut shard.queue, id);
+        if moved {
+            self.unbind(other.owner.as_ref(), id);
+        }
+        // What was replaced is freed after the lock.
+        drop(guard);
+        Ok(Written::Done)
+    }
+
     /// Removes a record, its place in the order of expiry and then its index entry; what it
     /// returns is best dropped after the lock.
     fn remove(&self, shard: &mut Shard, id: &SessionId) -> Option<Arc<Record>> {
@@ -273,36 +311,16 @@ impl Store for MemoryStore {
         record: &Record,
         expected: Version,
     ) -> Result<Written, StoreError> {
-        let bytes = self.weighed(record)?;
-        let mut replaced = Arc::new(record.clone());
-        let mut guard = self.shard(id);
-        let shard = &mut *guard;
-        let Some(slot) = shard.slots.get_mut(id) else {
-            return Ok(Written::Gone);
-        };
-        if slot.record.version != expected {
-            return Ok(Written::Conflict);
-        }
-        let before = weight(&slot.record);
-        match bytes.checked_sub(before) {
-            Some(growth) => self.reserve(0, growth)?,
-            None => self.release(0, before - bytes),
-        }
-        if slot.record.accessed_at > replaced.accessed_at {
-            Arc::make_mut(&mut replaced).accessed_at = slot.record.accessed_at;
-        }
-        let moved = slot.record.owner != replaced.owner;
-        if moved {
-            self.bind(replaced.owner.as_ref(), id);
-        }
-        mem::swap(&mut slot.record, &mut replaced);
-        slot.keep_bound_low(&mut shard.queue, id);
-        if moved {
-            self.unbind(replaced.owner.as_ref(), id);
-        }
-        // What was replaced is freed after the lock.
-        drop(guard);
-        Ok(Written::Done)
+        self.replace(id, Arc::new(record.clone()), expected)
+    }
+
+    fn update_in_memory(
+        &self,
+        id: &SessionId,
+        record: &Arc<Record>,
+        expected: Version,
+    ) -> Option<Result<Written, StoreError>> {
+        Some(self.replace(id, Arc::clone(record), expected))
     }
 
     async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {

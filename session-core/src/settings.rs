@@ -230,7 +230,7 @@ impl SessionConfigBuilder {
         on_gone: ON_GONE = "conflict-if-unsafe",
             "what becomes of changes to a session that ended meanwhile";
         save_on_server_error: SWITCH = "false",
-            "whether a response of 500 or above still stores the changes";
+            "whether a response of 500 or above, or of 408, still stores the changes";
         clear_site_data: SWITCH = "false",
             "whether a logout asks the browser to forget the site";
         creation_cap: CAP = "none",

@@ -78,6 +78,24 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         expected: Version,
     ) -> Result<Written, StoreError>;
 
+    /// Does what [`update`](Self::update) does, if the store keeps its records in the application's
+    /// memory: at once, without a future and without a copy of the record.
+    ///
+    /// It is asked before `update`, without a deadline, so it must not wait. `None`: nothing has been
+    /// done, and `update` is asked.
+    ///
+    /// The default is right for every store; only one that keeps records as they are gains by another.
+    /// A store around another that does anything in its `update` must leave it.
+    fn update_in_memory(
+        &self,
+        id: &SessionId,
+        record: &Arc<Record>,
+        expected: Version,
+    ) -> Option<Result<Written, StoreError>> {
+        let _ = (id, record, expected);
+        None
+    }
+
     /// Moves `accessed_at` forward, if the record is still of the touch's generation
     /// ([`Written::Conflict`] if not).
     ///

@@ -107,6 +107,13 @@ const IN_MEMORY: &[(Fault, &[&str])] = &[
         F::IgnoresTheLastByteOfOwners,
         &["owners_of_255_bytes_are_kept_whole"],
     ),
+    (
+        F::DropsWhatItUpdatesInMemory,
+        &[
+            "a_stale_update_is_refused_and_writes_nothing",
+            "an_update_replaces_the_whole_record",
+        ],
+    ),
     (F::LoadJudges, &["an_expired_record_is_still_loaded"]),
     (F::LoadTouches, &["loading_changes_nothing"]),
     (

@@ -15,6 +15,7 @@ const BROKEN: &[Fault] = &[
     F::CreateChecksThenWrites,
     F::DeleteIgnoresGeneration,
     F::DeleteOnlyAnswersDone,
+    F::DropsWhatItUpdatesInMemory,
     F::LoadLagsBehind,
     F::MemoryLagsBehind,
     F::OwnerIndexOnlyAtCreate,

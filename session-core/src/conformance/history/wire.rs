@@ -157,6 +157,19 @@ impl Store for Wire {
             .await
     }
 
+    /// Not always, as [`in_memory`](Self::in_memory).
+    fn update_in_memory(
+        &self,
+        id: &SessionId,
+        record: &Arc<Record>,
+        expected: Version,
+    ) -> Option<Result<Written, StoreError>> {
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        let asks = dice.percent(50);
+        drop(dice);
+        asks.then(|| self.store.update_in_memory(id, record, expected))?
+    }
+
     async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
         let (id, touch) = (*id, *touch);
         self.write(move |store| async move { store.touch(&id, &touch).await })

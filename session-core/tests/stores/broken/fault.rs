@@ -22,6 +22,7 @@ pub(crate) enum Fault {
     DeleteKeepsTheIndex,
     DeleteOnlyAnswersDone,
     DeleteRemovesTwo,
+    DropsWhatItUpdatesInMemory,
     FullEvicts,
     FullIsDone,
     FullUpdateDeletes,

@@ -169,6 +169,16 @@ impl Store for Broken {
         Broken::update(self, id, record, expected).await
     }
 
+    fn update_in_memory(
+        &self,
+        _: &SessionId,
+        _: &Arc<Record>,
+        _: Version,
+    ) -> Option<Result<Written, StoreError>> {
+        let drops = self.fault == F::DropsWhatItUpdatesInMemory;
+        drops.then_some(Ok(Written::Done))
+    }
+
     async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
         Broken::touch(self, id, touch).await
     }
