@@ -194,7 +194,8 @@ impl<DB: sqlx::Database> AtHand<DB> {
 
     /// Any connection, after one could not be opened: the server has no more for us, perhaps, and
     /// another runtime's is better than none. Where there is no turn, others are about to take what
-    /// rests.
+    /// rests. One that is
+    /// silent may be alive on a server that hangs: the others are not put to the same.
     async fn other(&self, turn: Option<Turn<DB>>, until: Instant) -> Option<(Taken<DB>, Turn<DB>)> {
         self.resting().refused_at = Some(Instant::now());
         let turn = turn?;
@@ -212,24 +213,29 @@ impl<DB: sqlx::Database> AtHand<DB> {
         self.resting().connections.pop()
     }
 
-    /// `taken`, if it gives a sign of life, where that is wanted. One that is silent may be alive on
-    /// a server that hangs, so the others are not put to the same.
+    /// `taken`, if it gives a sign of life, where that is wanted.
     async fn alive(&self, mut taken: Taken<DB>, until: Instant) -> Result<Taken<DB>, Dead> {
         let now = Instant::now();
         let suspect = self.suspects(&taken, now);
-        taken.used_at = now;
+        let used_at = std::mem::replace(&mut taken.used_at, now);
         if !suspect {
             return Ok(taken);
         }
+        let mut asked = Asked {
+            at_hand: self,
+            used_at: Some(used_at),
+        };
         // What is left is for another that is opened in its place.
-        let limit = half_way(until).min(now + ANSWER_MAX);
-        match within(limit, taken.connection.ping()).await {
-            Ok(Ok(())) => Ok(taken),
-            Ok(Err(_)) => {
+        let limit = half_way(until).min(now + SIGN_MAX);
+        let answer = within(limit, taken.connection.ping()).await;
+        let answer = answer.map_err(|_| Dead::Silent)?;
+        asked.used_at = None;
+        match answer {
+            Ok(()) => Ok(taken),
+            Err(_) => {
                 self.broke();
                 Err(Dead::Broken)
             }
-            Err(_) => Err(Dead::Silent),
         }
     }
 
@@ -302,6 +308,26 @@ impl<DB: sqlx::Database> AtHand<DB> {
     }
 }
 
+/// A connection is asked for a sign of life. Unless it answers, those that were last used before it
+/// are given up: what made it silent, as a firewall that forgets what is idle, most likely did so to
+/// them, and each would cost another caller its deadline.
+struct Asked<'a, DB: sqlx::Database> {
+    at_hand: &'a AtHand<DB>,
+    /// When it was last used; `None` once it has answered.
+    used_at: Option<Instant>,
+}
+
+impl<DB: sqlx::Database> Drop for Asked<'_, DB> {
+    fn drop(&mut self) {
+        let Some(used_at) = self.used_at else {
+            return;
+        };
+        let gone = self.at_hand.resting().used_before(used_at);
+        // The lock is needed for none of them.
+        drop(gone);
+    }
+}
+
 impl<DB: sqlx::Database> Resting<DB> {
     /// A connection of this runtime's, if there is one or may be one more; else another's.
     fn next(&mut self, runtime: Option<Id>, now: Instant, turns: &Semaphore) -> Next<DB> {
@@ -332,6 +358,12 @@ impl<DB: sqlx::Database> Resting<DB> {
 
     fn has(&self, runtime: Id) -> bool {
         self.runtimes.iter().any(|known| known.id == runtime)
+    }
+
+    /// Takes out what was last used before then.
+    fn used_before(&mut self, moment: Instant) -> Vec<Taken<DB>> {
+        let before = |taken: &mut Taken<DB>| taken.used_at < moment;
+        self.connections.extract_if(.., before).collect()
     }
 
     /// Takes out what is of this runtime.
@@ -445,7 +477,11 @@ impl<DB: sqlx::Database> Drop for Watch<DB> {
     }
 }
 
-/// So long a connection has to give a sign of life.
+/// So long a connection has to give a sign of life to somebody who waits for it. A manager waits for
+/// two seconds, or one and a half for a write: there is time to open another.
+const SIGN_MAX: Duration = Duration::from_millis(500);
+
+/// So long it has if nobody waits, and to close.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// So long a connection to a server is used: a server's, or a balancer's, idea of where it is to

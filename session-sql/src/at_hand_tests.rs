@@ -313,20 +313,54 @@ fn rest_for(at_hand: &AtHand<sqlx::Postgres>, span: Duration) {
         .for_each(|taken| taken.used_at -= span);
 }
 
-/// It may only be slow: the next one finds what rests.
+/// What was used later may be alive: the next one finds it.
 #[test]
-fn a_server_that_is_silent_for_too_long_costs_one_connection() {
+fn a_server_that_is_silent_for_too_long_costs_what_has_rested_as_long() {
     let database = Database::behind_proxy(Kind::Postgres);
     let (one, other) = (runtime(), runtime());
     let at_hand = one.block_on(four(&database, Duration::from_secs(2)));
     rest_for(&at_hand, Duration::from_secs(2));
+    at_hand.resting().connections[0].used_at += Duration::from_secs(1);
     database.proxy().stall();
     let error = other.block_on(at_hand.take()).err().unwrap();
     assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
-    assert_eq!(at_hand.rest(), 2);
+    assert_eq!(at_hand.rest(), 1);
     other.block_on(at_hand.has_turns(4));
     database.proxy().flow();
     assert!(other.block_on(at_hand.take()).is_ok());
+}
+
+/// A manager's default, and `acquire_timeout` is the store's.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What rests leads nowhere any more, without a word from anybody, and what is opened does.
+async fn forgotten_by_a_firewall(database: &Database) -> Arc<AtHand<sqlx::Postgres>> {
+    let at_hand = four(database, Duration::from_secs(5)).await;
+    rest_for(&at_hand, Duration::from_secs(2));
+    database.proxy().stall();
+    let direct = Database::new(Kind::Postgres).url;
+    at_hand.opener.set_connect_options(direct.parse().unwrap());
+    at_hand
+}
+
+#[tokio::test]
+async fn connections_that_went_silent_at_rest_cost_no_request() {
+    let database = Database::behind_proxy(Kind::Postgres);
+    let at_hand = forgotten_by_a_firewall(&database).await;
+    let first = tokio::time::timeout(STORE_TIMEOUT, at_hand.take()).await;
+    put(first.unwrap().unwrap_or_else(|error| panic!("{error}")));
+    assert_eq!(at_hand.rest(), 1, "the new one");
+}
+
+#[tokio::test]
+async fn connections_that_went_silent_at_rest_cost_one_request_of_less_patience() {
+    let database = Database::behind_proxy(Kind::Postgres);
+    let at_hand = forgotten_by_a_firewall(&database).await;
+    let soon = tokio::time::timeout(Duration::from_millis(50), at_hand.take());
+    assert!(soon.await.is_err());
+    assert_eq!(at_hand.rest(), 0);
+    put(take(&at_hand).await);
+    assert_eq!(at_hand.rest(), 1, "the new one");
 }
 
 #[tokio::test]

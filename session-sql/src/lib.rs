@@ -122,7 +122,7 @@
 //! | a statement | 30 s, then the server ends it | its choice |
 //! | MySQL and MariaDB | `autocommit = 1`, whatever the server's setting is | must commit by itself: with `autocommit = 0` what was acknowledged ends with its connection |
 //! | one whose statement is answered | at hand for the next; closed after ten minutes of rest, or half an hour after it was opened, but SQLite's | in the pool, after a round trip |
-//! | a dead connection | asked for a sign of life before it is used, if idle for a second or since another broke | `test_before_acquire`, a round trip each time |
+//! | a dead connection | asked for a sign of life before it is used, if idle for a second or since another broke; after half a second of silence it is closed, with those at rest that were last used before it | `test_before_acquire`, a round trip each time |
 //! | one whose server takes no writes any more, after a switchover, or is no more in its Galera cluster | closed, with all that were opened before, and the statement is made again; one opened in the last five seconds is kept. The name should lead to the primary alone | one closed in five seconds |
 //! | SQLite | write-ahead log, file mode 0600; a file that was moved, replaced or deleted is neither read nor written | its choice |
 //!
