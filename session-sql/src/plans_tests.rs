@@ -160,7 +160,7 @@ async fn mariadb_finds_rows_by_indexes() {
         &sweep,
         &[
             &format!("|DERIVED|{table}|range|expires|expires|"),
-            "|sessions|eq_ref|PRIMARY,expires|PRIMARY|",
+            &format!("|{table}|eq_ref|PRIMARY,expires|PRIMARY|"),
         ],
     );
     let scan = plan(&database, &statements.scan, &[ID, "100"]).await;

@@ -9,10 +9,11 @@ pub(super) const WORDS: Words = Words {
     create: "INSERT INTO {table} \
         (session_id, atime, expires, timeout, ends, format, generation, version, owner, meta, data) \
         VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
-    sweep: "DELETE sessions FROM {table} AS sessions JOIN (\
+    // An alias would belong to the connection's database, and there need not be one.
+    sweep: "DELETE {table} FROM {table} JOIN (\
         SELECT session_id FROM {table} WHERE expires <= ? ORDER BY expires LIMIT ? \
-        FOR UPDATE SKIP LOCKED) AS due ON due.session_id = sessions.session_id \
-        WHERE sessions.expires <= ?",
+        FOR UPDATE SKIP LOCKED) AS due ON due.session_id = {table}.session_id \
+        WHERE {table}.expires <= ?",
     steps: &[&["CREATE TABLE IF NOT EXISTS {table} (
   session_id CHAR(22) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   atime BIGINT NOT NULL,

@@ -10,6 +10,7 @@ mod migrations;
 mod outages;
 mod processes;
 mod refusals;
+mod schemas;
 mod settings;
 mod transactions;
 mod values;

@@ -196,25 +196,6 @@ async fn postgres_s_migration_sees_what_another_has_done_where_transactions_are_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_in_a_schema_of_its_own_is_made_there() {
-    let database = Database::new(Kind::Postgres);
-    database.sql("CREATE SCHEMA IF NOT EXISTS \"Web\"").await;
-    let config = SqlConfig::new().table(format!("Web.{}", database.table));
-    let store = database.open_with(config).await;
-    store.migrate().await.unwrap();
-    store.migrate().await.unwrap();
-    assert_eq!(
-        store.create(&id(1), &record()).await.unwrap(),
-        Created::Done
-    );
-    let table = &database.table;
-    let count = database
-        .sql(&format!("SELECT COUNT(*) FROM \"Web\".\"{table}\""))
-        .await;
-    assert_eq!(count, "1");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn who_may_only_read_and_write_rows_can_call_it_when_nothing_is_to_be_done() {
     let database = Database::new(Kind::Postgres);
     database.open().await;
