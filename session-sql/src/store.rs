@@ -35,8 +35,9 @@ impl SqlStore {
     /// A store in the database of this URL, with the default options: `sqlite:FILE`,
     /// `postgres://user:password@host/database` or `mysql://user:password@host/database`.
     ///
-    /// What follows `sqlite:` is a path as it is written; the file is made if there is none,
-    /// with mode 0600. The other two take the parameters that sqlx documents for
+    /// What follows `sqlite:` is a path as it is written, so `sqlite://FILE`, which would name a host,
+    /// is refused; the file is made if there is none, with mode 0600. The other two take the parameters
+    /// that sqlx documents for
     /// [`PgConnectOptions`](https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html)
     /// and [`MySqlConnectOptions`](https://docs.rs/sqlx/0.9/sqlx/mysql/struct.MySqlConnectOptions.html).
     /// The table is made by [`migrate`](Self::migrate).

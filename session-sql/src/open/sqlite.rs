@@ -16,13 +16,7 @@ use crate::dialect::Database;
 use crate::pool::{Pools, Source, SqlPool};
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
-    let path = url.strip_prefix("sqlite:").unwrap_or(url);
-    if path.is_empty() || path == ":memory:" {
-        return Err(invalid(
-            "sessions in SQLite need a file: `sqlite:FILE`; to keep them in memory is what `MemoryStore` is for",
-        ));
-    }
-    let options = options(path, config)?;
+    let options = options(path(url)?, config)?;
     let file = options.get_filename().to_owned();
     let made =
         tokio::task::spawn_blocking(move || make_file(&file).and_then(|()| Place::of(&file)));
@@ -60,6 +54,25 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
         writers: Source::Own(writers),
         place: Some(place),
     }))
+}
+
+/// The path in a URL, refused where `session_kit::connect` refuses it.
+fn path(url: &str) -> Result<&str, Error> {
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    if path.is_empty() {
+        return Err(invalid("a path must follow `sqlite:`"));
+    }
+    if path == ":memory:" {
+        return Err(invalid(
+            "sessions in SQLite need a file: `sqlite:FILE`; to keep them in memory is what `MemoryStore` is for",
+        ));
+    }
+    if path.starts_with("//") && !path.starts_with("///") {
+        return Err(invalid(
+            "`sqlite://` would name a host: write `sqlite:` and the path",
+        ));
+    }
+    Ok(path)
 }
 
 fn options(path: &str, config: &SqlConfig) -> Result<SqliteConnectOptions, Error> {

@@ -81,6 +81,28 @@ async fn a_url_that_cannot_be_used_is_refused_and_its_password_stays_unsaid() {
     }
 }
 
+/// The file would be looked for in the root directory.
+#[tokio::test]
+async fn a_file_s_path_is_not_taken_for_a_host_s_name() {
+    for (url, why) in [
+        (
+            "sqlite://dev/null/sessions.db",
+            "`sqlite://` would name a host: write `sqlite:` and the path",
+        ),
+        ("sqlite:", "a path must follow `sqlite:`"),
+    ] {
+        let error = SqlStore::connect(url).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{url}");
+        assert_eq!(error.to_string(), why);
+    }
+    // No host, and an absolute path.
+    let database = Database::new(Kind::Sqlite);
+    let file = database.folder().join("sessions.db");
+    let url = format!("sqlite://{}", file.display());
+    SqlStore::connect(&url).await.unwrap();
+    assert!(file.exists());
+}
+
 #[tokio::test]
 async fn a_table_s_name_is_checked_before_anything_is_opened() {
     let config = SqlConfig::new().table("sessions; DROP TABLE users");
