@@ -114,8 +114,9 @@ impl SqlConfig {
     ///
     /// This bounds what becomes of statements that nobody waits for any more. PostgreSQL:
     /// `statement_timeout`; MariaDB: `max_statement_time`; MySQL: `max_execution_time`, which
-    /// is about reading only. SQLite: how long a writer waits for another process's
-    /// (`busy_timeout`), at most 5 seconds.
+    /// is about reading only; at most 24 days, and never zero, which a server would take for no
+    /// limit: opening the store is `Invalid` then. SQLite: how long a writer waits for another
+    /// process's (`busy_timeout`), at most 5 seconds.
     ///
     /// # Default
     ///

@@ -127,6 +127,19 @@ fn opener<DB: sqlx::Database>(connections: u32, config: &SqlConfig) -> sqlx::poo
         .max_lifetime(None)
 }
 
+/// When a server gives up a statement, in milliseconds: at least one, and at most what each of them
+/// takes, PostgreSQL the least.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn statement_millis(config: &SqlConfig) -> Result<u32, Error> {
+    if config.statement_timeout.is_zero() {
+        return Err(invalid(
+            "the statement timeout is zero, which a server would take for no limit at all",
+        ));
+    }
+    let millis = u32::try_from(config.statement_timeout.as_millis()).unwrap_or(u32::MAX);
+    Ok(millis.clamp(1, i32::MAX.unsigned_abs()))
+}
+
 /// The connections of a server, of which one is open.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 async fn connected<DB: sqlx::Database>(

@@ -6,7 +6,7 @@ use session_core::Error;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 
-use super::{check_parameters, connected, failed, opener};
+use super::{check_parameters, connected, failed, opener, statement_millis};
 use crate::config::SqlConfig;
 use crate::dialect::Database;
 use crate::pool::SqlPool;
@@ -14,7 +14,7 @@ use crate::pool::SqlPool;
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     check_parameters(url, &PARAMETERS)?;
     let options: MySqlConnectOptions = url.parse().map_err(failed)?;
-    let settings: Arc<str> = settings(config).into();
+    let settings: Arc<str> = settings(statement_millis(config)?).into();
     let opener = opener::<sqlx::MySql>(config.connections, config)
         .after_connect(move |connection, _| {
             let settings = AssertSqlSafe(Arc::clone(&settings));
@@ -26,10 +26,9 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
 
 /// A server may be set not to commit by itself: what was done would be undone when its connection
 /// ends. Each of the two reads its own kind of comment.
-fn settings(config: &SqlConfig) -> String {
-    let seconds = config.statement_timeout.as_secs_f64().max(0.001);
-    let whole = config.statement_timeout.as_secs().max(1);
-    let millis = config.statement_timeout.as_millis().max(1);
+fn settings(millis: u32) -> String {
+    let seconds = f64::from(millis) / 1000.0;
+    let whole = (millis / 1000).max(1);
     format!(
         "SET SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = {whole} \
          /*M!, SESSION max_statement_time = {seconds} */ \
