@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future;
-use redis::Value;
+use redis::{RedisError, Value};
 use session_core::{Owner, Record, SessionId, StoreErrorKind, Timestamp};
 
 use crate::answer::{bytes, integer, list, parts};
@@ -188,10 +188,12 @@ impl Owners {
         // Their entries stay: they may be those of logins that are just being written. To leave
         // them out of a list is right, as nobody was told of these logins yet.
         if others.len() <= LOOKED_THROUGH_MAX {
-            let looks = others.iter().map(|entry| self.look(owner, entry));
-            for (entry, found) in others.iter().zip(future::join_all(looks).await) {
-                if matches!(found?, Found::Ghost) {
-                    ids.remove(&entry.id);
+            for some in others.chunks(LOOKS_AT_ONCE) {
+                let looks = some.iter().map(|entry| self.is_ghost(owner, entry));
+                for (entry, is_ghost) in some.iter().zip(future::join_all(looks).await) {
+                    if is_ghost? {
+                        ids.remove(&entry.id);
+                    }
                 }
             }
         }
@@ -220,23 +222,27 @@ impl Owners {
         Ok(ghosts)
     }
 
+    /// Whether a look finds a ghost. Of a record whose beginning tells that it is the owner's nothing
+    /// is sent: all of a list together may be hundreds of megabytes.
+    async fn is_ghost(&self, owner: &Owner, entry: &Entry) -> Result<bool, Failure> {
+        let found = match field_of(owner) {
+            Some(field) => {
+                let key = self.keys.session(&entry.id);
+                let args = [field.as_bytes()];
+                match self.link.script(&scripts::OWNED, &key, &args).await {
+                    Ok(Value::Int(1)) => return Ok(false),
+                    value => found(owner, value)?,
+                }
+            }
+            None => self.look(owner, entry).await?,
+        };
+        Ok(matches!(found, Found::Ghost))
+    }
+
     async fn look(&self, owner: &Owner, entry: &Entry) -> Result<Found, Failure> {
         let mut command = redis::cmd("GET");
         command.arg(self.keys.session(&entry.id));
-        let value = match self.link.command(&command).await.map_err(Failure::from) {
-            Ok(value) => bytes(value)?,
-            Err(failure) if failure.kind() == StoreErrorKind::Corrupt => {
-                return Ok(Found::Unreadable);
-            }
-            Err(failure) => return Err(failure),
-        };
-        Ok(match value.as_deref().map(Record::decode) {
-            Some(Ok(record)) if record.owner.as_ref() == Some(owner) => {
-                Found::Live(Box::new(record))
-            }
-            None | Some(Ok(_)) => Found::Ghost,
-            Some(Err(_)) => Found::Unreadable,
-        })
+        found(owner, self.link.command(&command).await)
     }
 
     /// A script on the owner's index; the clocks' difference is its last argument.
@@ -254,6 +260,29 @@ impl Owners {
         let key = self.keys.owner(owner);
         Ok(self.link.script(script, &key, &args).await?)
     }
+}
+
+/// What a record's value, or its absence, is to the owner.
+fn found(owner: &Owner, value: Result<Value, RedisError>) -> Result<Found, Failure> {
+    let value = match value.map_err(Failure::from) {
+        Ok(value) => bytes(value)?,
+        Err(failure) if failure.kind() == StoreErrorKind::Corrupt => {
+            return Ok(Found::Unreadable);
+        }
+        Err(failure) => return Err(failure),
+    };
+    Ok(match value.as_deref().map(Record::decode) {
+        Some(Ok(record)) if record.owner.as_ref() == Some(owner) => Found::Live(Box::new(record)),
+        None | Some(Ok(_)) => Found::Ghost,
+        Some(Err(_)) => Found::Unreadable,
+    })
+}
+
+/// What stands at the owner's place in a record; `None` if the name is not spelled there as it is.
+fn field_of(owner: &Owner) -> Option<String> {
+    let name = owner.as_str();
+    let is_escaped = |letter: char| letter.is_control() || letter == '"' || letter == '\\';
+    (!name.contains(is_escaped)).then(|| format!("\"owner\":\"{name}\""))
 }
 
 /// Until when the index speaks for a record: past every expiry that touches of its step can give

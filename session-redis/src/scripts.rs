@@ -17,6 +17,8 @@ pub(crate) static TOUCH: LazyLock<Script> =
     LazyLock::new(|| on_a_record(include_str!("scripts/touch.lua")));
 pub(crate) static DELETE: LazyLock<Script> =
     LazyLock::new(|| on_a_record(include_str!("scripts/delete.lua")));
+pub(crate) static OWNED: LazyLock<Script> =
+    LazyLock::new(|| on_a_record(include_str!("scripts/owned.lua")));
 pub(crate) static SWAP: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/swap.lua")));
 

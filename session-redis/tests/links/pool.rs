@@ -94,3 +94,19 @@ async fn a_pool_leaves_a_demoted_server_as_a_whole() {
         assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
     }
 }
+
+/// Each look has a connection, and may find a record of a megabyte.
+#[tokio::test]
+async fn a_long_list_is_looked_through_a_part_at_a_time() {
+    let server = RedisServer::start().unwrap();
+    let pool = pool(&server.url(), 200);
+    let store = RedisStore::from_pool(pool.clone());
+    for _ in 0..150 {
+        let (id, record) = (samples::id(), samples::owned_record("ada"));
+        assert_eq!(store.create(&id, &record).await.unwrap(), Created::Done);
+    }
+    let listed = store.owned_by(&samples::owner("ada")).await.unwrap();
+    assert_eq!(listed.len(), 150);
+    let most = pool.status().size;
+    assert!(most <= 64, "{most} connections");
+}

@@ -115,6 +115,7 @@ async fn every_operation_works_on_what_python_wrote() {
                 r#"{"count":7,"name":"Ada"}"#.replace(' ', "").as_str()
             );
             assert_eq!(found.owner, record.owner);
+            assert_eq!(place.owned_by(name).await, [id]);
 
             // What its writer replaced is refused.
             let stale = place

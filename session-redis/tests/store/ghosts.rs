@@ -79,6 +79,38 @@ async fn an_entry_whose_time_is_not_over_is_not_removed() {
     assert_eq!(score(&place, "ada", &id), soon.to_string());
 }
 
+/// One owner's name may begin as another's does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_another_owner_is_not_listed() {
+    let place = Place::new().await;
+    let own = place.stored(&samples::owned_record("ada")).await;
+    let later = samples::now().as_unix_ms() + 3_600_000;
+    for other in [samples::owned_record("adam"), samples::plain_record()] {
+        let id = place.stored(&other).await.to_string();
+        redis(&["ZADD", &place.index("ada"), &later.to_string(), &id]);
+    }
+    assert_eq!(place.owned_by("ada").await, [own]);
+}
+
+/// What cannot be read may be the owner's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_listed() {
+    let place = Place::new().await;
+    let whole = samples::owned_record("ada").encode();
+    let mut listed = Vec::new();
+    for damaged in [&whole[..40], &whole[..whole.len() - 1], ""] {
+        let id = place.stored(&samples::owned_record("ada")).await;
+        redis(&["SET", &place.key(&id), damaged]);
+        listed.push(id);
+    }
+    let odd = place.stored(&samples::owned_record("ada")).await;
+    redis(&["DEL", &place.key(&odd)]);
+    redis(&["LPUSH", &place.key(&odd), "x"]);
+    listed.push(odd);
+    listed.sort();
+    assert_eq!(place.owned_by("ada").await, listed);
+}
+
 /// Those who log in remove what those who never log out leave behind, so an index that nobody
 /// lists does not grow.
 #[tokio::test(flavor = "multi_thread")]

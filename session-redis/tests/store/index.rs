@@ -49,6 +49,36 @@ async fn a_long_list_is_asked_for_by_pages() {
     assert_eq!(monitor.commands(), ["EVALSHA"; 3]);
 }
 
+/// A list has a deadline, and the sessions may be of any size.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_large_sessions_reads_little_of_them() {
+    let server = session_test_servers::RedisServer::start().unwrap();
+    let store = open(&server.url(), "session:").await;
+    let large = samples::data(&format!("{{\"text\":\"{}\"}}", "x".repeat(200_000)));
+    let mut all = BTreeSet::new();
+    for _ in 0..150 {
+        let (id, owned) = (samples::id(), samples::owned_record("ada"));
+        let record = Record {
+            data: large.clone(),
+            ..owned
+        };
+        let _ = store.create(&id, &record).await.unwrap();
+        all.insert(id);
+    }
+    let sent = || {
+        let stats = server.command(&["INFO", "stats"]).unwrap();
+        let sent = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("total_net_output_bytes:"));
+        sent.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let before = sent();
+    let listed = store.owned_by(&samples::owner("ada")).await.unwrap();
+    let sent = sent() - before;
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), all);
+    assert!(sent < 1_000_000, "{sent} bytes");
+}
+
 /// Many logins and logouts of many sessions between few owners, through two stores: at the end
 /// the lists are exactly what the records say.
 #[tokio::test(flavor = "multi_thread")]
