@@ -14,8 +14,10 @@ use crate::manager::SessionManager;
 ///
 /// Made by [`SessionManager::start_sweeper`]. It sweeps again and again, each time after a pause that
 /// varies by a fifth, so that nodes which start together do not sweep together. A sweep works in
-/// batches and lets others have their turn between them; a manager runs one at a time, and a store
-/// shared by processes lets one of them work. A store's error is logged and the next round tries again.
+/// batches and lets others have their turn between them; a manager runs one at a time. Of processes
+/// that share a folder of files, one works at a time; those that share a SQL table share the work, and
+/// each record is removed once; Redis removes expired records by itself. A store's error is logged and
+/// the next round tries again.
 #[derive(Debug)]
 pub struct Sweeper {
     counts: Arc<Counts>,
