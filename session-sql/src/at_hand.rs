@@ -194,8 +194,7 @@ impl<DB: sqlx::Database> AtHand<DB> {
 
     /// Any connection, after one could not be opened: the server has no more for us, perhaps, and
     /// another runtime's is better than none. Where there is no turn, others are about to take what
-    /// rests. One that is
-    /// silent may be alive on a server that hangs: the others are not put to the same.
+    /// rests. One that is silent may be alive on a server that hangs: the others are not put to the same.
     async fn other(&self, turn: Option<Turn<DB>>, until: Instant) -> Option<(Taken<DB>, Turn<DB>)> {
         self.resting().refused_at = Some(Instant::now());
         let turn = turn?;
