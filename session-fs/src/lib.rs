@@ -46,6 +46,7 @@
 //! DIR/sessions/5a/5a0c…32 hex digits….session   one per session; the name is configurable
 //! DIR/owners/e1/e1f4…64 hex…/5a0c….session      empty; one per session with an owner, of its name
 //! DIR/sweep.lock                                empty; locked by the one who sweeps
+//! DIR/ping                                      empty; written to by `ping`
 //! ```
 //!
 //! The digits of a session's file are its id's 16 bytes; those of an owner's folder are BLAKE3 of

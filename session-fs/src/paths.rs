@@ -18,6 +18,8 @@ pub(crate) const SESSIONS: &str = "sessions";
 pub(crate) const OWNERS: &str = "owners";
 /// The file whose lock the one sweeper holds.
 pub(crate) const SWEEP_LOCK: &str = "sweep.lock";
+/// What a ping writes to.
+pub(crate) const PING: &str = "ping";
 
 /// Length of an id in hex.
 pub(crate) const ID_HEX: usize = 2 * SessionId::BYTES;

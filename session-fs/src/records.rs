@@ -1,5 +1,6 @@
 //! The operations on one record, as they run on a blocking thread, or at once.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::fs::{Access as Permission, AtFlags};
@@ -12,10 +13,10 @@ use crate::cached::{INLINE_BYTES_MAX, Memory};
 use crate::config::{Durability, FsConfig};
 use crate::failure::{Failure, refused};
 use crate::file::{Lock, SessionFile, TOUCH_BYTES_MAX};
-use crate::folder::{Access, Folders, Root};
+use crate::folder::{self, Access, Folders, Root};
 use crate::log::{self, Last, Touched};
 use crate::owners::{self, Marked};
-use crate::paths::Template;
+use crate::paths::{PING, Template};
 use crate::sweep::Place as SweepPlace;
 use crate::syncs::{Place, Syncs};
 use crate::unsynced::{Change, Reading, Seen, Standing, Unsynced};
@@ -100,6 +101,22 @@ impl Records {
         for folder in [&folders.sessions, &folders.owners] {
             rustix::fs::accessat(folder, ".", needed, AtFlags::EACCESS)?;
         }
+        self.write_a_byte(folders)
+    }
+
+    /// Whether the disk has room, and takes what is written. Several may write to the file at once.
+    fn write_a_byte(&self, folders: &Folders) -> Result<(), Failure> {
+        let Some(file) = folder::open_file(folders.root.as_fd(), PING, Access::Make)? else {
+            return Err(Failure::FolderDeleted);
+        };
+        // What it had before would be room enough.
+        rustix::fs::ftruncate(&file, 0)?;
+        let written = rustix::io::pwrite(&file, b".", 0);
+        if written.is_ok() && self.durability == Durability::Disk {
+            rustix::fs::fdatasync(&file)?;
+        }
+        rustix::fs::ftruncate(&file, 0)?;
+        written?;
         Ok(())
     }
 

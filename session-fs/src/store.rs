@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use session_core::{
@@ -234,13 +234,33 @@ impl Store for FsStore {
         .await
     }
 
-    /// In steps, so that it can be stopped, and a thread is not taken for all of it.
     async fn sweep(&self, expired_before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.sweep_for(SWEEP_MAX, expired_before, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.run("asking the folder", Records::ping).await
+    }
+}
+
+/// After so long a sweep stops and says what it has removed; the next one goes on from there. A manager
+/// waits for a minute.
+const SWEEP_MAX: Duration = Duration::from_secs(45);
+
+impl FsStore {
+    /// In steps, so that it can be stopped, and a thread is not taken for all of it.
+    async fn sweep_for(
+        &self,
+        most: Duration,
+        expired_before: Timestamp,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
         if limit == 0 {
             return Ok(0);
         }
         let operation = "sweeping";
         let lap = self.run(operation, Records::begin_lap).await?;
+        let begun = Instant::now();
         let (mut next, mut removed, mut failed) = (lap, 0, None);
         while let Some(lap) = next.filter(|_| removed < limit) {
             let left = limit - removed;
@@ -258,16 +278,15 @@ impl Store for FsStore {
             removed += swept.removed;
             failed = failed.or(swept.failed);
             next = swept.next;
+            if begun.elapsed() >= most {
+                break;
+            }
         }
         // Where some were removed the others may be so the next time.
         match failed {
             Some(error) if removed == 0 => Err(Failure::Io(error).into_store_error(operation)),
             _ => Ok(removed as u64),
         }
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.run("asking the folder", Records::ping).await
     }
 }
 
@@ -310,6 +329,31 @@ mod tests {
             assert!(all.is_ok());
             assert_eq!(begun.load(std::sync::atomic::Ordering::SeqCst), 0);
         });
+    }
+
+    #[tokio::test]
+    async fn a_sweep_that_takes_long_says_what_it_removed_and_the_next_goes_on() {
+        use crate::sweep::AT_ONCE;
+        let dir = tempfile::tempdir().unwrap();
+        let store = FsStore::open(dir.path()).unwrap();
+        let now = session_core::Clock::system().now();
+        let end = session_core::Expiry::new(Some(Duration::from_secs(60)), None);
+        let sessions = 2 * AT_ONCE as u64;
+        for _ in 0..sessions {
+            let token = session_core::Token::random().unwrap();
+            let record = Record::new(token.digest(), now, end).unwrap();
+            let created = store.create(&token.id(), &record).await.unwrap();
+            assert_eq!(created, Created::Done);
+        }
+        let later = now.after(Duration::from_secs(60));
+        let mut removed = 0;
+        for _ in 0..20 {
+            let swept = store.sweep_for(Duration::ZERO, later, usize::MAX).await;
+            let swept = swept.unwrap();
+            assert!(swept < sessions, "it stops after a step");
+            removed += swept;
+        }
+        assert_eq!(removed, sessions);
     }
 
     /// Who has all of a store's threads, and stands in line for them when they are given back, lets

@@ -42,6 +42,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Whether there is room for about `bytes` more.
     fn room_for(&self, bytes: usize) -> Result<(), Failure>;
 
+    /// Whether there is the room that removing takes.
+    fn room_to_remove(&self) -> Result<(), Failure>;
+
     fn place(&self) -> &Place;
 }
 

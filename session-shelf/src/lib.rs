@@ -49,7 +49,7 @@
 //! | a path is | a folder, with the folder `sled` in it | a file |
 //! | a save costs | writing its log | one `fdatasync` |
 //! | room of deleted sessions | is used again at times, and hardly ever given back: in a test the database kept 29 of its 43 MiB after 99 % had been deleted and it had been closed | is used again, and given back |
-//! | a full disk | creating, updating and touching are refused while less than 8 MiB are free, so that deleting, reading and opening go on; deleting does not bring the room back | deleting goes on, and what it frees is used. The file doubles, up to 4 GiB at a time: `Full` means that there is no room for that |
+//! | a full disk | creating, updating and touching are refused while less than 8 MiB are free, so that deleting, reading and opening go on, and where others take that room, deleting while less than 4 MiB are; deleting does not bring the room back | deleting goes on, and what it frees is used. The file doubles, up to 4 GiB at a time: `Full` means that there is no room for that |
 //! | reports of damage | some are open, after unclean stops of containers among others | none known for 4.4 |
 //! | opening after a crash | reads the end of the log | reads the whole file |
 //!

@@ -118,6 +118,10 @@ impl Shelf {
         self.with(|engine| engine.room_for(bytes))
     }
 
+    pub(crate) fn room_to_remove(&self) -> Result<(), Failure> {
+        self.with(|engine| engine.room_to_remove())
+    }
+
     /// Closes the database for good.
     pub(crate) fn close(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);

@@ -237,8 +237,16 @@ fn write_group(
     }
 }
 
-/// Answers those that would need more room than there is; what makes room goes on.
+/// Answers those that would need more room than there is; what makes room goes on, while there is what
+/// that takes.
 fn refuse_without_room(shelf: &Shelf, group: &mut Vec<Box<dyn Job>>, fullness: &Fullness) {
+    if group.iter().any(|job| job.bytes().is_none())
+        && let Err(failure) = shelf.room_to_remove()
+    {
+        let why = failure.error();
+        let refused = group.extract_if(.., |job| job.bytes().is_none());
+        refused.for_each(|job| job.fail(why.kind(), why));
+    }
     let needed = group.iter().filter_map(|job| job.bytes());
     let Some(bytes) = needed.reduce(|sum, bytes| sum + bytes) else {
         return;

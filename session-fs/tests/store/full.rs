@@ -1,5 +1,6 @@
 //! A disk that is full, or read-only.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use session_core::{Created, Only, Owner, Store, StoreErrorKind, Written};
@@ -25,6 +26,26 @@ async fn fill(store: &FsStore) -> Vec<SessionId> {
         }
     }
     panic!("256 sessions of 8 KiB fit into 256 KiB");
+}
+
+#[tokio::test]
+async fn a_ping_finds_a_full_disk() {
+    for durability in [Durability::Os, Durability::Disk] {
+        let disk = SmallDisk::mount(256 << 10).unwrap();
+        let config = FsConfig::new(disk.path()).durability(durability);
+        let store = FsStore::with_config(config).unwrap();
+        store.ping().await.unwrap();
+        let other = disk.path().join("of-others");
+        let mut file = std::fs::File::create(&other).unwrap();
+        while file.write_all(&[1; 512]).is_ok() {}
+        for _ in 0..2 {
+            let error = store.ping().await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+        }
+        drop(file);
+        std::fs::remove_file(other).unwrap();
+        store.ping().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -116,6 +116,10 @@ impl Engine for Redb {
         Ok(())
     }
 
+    fn room_to_remove(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn place(&self) -> &Place {
         &self.place
     }

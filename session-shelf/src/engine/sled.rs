@@ -132,6 +132,10 @@ const CACHE_BYTES_MIN: usize = 1 << 20;
 /// opened again only where there is room for its snapshot.
 const RESERVED_BYTES: u64 = 8 << 20;
 
+/// Of that, what removing leaves alone: to be opened again sled fills a segment of its log, 512 KiB, and
+/// writes a snapshot.
+const RESERVED_TO_OPEN_BYTES: u64 = 4 << 20;
+
 /// Also for want of room a sync's failure is no refusal: what was written may or may not be there.
 fn unsynced(failure: Failure) -> Failure {
     match failure {
@@ -139,6 +143,21 @@ fn unsynced(failure: Failure) -> Failure {
             Failure::engine(StoreErrorKind::Unavailable, error)
         }
         other => other,
+    }
+}
+
+impl Sled {
+    /// Refuses where less than `needed` bytes are free, of which `kept` stay so.
+    fn keeps_free(&self, kept: u64, needed: u64) -> Result<(), Failure> {
+        let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free >= needed {
+            return Ok(());
+        }
+        Err(Failure::Record(StoreError::new(
+            StoreErrorKind::Full,
+            format!("the disk has {free} bytes left; {kept} are kept free"),
+        )))
     }
 }
 
@@ -162,19 +181,14 @@ impl Engine for Sled {
     }
 
     fn room_for(&self, bytes: usize) -> Result<(), Failure> {
-        let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free
-            >= (bytes as u64)
-                .saturating_mul(4)
-                .saturating_add(RESERVED_BYTES)
-        {
-            return Ok(());
-        }
-        Err(Failure::Record(StoreError::new(
-            StoreErrorKind::Full,
-            format!("the disk has {free} bytes left; {RESERVED_BYTES} are kept free"),
-        )))
+        let bytes = (bytes as u64).saturating_mul(4);
+        self.keeps_free(RESERVED_BYTES, RESERVED_BYTES.saturating_add(bytes))
+    }
+
+    /// Removing writes to the log as well: where others have taken what is kept free, it would meet the
+    /// full disk.
+    fn room_to_remove(&self) -> Result<(), Failure> {
+        self.keeps_free(RESERVED_TO_OPEN_BYTES, RESERVED_TO_OPEN_BYTES)
     }
 
     fn place(&self) -> &Place {

@@ -143,6 +143,10 @@ impl Engine for Flaky {
         }
     }
 
+    fn room_to_remove(&self) -> Result<(), Failure> {
+        self.engine.room_to_remove()
+    }
+
     fn room_for(&self, bytes: usize) -> Result<(), Failure> {
         let room = *self
             .faults

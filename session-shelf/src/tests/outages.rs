@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use session_core::{Created, Only, Record, SessionId, Store, StoreErrorKind, Written};
+use session_core::{Created, Only, Record, SessionId, Store, StoreErrorKind, Timestamp, Written};
 use session_test_servers::SmallDisk;
 
 use super::flaky::{Fault, flaky};
@@ -276,7 +276,6 @@ async fn created_in_the_end(store: &ShelfStore, id: &SessionId, record: &Record)
 }
 
 /// Fills what is left of the disk.
-#[cfg(feature = "redb")]
 fn take_the_rest(dir: &std::path::Path) {
     use std::io::Write as _;
     let mut file = fs::File::create(dir.join("of-others")).unwrap();
@@ -306,6 +305,37 @@ async fn what_others_write_takes_no_room_that_redb_has() {
             store.create(&id(number), &large()).await.unwrap(),
             Created::Done
         );
+    }
+    consistent::check(&shelf);
+}
+
+/// sled could not be opened again, so nothing could be read.
+#[cfg(feature = "sled")]
+#[tokio::test]
+async fn where_others_fill_the_disk_sled_goes_on_reading() {
+    let disk = SmallDisk::mount(8 << 20).unwrap();
+    disk.remount("size=24m").unwrap();
+    let (store, shelf) = open(config(super::EngineKind::Sled, disk.path()));
+    for number in 0..100 {
+        let created = store.create(&id(number), &large()).await.unwrap();
+        assert_eq!(created, Created::Done);
+    }
+    take_the_rest(disk.path());
+    for number in 0..100 {
+        let error = store.delete(&id(number), Only::Any).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+        let error = store
+            .sweep(Timestamp::from_unix_ms(i64::MAX), 10)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+        let loaded = store.load(&id(number)).await.unwrap();
+        assert_eq!(loaded, Some(large()), "{number}");
+    }
+    fs::remove_file(disk.path().join("of-others")).unwrap();
+    for number in 0..50 {
+        let deleted = store.delete(&id(number), Only::Any).await.unwrap();
+        assert_eq!(deleted, Written::Done);
     }
     consistent::check(&shelf);
 }
