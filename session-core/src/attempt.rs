@@ -152,7 +152,7 @@ impl Attempt {
                 return Err(Error::new(
                     ErrorKind::Invalid,
                     format!(
-                        "{operation} failed: ignore_change_ip is off and the client's address is not known, so the session cannot be bound to it; under axum serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix socket this option cannot be used"
+                        "{operation} failed: ignore_change_ip is off and the client's address is not known, so the session cannot be bound to it; under axum serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix socket set `trust_unix_socket`"
                     ),
                 ));
             }

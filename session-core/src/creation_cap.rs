@@ -176,7 +176,7 @@ impl SessionManager {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 format!(
-                    "{operation} failed: creation_cap is set and the client's address is not known, so it cannot be counted; under axum serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix socket this option cannot be used"
+                    "{operation} failed: creation_cap is set and the client's address is not known, so it cannot be counted; under axum serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix socket set `trust_unix_socket`"
                 ),
             ));
         };

@@ -132,6 +132,7 @@ impl SessionConfigBuilder {
     /// | `ignore_change_ip` | `true` or `false` | `true` | whether a session works from every client address |
     /// | `ip_prefix` | the bits of an IPv4 and of an IPv6 address that count, such as `24,56` | `32,128` | how much of the address must stay the same, if not |
     /// | `trusted_proxies` | addresses or blocks such as `10.0.0.0/8`, separated by commas, or `none` | `none` | the proxies whose X-Forwarded-For and Forwarded are believed |
+    /// | `trust_unix_socket` | `true` or `false` | `false` | whether a proxy that connects over a Unix socket is believed, too |
     /// | `secret_key` | keys in base64 separated by commas, the one that signs first, or `none` | `none` | the keys that sign tokens; `openssl rand -base64 32` prints one |
     /// | `on_expired` | `fresh` or `unauthorized` | `fresh` | what becomes of a request whose session expired |
     /// | `expired_message` | a text | `your session has expired, please sign in again` | the body of the 401 that on_expired can ask for |
@@ -210,6 +211,8 @@ impl SessionConfigBuilder {
             "how much of the address must stay the same, if not";
         trusted_proxies: NETS = "none",
             "the proxies whose X-Forwarded-For and Forwarded are believed";
+        trust_unix_socket: SWITCH = "false",
+            "whether a proxy that connects over a Unix socket is believed, too";
         secret_key: KEYS = "none",
             "the keys that sign tokens; `openssl rand -base64 32` prints one",
             |builder, keys| builder.secret_key = keys;

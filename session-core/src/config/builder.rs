@@ -35,6 +35,7 @@ pub struct SessionConfigBuilder {
     pub(crate) ignore_change_ip: bool,
     pub(crate) ip_prefix: IpPrefix,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) trust_unix_socket: bool,
     pub(crate) secret_key: Option<KeyRing>,
     pub(crate) on_expired: OnExpired,
     pub(crate) expired_message: Arc<str>,
@@ -68,6 +69,7 @@ impl Default for SessionConfigBuilder {
             ignore_change_ip: true,
             ip_prefix: IpPrefix::default(),
             trusted_proxies: TrustedProxies::default(),
+            trust_unix_socket: false,
             secret_key: None,
             on_expired: OnExpired::default(),
             expired_message: "your session has expired, please sign in again".into(),
@@ -143,7 +145,7 @@ impl SessionConfigBuilder {
         ///
         /// With `false` the client's address has to be known, or no session can begin. Under axum,
         /// serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix socket
-        /// this option cannot be used.
+        /// set [`trust_unix_socket`](Self::trust_unix_socket).
         ///
         /// # Default
         ///
@@ -372,7 +374,7 @@ impl SessionConfigBuilder {
     ///
     /// A proxy is known by the address at the other end of the connection. axum knows that if the
     /// application is served with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix
-    /// socket there is none, so this option cannot be used and no client's address is known.
+    /// socket there is none: see [`trust_unix_socket`](Self::trust_unix_socket).
     ///
     /// # Default
     ///
@@ -380,6 +382,29 @@ impl SessionConfigBuilder {
     #[must_use]
     pub fn trusted_proxies(mut self, nets: impl IntoIterator<Item = IpNet>) -> Self {
         self.trusted_proxies = nets.into_iter().collect();
+        self
+    }
+
+    /// Whether a peer that has no address is a proxy whose `X-Forwarded-For` and `Forwarded` are believed:
+    /// one that connects over a Unix socket, as nginx does with `proxy_pass http://unix:/run/shop.sock`.
+    ///
+    /// Only for an application that listens on such a socket and nowhere else. On a TCP port under axum a
+    /// peer has no address either where `into_make_service_with_connect_info` was forgotten, and then
+    /// every client would choose its own.
+    ///
+    /// ```
+    /// use session_core::SessionConfig;
+    ///
+    /// let config = SessionConfig::builder().trust_unix_socket(true).build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// # Default
+    ///
+    /// `false`: of such a peer's clients no address is known.
+    #[must_use]
+    pub fn trust_unix_socket(mut self, trust: bool) -> Self {
+        self.trust_unix_socket = trust;
         self
     }
 
@@ -471,7 +496,7 @@ impl SessionConfigBuilder {
     ///
     /// Where the client's address is not known, nothing can begin ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)).
     /// Under axum, serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix
-    /// socket this option cannot be used. What the application [begins](crate::SessionManager::begin) by
+    /// socket set [`trust_unix_socket`](Self::trust_unix_socket). What the application [begins](crate::SessionManager::begin) by
     /// itself does not count.
     ///
     /// # Default

@@ -23,7 +23,8 @@ use super::net::TrustedProxies;
 /// but it is never one that a client chose.
 ///
 /// `peer` is the other end of the connection, `None` where it has no address (a Unix socket); then
-/// nobody vouches for the headers and the answer is `None`. `forwarded_for` and `forwarded` give
+/// the answer is `None`, since nobody vouches for the headers: but see
+/// [`trust_unix_socket`](crate::SessionConfigBuilder::trust_unix_socket). `forwarded_for` and `forwarded` give
 /// the field values of all `X-Forwarded-For` and all `Forwarded` lines, in the order they arrived
 /// in; they are not read unless the peer is trusted. Any bytes will do. Nothing is allocated, each
 /// byte is looked at a few times, and each entry is compared with each trusted block.
@@ -66,6 +67,15 @@ pub fn client_address<'a>(
     if !trusted.contains(peer) {
         return Some(peer);
     }
+    forwarded_address(trusted, forwarded_for, forwarded).or(Some(peer))
+}
+
+/// What a trusted peer says of the client's address; `None` if that is nothing, or nothing certain.
+pub(super) fn forwarded_address<'a>(
+    trusted: &TrustedProxies,
+    forwarded_for: impl Iterator<Item = &'a [u8]>,
+    forwarded: impl Iterator<Item = &'a [u8]>,
+) -> Option<IpAddr> {
     let mut by_list = Walk::new(trusted);
     for line in forwarded_for {
         for entry in line.split(|&b| b == b',') {
@@ -80,11 +90,11 @@ pub fn client_address<'a>(
             by_element.step(element_address(element));
         }
     }
-    let (a, b) = (by_list.answer(peer), by_element.answer(peer));
+    let (a, b) = (by_list.end, by_element.end);
     match (by_list.present, by_element.present) {
-        (true, true) if a != b => Some(peer),
-        (false, true) => Some(b),
-        _ => Some(a),
+        (true, true) if a != b => None,
+        (false, true) => b,
+        _ => a,
     }
 }
 
@@ -114,10 +124,6 @@ impl<'t> Walk<'t> {
             // Walked over: the end lies further left, or here if nothing does.
             Some(address) => self.end.or(Some(address)),
         };
-    }
-
-    fn answer(&self, peer: IpAddr) -> IpAddr {
-        self.end.unwrap_or(peer)
     }
 }
 

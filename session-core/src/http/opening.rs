@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::client_addr::client_address;
+use super::client_addr::{client_address, forwarded_address};
 use super::exchange::Exchange;
 use super::transport::RequestHead;
 use crate::clock::Timestamp;
@@ -374,17 +374,17 @@ fn due(
 
 pub(super) fn address_of(head: &impl RequestHead, config: &SessionConfig) -> Option<IpAddr> {
     let trusted = &config.options.trusted_proxies;
+    let (peer, by_socket) = (head.peer(), config.options.trust_unix_socket);
     let (mut forwarded_for, mut forwarded) = (Vec::new(), Vec::new());
-    if !trusted.is_empty() {
+    if !trusted.is_empty() || by_socket {
         head.each_header("x-forwarded-for", &mut |line| forwarded_for.push(line));
         head.each_header("forwarded", &mut |line| forwarded.push(line));
     }
-    client_address(
-        head.peer(),
-        trusted,
-        forwarded_for.into_iter(),
-        forwarded.into_iter(),
-    )
+    let (listed, elements) = (forwarded_for.into_iter(), forwarded.into_iter());
+    match peer {
+        None if by_socket => forwarded_address(trusted, listed, elements),
+        peer => client_address(peer, trusted, listed, elements),
+    }
 }
 
 pub(super) fn agent_of(head: &impl RequestHead, known: Option<&Arc<str>>) -> Option<Agent> {

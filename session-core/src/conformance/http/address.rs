@@ -96,6 +96,31 @@ async fn seen_as(world: &World<'_>, peer: &str, headers: &[(&str, &str)]) -> IpA
         .expect("the session's address is known")
 }
 
+pub(super) async fn a2_a_proxy_at_a_unix_socket_is_believed_if_that_is_asked_for(
+    harness: &dyn HttpHarness,
+) {
+    let forwarded = ("x-forwarded-for".to_owned(), "6.6.6.6, 203.0.113.7".to_owned());
+    for (trusts, status) in [(true, 200), (false, 500)] {
+        let world = World::with(harness, |config| bound(config).trust_unix_socket(trusts)).await;
+        let mut browser = world.stranger();
+        (browser.peer, browser.headers) = (None, vec![forwarded.clone()]);
+        let response = browser.post([insert("a", 1)]).await;
+        assert_eq!(response.status, status, "{trusts}");
+    }
+    let world = World::with(harness, |config| bound(config).trust_unix_socket(true)).await;
+    let mut browser = world.stranger();
+    (browser.peer, browser.headers) = (None, vec![forwarded]);
+    browser.post([insert("a", 1)]).await;
+    assert_eq!(browser.get([get("a")]).await.outcome(0), 1);
+    let record = world.record().await.1;
+    assert_eq!(record.address, Some("203.0.113.7".parse().unwrap()), "the last entry");
+    // Who has an address is no such proxy.
+    let mut direct = from(&browser, "198.51.100.1");
+    assert_eq!(direct.get([get("a")]).await.outcome(0), Value::Null);
+    browser.headers.clear();
+    assert_eq!(browser.get([get("a")]).await.outcome(0), Value::Null);
+}
+
 pub(super) async fn a2_headers_count_only_from_a_trusted_proxy(harness: &dyn HttpHarness) {
     let nets = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
     let world = World::with(harness, |config| config.trusted_proxies(nets)).await;

@@ -341,6 +341,7 @@ suite! {
         a1_a_prefix_may_stay_the_same
         a1_a_login_binds_to_the_address_it_comes_from
         a1_what_cannot_be_bound_does_not_begin
+        a2_a_proxy_at_a_unix_socket_is_believed_if_that_is_asked_for
         a2_headers_count_only_from_a_trusted_proxy
         a2_a_session_behind_a_proxy_is_bound_to_the_client
     }
