@@ -15,12 +15,13 @@ use table::{Row, code, rows};
 
 const MOVING: &str = include_str!("../../docs/guide/moving.md");
 const DEPLOYING: &str = include_str!("../../docs/guide/deploying.md");
+const RECIPES: &str = include_str!("../../docs/guide/recipes.md");
 const ANCESTORS: &str = include_str!("../../docs/guide/ancestors.md");
 const DESIGN: &str = include_str!("../../DESIGN.md");
 const GUIDE: &str = include_str!("../../src/guide.rs");
 const LINES: &str = include_str!("lines.rs");
 
-const PAGES: [&str; 3] = [MOVING, DEPLOYING, ANCESTORS];
+const PAGES: [&str; 4] = [MOVING, DEPLOYING, RECIPES, ANCESTORS];
 
 fn all_pages() -> impl Iterator<Item = Row> {
     PAGES.into_iter().flat_map(rows)
