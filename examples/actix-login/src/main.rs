@@ -36,6 +36,7 @@ use session_kit::http::CsrfGuard;
 use session_kit::{
     OnTooMany, Owner, SessionConfig, SessionConfigBuilder, SessionId, SessionManager, connect,
 };
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 #[cfg(test)]
 mod tests;
@@ -182,7 +183,9 @@ fn routes(app: &mut ServiceConfig) {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

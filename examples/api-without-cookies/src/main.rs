@@ -39,6 +39,7 @@ use session_kit::axum::{Error, Session, SessionLayer};
 use session_kit::http::{RequestHead, TokenTransport, Transport};
 use session_kit::{Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 #[derive(Deserialize)]
 struct Credentials {
@@ -140,7 +141,9 @@ impl TokenTransport for DeviceHeader {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

@@ -38,6 +38,7 @@ use session_kit::{
     OnTooMany, Owner, SessionConfig, SessionConfigBuilder, SessionId, SessionManager, connect,
 };
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 #[cfg(test)]
 mod tests;
@@ -180,7 +181,9 @@ fn app(sessions: SessionManager) -> Result<Router, session_kit::Error> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

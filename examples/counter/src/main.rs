@@ -16,6 +16,7 @@ use axum::routing::get;
 use session_kit::axum::{Error, Session, SessionLayer};
 use session_kit::{MemoryStore, SessionConfig, SessionManager};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 async fn count(session: Session) -> Result<String, Error> {
     // Two requests at once count to two: the closure runs again for whoever comes second.
@@ -32,7 +33,9 @@ async fn count(session: Session) -> Result<String, Error> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

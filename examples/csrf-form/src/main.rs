@@ -32,6 +32,7 @@ use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
 use session_kit::http::CsrfGuard;
 use session_kit::{MemoryStore, SessionConfig, SessionManager};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 async fn page(session: Session) -> Result<Markup, Error> {
     let token = session.csrf_token()?;
@@ -78,7 +79,9 @@ async fn like(session: Session) -> Result<String, Error> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

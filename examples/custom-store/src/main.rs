@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 mod store;
 
 use store::MapStore;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 async fn visits(session: Session) -> Result<String, Error> {
     // What is shown is what was stored: two visits at once are not both the first.
@@ -39,7 +40,9 @@ async fn visits(session: Session) -> Result<String, Error> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

@@ -10,6 +10,7 @@ use session_demo::setup;
 use session_demo::signals::Signals;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,8 +42,9 @@ async fn run(options: &Options) -> Result<(), Stop> {
     let signals = Signals::listen().map_err(failed)?;
 
     // Why a request failed is told here alone. What there was to say before is one line.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
     tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(io::stderr)
         .init();
     if !options.secure() && options.transport == Transport::Cookie {

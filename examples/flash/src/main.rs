@@ -24,6 +24,7 @@ use serde::Deserialize;
 use session_kit::axum::{Error, Session, SessionLayer};
 use session_kit::{MemoryStore, SessionConfig, SessionManager};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 async fn page(session: Session) -> Result<Markup, Error> {
     // Taken, and stored as taken, before anything is shown.
@@ -68,7 +69,9 @@ async fn note(session: Session, Form(note): Form<Note>) -> Result<Redirect, Erro
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

@@ -30,6 +30,7 @@ use session_kit::import::web_py::DiskStore;
 use session_kit::{Clock, Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
 use tokio::task::block_in_place;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// web.py's `cookie_name`.
 const OLD_COOKIE: &str = "webpy_session_id";
@@ -142,7 +143,9 @@ fn old_cookie(headers: &HeaderMap) -> Option<String> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

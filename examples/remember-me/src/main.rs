@@ -35,6 +35,7 @@ use session_kit::axum::{CsrfLayer, Error, Session, SessionLayer};
 use session_kit::http::CsrfGuard;
 use session_kit::{Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -75,7 +76,9 @@ async fn logout(session: Session) -> &'static str {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

@@ -21,6 +21,7 @@ use axum::Router;
 use axum::routing::get;
 use session_kit::{Error, Session, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// What both do; of two requests at once, also of one under each, none is lost.
 async fn count(session: &Session) -> Result<u64, Error> {
@@ -48,7 +49,9 @@ async fn under_actix(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

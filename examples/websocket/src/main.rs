@@ -35,6 +35,7 @@ use session_kit::http::CsrfGuard;
 use session_kit::{ErrorKind, Key, Owner, SessionConfig, SessionManager, connect};
 use tokio::net::TcpListener;
 use tokio::time::interval;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// How many messages have been sent in this session, on all of its sockets.
 const COUNT: Key<u64> = Key::new("count");
@@ -140,7 +141,9 @@ async fn page() -> Html<&'static str> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Why a request failed is told here alone; stdout has the address.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
 

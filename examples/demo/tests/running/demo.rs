@@ -40,6 +40,8 @@ impl Demo {
             .args(["--bind", bind])
             .args(["--store-timeout=600"].iter().filter(|_| !hurried))
             .args(args)
+            // What it says by itself is looked at.
+            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(stderr.path()).expect("the file can be opened again"))
