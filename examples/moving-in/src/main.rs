@@ -4,13 +4,17 @@
 //! values go into a new one, under a new secret, and the old one is removed. Nothing of the old
 //! store works as a cookie of ours, and the old cookie works once.
 //!
+//! A browser may send several requests at once, all of them with the old cookie. One moves in; the
+//! others must not begin sessions of their own, whose cookies would replace the one that it gets. They
+//! are sent back, once, and find it in the browser by then.
+//!
 //! ```sh
 //! cp -r session-import/tests/vectors/web_py/python3-plain /tmp/old-sessions
 //! cargo run -p moving-in -- 127.0.0.1:8080 /tmp/old-sessions file:./sessions
 //! old=webpy_session_id=0123456789abcdef0123456789abcdef01234567
 //! curl -L -c jar -b jar -H "Cookie: $old" http://127.0.0.1:8080/     # hello ada, visit 4
 //! curl -c jar -b jar http://127.0.0.1:8080/                          # hello ada, visit 5
-//! curl -H "Cookie: $old" http://127.0.0.1:8080/                      # hello stranger, visit 1
+//! curl -L -c other -b other -H "Cookie: $old" http://127.0.0.1:8080/ # hello stranger, visit 1
 //! ```
 
 use std::error::Error as StdError;
@@ -34,6 +38,9 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// web.py's `cookie_name`.
 const OLD_COOKIE: &str = "webpy_session_id";
+
+/// Tells who was sent back already.
+const SENT_BACK: &str = "moving_in";
 
 /// web.py's `timeout`. Its store keeps sessions for up to twice as long.
 const OLD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -64,19 +71,31 @@ async fn move_in(
     next: Next,
 ) -> Result<Response, Error> {
     // Most requests have no old cookie, and cost no more than this look.
-    let Some(old_id) = old_cookie(request.headers()) else {
+    let Some(old_id) = cookie(request.headers(), OLD_COOKIE) else {
         return Ok(next.run(request).await);
     };
+    let was_sent_back = cookie(request.headers(), SENT_BACK).is_some();
     let (mut parts, body) = request.into_parts();
     let session = Session::from_request_parts(&mut parts, &()).await?;
-    let moved = session.is_new() && bring(&session, &old_store, &old_id).await?;
-    let mut response = if moved {
-        // The new cookie goes with this answer, whatever the handler would have answered; the
-        // browser comes back at once, method and body as before (RFC 9110 section 15.4.8).
-        let target = parts.uri.path_and_query().map_or("/", |uri| uri.as_str());
-        Redirect::temporary(&on_this_site(target)).into_response()
+    let old = if session.is_new() {
+        bring(&session, &old_store, &old_id).await?
     } else {
-        next.run(Request::from_parts(parts, body)).await
+        Old::OfNoUse
+    };
+    // The browser comes back at once, method and body as before (RFC 9110 section 15.4.8).
+    let target = parts.uri.path_and_query().map_or("/", |uri| uri.as_str());
+    let again = Redirect::temporary(&on_this_site(target));
+    let mut response = match old {
+        // The new cookie goes with this answer, whatever the handler would have answered.
+        Old::Moved => again.into_response(),
+        // No session begins here: its cookie could replace the one that is on its way with the answer
+        // to another request. Only if that takes longer than this way back and here again, the
+        // visitor has to sign in once more.
+        Old::Gone if !was_sent_back => {
+            let mark = format!("{SENT_BACK}=1; Path=/; Max-Age=10; HttpOnly");
+            return Ok(([(SET_COOKIE, mark)], again).into_response());
+        }
+        Old::Gone | Old::OfNoUse => next.run(Request::from_parts(parts, body)).await,
     };
     // Moved, dead or of no use beside ours: the old cookie need not come again.
     let removal = HeaderValue::from_static("webpy_session_id=; Path=/; Max-Age=0; HttpOnly");
@@ -84,23 +103,32 @@ async fn move_in(
     Ok(response)
 }
 
+/// What became of the session that the old cookie names.
+enum Old {
+    Moved,
+    /// Another request took it, perhaps one of the same browser's a moment ago, or it never was.
+    Gone,
+    /// It is too old, cannot be read, or there is one of ours.
+    OfNoUse,
+}
+
 /// Copies the old session into `session`, stores it, and only then removes the old one.
-async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result<bool, Error> {
+async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result<Old, Error> {
     let old = match block_in_place(|| old_store.read(old_id)) {
         Ok(Some(old)) => old,
-        Ok(None) => return Ok(false),
+        Ok(None) => return Ok(Old::Gone),
         Err(error) if error.kind() == ImportErrorKind::Unavailable => {
             return Err(session_kit::Error::from(error).into());
         }
         // It stays where it is, to be looked into; the visitor signs in again.
         Err(error) => {
             eprintln!("{error}");
-            return Ok(false);
+            return Ok(Old::OfNoUse);
         }
     };
     let now = Clock::system().now();
     if old.accessed_at.is_none_or(|at| now.since(at) > OLD_TIMEOUT) {
-        return Ok(false);
+        return Ok(Old::OfNoUse);
     }
     for skipped in &old.skipped {
         eprintln!("moving in: {skipped}");
@@ -122,9 +150,9 @@ async fn bring(session: &Session, old_store: &DiskStore, old_id: &str) -> Result
         // Another request with the same cookie was faster, and keeps what it brought. Nor may
         // anything come over that could come over again.
         session.destroy();
-        return Ok(false);
+        return Ok(Old::Gone);
     }
-    Ok(true)
+    Ok(Old::Moved)
 }
 
 /// The target as a place to be sent to. To a browser `//host` and `/\host` are other sites, and
@@ -133,10 +161,10 @@ fn on_this_site(target: &str) -> String {
     format!("/{}", target.trim_start_matches(['/', '\\']))
 }
 
-fn old_cookie(headers: &HeaderMap) -> Option<String> {
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines = headers.get_all(COOKIE).into_iter();
     let mut values =
-        lines.flat_map(|line| session_kit::http::values(line.as_bytes(), OLD_COOKIE.as_bytes()));
+        lines.flat_map(|line| session_kit::http::values(line.as_bytes(), name.as_bytes()));
     String::from_utf8(values.next()?.to_vec()).ok()
 }
 

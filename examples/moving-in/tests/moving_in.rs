@@ -1,5 +1,6 @@
 //! A real web.py session moves in, once, and its user stays signed in.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
@@ -51,8 +52,9 @@ fn i2_a_second_presentation_of_the_old_cookie_gives_nothing() {
     let app = App::start();
     app.keep(SESSION, Duration::ZERO);
     let first = our_cookie(&app.get(&old_cookie(ID)));
-    let second = app.get(&old_cookie(ID));
-    assert_eq!(second.body, "hello stranger, visit 1\n");
+    let mut thief = Browser::with(&old_cookie(ID));
+    assert_eq!(app.visit(&mut thief).body, "hello stranger, visit 1\n");
+    assert_eq!(app.visit(&mut thief).body, "hello stranger, visit 2\n");
     // Nor does the id, of old or ours, under our cookie's name.
     assert_eq!(
         app.get(&format!("sid={ID}")).body,
@@ -68,7 +70,7 @@ fn of_many_requests_with_the_old_cookie_one_moves_in() {
     let together = Barrier::new(8);
     for _ in 0..20 {
         app.keep(SESSION, Duration::ZERO);
-        let replies: Vec<Reply> = std::thread::scope(|scope| {
+        let mut replies: Vec<Reply> = std::thread::scope(|scope| {
             let get = || {
                 together.wait();
                 app.get(&old_cookie(ID))
@@ -76,17 +78,56 @@ fn of_many_requests_with_the_old_cookie_one_moves_in() {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(get)).collect();
             threads.into_iter().map(|one| one.join().unwrap()).collect()
         });
-        let (moved, others): (Vec<_>, Vec<_>) =
-            replies.into_iter().partition(|reply| reply.status == 307);
-        assert_eq!(moved.len(), 1);
-        for other in others {
-            assert_eq!(other.body, "hello stranger, visit 1\n");
-            let theirs = our_cookie(&other);
-            assert_eq!(app.get(&theirs).body, "hello stranger, visit 2\n");
+        // All are one browser's, and its cookie is that of the one which moved in, in whatever order
+        // the answers come.
+        assert!(replies.iter().all(|reply| reply.status == 307));
+        let moved = |reply: &&Reply| cookies_set_by(reply).any(|set| set.starts_with("sid="));
+        assert_eq!(replies.iter().filter(moved).count(), 1);
+        for visit in [4, 5] {
+            let mut browser = Browser::with(&old_cookie(ID));
+            replies.iter().for_each(|reply| browser.keep(reply));
+            let hello = format!("hello ada, visit {visit}\n");
+            assert_eq!(app.visit(&mut browser).body, hello);
+            replies.reverse();
         }
-        let ours = our_cookie(&moved[0]);
-        assert_eq!(app.get(&ours).body, "hello ada, visit 4\n");
     }
+}
+
+#[test]
+fn a_request_that_comes_a_moment_too_late_takes_no_cookie_away() {
+    let app = App::start();
+    for moved_first in [true, false] {
+        app.keep(SESSION, Duration::ZERO);
+        let moved = app.get(&old_cookie(ID));
+        // Sent before the browser had that answer.
+        let late = app.get(&old_cookie(ID));
+        assert_eq!(late.status, 307);
+        let mut browser = Browser::with(&old_cookie(ID));
+        let (first, second) = if moved_first {
+            (&moved, &late)
+        } else {
+            (&late, &moved)
+        };
+        browser.keep(first);
+        browser.keep(second);
+        assert_eq!(app.visit(&mut browser).body, "hello ada, visit 4\n");
+    }
+}
+
+#[test]
+fn who_was_sent_back_goes_on_without_the_old_cookie() {
+    let app = App::start();
+    let mut browser = Browser::with(&old_cookie(ID));
+    let back = app.get_at("/a?b=c", &browser.cookies());
+    assert_eq!(
+        (back.status, back.header("location")),
+        (307, Some("/a?b=c"))
+    );
+    assert_eq!(cookies_set_by(&back).count(), 1);
+    browser.keep(&back);
+    let reply = app.get(&browser.cookies());
+    assert_eq!(reply.body, "hello stranger, visit 1\n");
+    assert!(removes_the_old_cookie(&reply));
 }
 
 #[test]
@@ -115,7 +156,7 @@ fn an_old_session_that_cannot_be_read_is_kept_and_signs_nobody_in() {
     assert_eq!(app.get(&old_cookie(ID)).body, "hello stranger, visit 1\n");
     assert!(app.old_file().exists());
     for id in ["../Cargo.toml", "", "%2e%2e", &ID.to_uppercase()] {
-        let reply = app.get(&old_cookie(id));
+        let reply = app.visit(&mut Browser::with(&old_cookie(id)));
         assert_eq!(reply.body, "hello stranger, visit 1\n", "{id}");
     }
 }
@@ -130,6 +171,33 @@ fn who_has_no_old_cookie_is_not_told_of_one() {
 
 fn old_cookie(id: &str) -> String {
     format!("webpy_session_id={id}")
+}
+
+/// Keeps cookies by name.
+struct Browser(BTreeMap<String, String>);
+
+impl Browser {
+    fn with(cookie: &str) -> Self {
+        let (name, value) = cookie.split_once('=').expect("name=value");
+        Self(BTreeMap::from([(name.to_owned(), value.to_owned())]))
+    }
+
+    fn keep(&mut self, reply: &Reply) {
+        for set in cookies_set_by(reply) {
+            let (pair, attributes) = set.split_once(';').unwrap_or((set, ""));
+            let (name, value) = pair.split_once('=').expect("name=value");
+            if attributes.contains("Max-Age=0") {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    fn cookies(&self) -> String {
+        let pairs = self.0.iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// The running example, over a folder of web.py's.
@@ -167,6 +235,19 @@ impl App {
             .open(self.old_file())
             .unwrap();
         file.set_modified(SystemTime::now() - ago).unwrap();
+    }
+
+    /// Asks for the page, and follows where the answers lead.
+    #[track_caller]
+    fn visit(&self, browser: &mut Browser) -> Reply {
+        for _ in 0..3 {
+            let reply = self.get(&browser.cookies());
+            browser.keep(&reply);
+            if reply.status != 307 {
+                return reply;
+            }
+        }
+        panic!("it is sent back again and again");
     }
 
     fn get(&self, cookies: &str) -> Reply {
