@@ -498,6 +498,11 @@ mod under_actix {
         Ok(session.get("name")?.unwrap_or_default())
     }
 
+    async fn counted(session: Session) -> actix_web::Result<String> {
+        let n = session.get::<u64>("n").map_err(Error::from)?;
+        Ok(n.unwrap_or(0).to_string())
+    }
+
     async fn found(mut req: ServiceRequest) -> Result<bool, Error> {
         Ok(req.extract::<LazySession>().await?.has_token())
     }
