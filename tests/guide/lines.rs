@@ -14,7 +14,7 @@ use session_kit::shelf::ShelfStore;
 use session_kit::sql::{SqlConfig, SqlPool, SqlStore};
 use session_kit::wrap::{Cached, Encrypted, Traced};
 use session_kit::{
-    Clock, ErrorKind, Expiry, Flash, Key, KeyRing, ManualClock, MemoryLimits, MemoryStore,
+    Clock, Cursor, ErrorKind, Expiry, Flash, Key, KeyRing, ManualClock, MemoryLimits, MemoryStore,
     OnCorrupt, OnExpired, OnOutage, OnTooMany, Only, Owner, Record, Session, SessionConfig,
     SessionConfigBuilder, SessionId, SessionInfo, SessionManager, Store, StoreError,
     StoreErrorKind, Timestamp, Token, Touch, Version, connect,
@@ -220,6 +220,7 @@ async fn managers(
         show(sessions.revoke(&id).await?);
     }
     show(sessions.revoke_owner(&owner, Some(&except)).await?);
+    show(sessions.scan(Cursor::start(), 100).await?);
     show(sessions.revoke_all().await?);
     show(sessions.sweep().await?);
     sessions.start_sweeper(Duration::from_secs(60)).stop().await;
@@ -326,6 +327,10 @@ fn named_table(pool: SqlPool) -> Outcome<SqlStore> {
         pool,
         SqlConfig::new().table("sessions"),
     )?)
+}
+
+fn own_migrations(store: &SqlStore) {
+    show(store.schema());
 }
 
 async fn usual_table(pool: SqlPool) -> Outcome {
