@@ -168,7 +168,7 @@ impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
 #[diagnostic::on_unimplemented(
     message = "the session layer cannot answer errors with a body of type `{Self}`",
     label = "cannot be made of an error's text",
-    note = "put the session layer outside of layers that change the body, map the body to `axum::body::Body`, or implement `session_axum::ReplyBody` for it"
+    note = "put the session layer inside of layers that change the body, map the body to `axum::body::Body`, or implement `session_axum::ReplyBody` for it"
 )]
 pub trait ReplyBody {
     /// A body of this text.

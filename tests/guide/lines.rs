@@ -71,6 +71,7 @@ fn options(
         .expired_message("Session expired")
         .ignore_change_ip(false)
         .trusted_proxies(["10.0.0.0/8".parse()?])
+        .trust_unix_socket(true)
         .secret_key(KeyRing::new(key)?)
         .secret_key(KeyRing::from_base64(text)?)
         .lifetime(Lifetime::BrowserSession)
