@@ -50,7 +50,7 @@ impl SessionManager {
     /// them: it should not come to live for ever by being read.
     fn relimited(&self, base: &Record, touch: &Touch) -> Result<Option<Record>, Error> {
         let config = self.config();
-        let expiry = config.expiry(base.own_timeout, base.created_at);
+        let expiry = config.expiry(base.own_timeout, base.persistent, base.created_at);
         let keeps = self.sealed_by().is_some() || config.options.ignore_expiry;
         if expiry == base.expiry || keeps {
             return Ok(None);

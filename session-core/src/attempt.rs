@@ -135,7 +135,7 @@ impl Attempt {
             None => Record {
                 data,
                 own,
-                ..Record::new(self.token.digest(), now, config.expiry(None, now))?
+                ..Record::new(self.token.digest(), now, config.expiry(None, false, now))?
             },
             Some(base) => Record {
                 version: base.version.next()?,
@@ -172,7 +172,7 @@ impl Attempt {
             record.own_timeout = limits.timeout;
             record.persistent = limits.persistent.unwrap_or(record.persistent);
         }
-        record.expiry = config.expiry(record.own_timeout, record.created_at);
+        record.expiry = config.expiry(record.own_timeout, record.persistent, record.created_at);
         if let (Some(sealed), Some(base)) = (manager.sealed_by(), &self.base) {
             self.done.renewed |= sealed.renews(base, &record);
         }

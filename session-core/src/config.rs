@@ -61,13 +61,24 @@ impl SessionConfig {
         self.cookie.name()
     }
 
-    /// The limits of a session that began at `created`; `own` is its own time-out.
-    pub(crate) fn expiry(&self, own: Option<Duration>, created: Timestamp) -> Expiry {
-        if self.options.ignore_expiry {
+    /// The limits of a session that began at `created`; `own` is its own time-out, and `persistent` is one
+    /// that is remembered.
+    pub(crate) fn expiry(
+        &self,
+        own: Option<Duration>,
+        persistent: bool,
+        created: Timestamp,
+    ) -> Expiry {
+        let options = &self.options;
+        if options.ignore_expiry {
             return Expiry::NEVER;
         }
-        let ends_at = self.options.absolute_timeout.map(|age| created.after(age));
-        Expiry::new(Some(own.unwrap_or(self.options.timeout)), ends_at)
+        let remembered = options.remembered_absolute_timeout;
+        let age = remembered
+            .filter(|_| persistent)
+            .or(options.absolute_timeout);
+        let ends_at = age.map(|age| created.after(age));
+        Expiry::new(Some(own.unwrap_or(options.timeout)), ends_at)
     }
 
     /// How long the cookie of a session is to be kept; `None`: until the browser closes. The session's

@@ -336,7 +336,8 @@ impl Session {
 
     /// Keeps the session over a restart of the browser: a persistent cookie and a time-out of
     /// this length, at most 400 days. With `None` that ends: the cookie and the time-out are
-    /// those of the configuration again. An `absolute_timeout` ends it nevertheless.
+    /// those of the configuration again. An `absolute_timeout` ends it nevertheless, and its cookie; with a
+    /// [`remembered_absolute_timeout`](crate::SessionConfigBuilder::remembered_absolute_timeout), that one.
     ///
     /// Who signs in says each time whether to be remembered, as an earlier answer is kept:
     ///

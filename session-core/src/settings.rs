@@ -124,6 +124,7 @@ impl SessionConfigBuilder {
     /// | `transport` | `cookie`, `header:NAME` or `bearer:NAME` | `cookie` | how tokens travel |
     /// | `timeout` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `24h` | how long a session may lie idle |
     /// | `absolute_timeout` | a duration such as `90s`, `15m`, `24h` or `30d`, or `none` | `none` | how long a session may live, however busy it is |
+    /// | `remembered_absolute_timeout` | a duration such as `90s`, `15m`, `24h` or `30d`, or `none` | `none` | the absolute_timeout of sessions that are remembered; none: the same |
     /// | `touch_interval` | a duration such as `90s` or `15m`, or `auto` | `auto` | how often at most an access is noted; auto: a tenth of timeout or lifetime, at most 60s |
     /// | `renew_every` | a duration such as `90s`, `15m`, `24h` or `30d`, or `never` | `never` | how old a secret may become before a new one is given out |
     /// | `grace` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `10s` | how long a superseded token is told from a stranger's |
@@ -193,6 +194,9 @@ impl SessionConfigBuilder {
         absolute_timeout: DURATION_OR_NONE = "none",
             "how long a session may live, however busy it is",
             |builder, age| builder.absolute_timeout = age;
+        remembered_absolute_timeout: DURATION_OR_NONE = "none",
+            "the absolute_timeout of sessions that are remembered; none: the same",
+            |builder, age| builder.remembered_absolute_timeout = age;
         touch_interval: DURATION_OR_AUTO = "auto",
             "how often at most an access is noted; auto: a tenth of timeout or lifetime, at most 60s",
             |builder, interval| builder.touch_interval = interval;

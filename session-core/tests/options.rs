@@ -10,7 +10,7 @@ type Choose = fn(SessionConfigBuilder) -> SessionConfigBuilder;
 #[test]
 fn options_that_contradict_each_other_are_refused() {
     const SECOND: Duration = Duration::from_secs(1);
-    let table: [(&str, Choose); 11] = [
+    let table: [(&str, Choose); 12] = [
         ("timeout is zero", |c| c.timeout(Duration::ZERO)),
         ("store_timeout is zero", |c| c.store_timeout(Duration::ZERO)),
         ("absolute_timeout is shorter", |c| {
@@ -25,6 +25,9 @@ fn options_that_contradict_each_other_are_refused() {
         }),
         ("renew_every is below grace", |c| {
             c.grace(2 * SECOND).renew_every(SECOND)
+        }),
+        ("remembered_absolute_timeout is shorter", |c| {
+            c.remembered_absolute_timeout(Duration::from_secs(60))
         }),
         ("ignore_expiry turns off", |c| {
             c.ignore_expiry(true).absolute_timeout(100_000 * SECOND)

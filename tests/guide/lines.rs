@@ -61,6 +61,7 @@ fn options(
         .timeout(Duration::from_secs(1_800))
         .timeout(Duration::from_secs(12 * 3_600))
         .absolute_timeout(Duration::from_secs(12 * 3_600))
+        .remembered_absolute_timeout(Duration::from_secs(90 * 86_400))
         .touch_interval(Duration::from_secs(600))
         .touch_interval(Duration::from_secs(60))
         .renew_every(Duration::from_secs(3_600))

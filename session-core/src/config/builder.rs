@@ -27,6 +27,7 @@ pub struct SessionConfigBuilder {
     pub(crate) transport: Transport,
     pub(crate) timeout: Duration,
     pub(crate) absolute_timeout: Option<Duration>,
+    pub(crate) remembered_absolute_timeout: Option<Duration>,
     pub(crate) touch_interval: Option<Duration>,
     pub(crate) renew_every: Option<Duration>,
     pub(crate) grace: Duration,
@@ -61,6 +62,7 @@ impl Default for SessionConfigBuilder {
             transport: Transport::Cookie,
             timeout: Duration::from_secs(24 * 60 * 60),
             absolute_timeout: None,
+            remembered_absolute_timeout: None,
             touch_interval: None,
             renew_every: None,
             grace: Duration::from_secs(10),
@@ -338,6 +340,33 @@ impl SessionConfigBuilder {
     #[must_use]
     pub fn absolute_timeout(mut self, age: Duration) -> Self {
         self.absolute_timeout = Some(age);
+        self
+    }
+
+    /// The [`absolute_timeout`](Self::absolute_timeout) of sessions that are
+    /// [remembered](crate::Session::remember), in place of that one:
+    ///
+    /// ```
+    /// use session_core::SessionConfig;
+    /// use std::time::Duration;
+    ///
+    /// const HOUR: Duration = Duration::from_secs(3_600);
+    ///
+    /// // An ordinary login lasts a working day at most, one on a device of the user's own a quarter.
+    /// let config = SessionConfig::builder()
+    ///     .timeout(HOUR)
+    ///     .absolute_timeout(12 * HOUR)
+    ///     .remembered_absolute_timeout(90 * 24 * HOUR)
+    ///     .build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// # Default
+    ///
+    /// The `absolute_timeout`.
+    #[must_use]
+    pub fn remembered_absolute_timeout(mut self, age: Duration) -> Self {
+        self.remembered_absolute_timeout = Some(age);
         self
     }
 

@@ -79,10 +79,17 @@ impl SessionConfigBuilder {
         if self.store_timeout < least {
             return Err(invalid("store_timeout is zero: no store could answer"));
         }
-        if self.absolute_timeout.is_some_and(|age| age < self.timeout) {
-            return Err(invalid(
-                "absolute_timeout is shorter than timeout, which then never applies: shorten timeout",
-            ));
+        for (name, age) in self.absolute_timeouts() {
+            if age < self.timeout {
+                return Err(invalid(format!(
+                    "{name} is shorter than timeout, which then never applies: shorten timeout"
+                )));
+            }
+            if self.ignore_expiry {
+                return Err(invalid(format!(
+                    "ignore_expiry turns off the {name} that is set: choose one"
+                )));
+            }
         }
         if self
             .touch_interval
@@ -108,12 +115,17 @@ impl SessionConfigBuilder {
                 "renew_every is below grace: a superseded secret would outlive the next one",
             ));
         }
-        if self.ignore_expiry && self.absolute_timeout.is_some() {
-            return Err(invalid(
-                "ignore_expiry turns off the absolute_timeout that is set: choose one",
-            ));
-        }
         Ok(())
+    }
+
+    fn absolute_timeouts(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        let remembered = self.remembered_absolute_timeout;
+        let both = [
+            ("absolute_timeout", self.absolute_timeout),
+            ("remembered_absolute_timeout", remembered),
+        ];
+        let is_set = |(name, age): (_, Option<_>)| age.map(|age| (name, age));
+        both.into_iter().filter_map(is_set)
     }
 }
 

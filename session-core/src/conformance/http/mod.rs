@@ -324,6 +324,7 @@ suite! {
         e1_an_own_timeout_outlives_ignore_expiry
         e1_a_new_absolute_timeout_reaches_every_session_that_is_written
         e1_a_remembered_session_and_its_cookie_end_at_the_absolute_timeout
+        e1_remembered_sessions_can_have_an_absolute_timeout_of_their_own
         e2_an_expired_record_is_never_handed_out
         e2_what_expired_while_a_request_ran_is_not_written_back
         e2_what_others_keep_alive_can_still_be_written

@@ -116,6 +116,39 @@ pub(super) async fn e1_a_remembered_session_and_its_cookie_end_at_the_absolute_t
     assert_eq!(visitor.get([get("seen")]).await.outcome(0), Value::Null);
 }
 
+pub(super) async fn e1_remembered_sessions_can_have_an_absolute_timeout_of_their_own(
+    harness: &dyn HttpHarness,
+) {
+    let both = |config: SessionConfigBuilder| {
+        let config = ten_minutes(config).absolute_timeout(Duration::from_secs(1_000));
+        config.remembered_absolute_timeout(Duration::from_secs(10 * DAY))
+    };
+    let world = World::with(harness, both).await;
+    let (mut ordinary, mut remembered) = (world.visitor().await, world.visitor().await);
+    let mut no_more = world.visitor().await;
+    for browser in [&mut remembered, &mut no_more] {
+        let response = browser.post([Step::Remember(30 * DAY)]).await;
+        let cookie = response.set_cookie().unwrap();
+        assert!(cookie.contains(&format!("; Max-Age={};", 10 * DAY)), "{cookie}");
+    }
+    no_more.post([Step::Forget]).await;
+    for browser in [&mut ordinary, &mut no_more] {
+        world.advance(1);
+        assert_eq!(browser.get([get("seen")]).await.outcome(0), 1);
+    }
+    world.advance(500);
+    ordinary.get([get("seen")]).await;
+    no_more.get([get("seen")]).await;
+    world.advance(498);
+    for browser in [&mut ordinary, &mut no_more] {
+        assert_eq!(browser.get([get("seen")]).await.outcome(0), Value::Null);
+    }
+    world.advance(10 * DAY - 1_001);
+    assert_eq!(remembered.get([get("seen")]).await.outcome(0), 1);
+    world.advance(1);
+    assert_eq!(remembered.get([get("seen")]).await.outcome(0), Value::Null);
+}
+
 pub(super) async fn e2_an_expired_record_is_never_handed_out(harness: &dyn HttpHarness) {
     let world = World::with(harness, ten_minutes).await;
     let mut visitor = world.visitor().await;
