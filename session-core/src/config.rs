@@ -93,7 +93,9 @@ impl SessionConfig {
             _ if record.persistent => record.expiry.timeout().unwrap_or(Lifetime::MAX),
             _ => return None,
         };
-        let left = record.expiry.ends_at().map(|end| end.since(manager.now()));
+        let end = record.expiry.ends_at();
+        let end = end.filter(|_| !self.options.ignore_expiry);
+        let left = end.map(|end| end.since(manager.now()));
         Some(life.min(left.unwrap_or(life)).min(Lifetime::MAX))
     }
 

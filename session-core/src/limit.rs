@@ -194,7 +194,7 @@ impl Session {
                         let kind = EventKind::Revoked(Revocation::Limit);
                         manager.tell(kind, Some(own), Some(owner), None);
                     }
-                    self.withdraw(number, signed_in.before);
+                    self.withdraw(number);
                     return Err(too_many(operation));
                 }
             }
@@ -207,14 +207,15 @@ impl Session {
 
     /// The login's session was ended again: its values may be the owner's, so no visitor goes on
     /// with them.
-    fn withdraw(&self, number: u32, before: Before) {
+    fn withdraw(&self, number: u32) {
         let draft = initial_or_none(self.manager());
         let mut state = self.state();
         if state.life.number == number {
+            state.token_is_dead |= state.life.is_known;
             state.life = Life::new(number + 1, draft);
-            state.cookie = match before {
-                Before::Nothing if !state.token_is_dead => CookieMove::Keep,
-                _ => CookieMove::Remove,
+            state.cookie = match state.token_is_dead {
+                true => CookieMove::Remove,
+                false => CookieMove::Keep,
             };
         }
     }

@@ -223,6 +223,7 @@ impl<DB: sqlx::Database> AtHand<DB> {
         let mut asked = Asked {
             at_hand: self,
             used_at: Some(used_at),
+            asked_at: now,
         };
         // What is left is for another that is opened in its place.
         let limit = half_way(until).min(now + SIGN_MAX);
@@ -307,13 +308,14 @@ impl<DB: sqlx::Database> AtHand<DB> {
     }
 }
 
-/// A connection is asked for a sign of life. Unless it answers, those that were last used before it
-/// are given up: what made it silent, as a firewall that forgets what is idle, most likely did so to
+/// A connection is asked for a sign of life. Unless it answers, though it had a moment, those that were
+/// last used before it are given up: what made it silent, as a firewall that forgets what is idle, most likely did so to
 /// them, and each would cost another caller its deadline.
 struct Asked<'a, DB: sqlx::Database> {
     at_hand: &'a AtHand<DB>,
     /// When it was last used; `None` once it has answered.
     used_at: Option<Instant>,
+    asked_at: Instant,
 }
 
 impl<DB: sqlx::Database> Drop for Asked<'_, DB> {
@@ -321,6 +323,10 @@ impl<DB: sqlx::Database> Drop for Asked<'_, DB> {
         let Some(used_at) = self.used_at else {
             return;
         };
+        // A client may go away while its answer is on the way.
+        if self.asked_at.elapsed() < SILENCE_MIN {
+            return;
+        }
         let gone = self.at_hand.resting().used_before(used_at);
         // The lock is needed for none of them.
         drop(gone);
@@ -479,6 +485,9 @@ impl<DB: sqlx::Database> Drop for Watch<DB> {
 /// So long a connection has to give a sign of life to somebody who waits for it. A manager waits for
 /// two seconds, or one and a half for a write: there is time to open another.
 const SIGN_MAX: Duration = Duration::from_millis(500);
+
+/// After so long a question without an answer says something of the connection.
+const SILENCE_MIN: Duration = Duration::from_millis(25);
 
 /// So long it has if nobody waits, and to close.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);

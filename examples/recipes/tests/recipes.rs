@@ -47,7 +47,7 @@ fn app(sessions: &SessionManager) -> Router {
     Router::new()
         .route("/", get(who))
         .merge(return_to::routes())
-        .merge(second_factor::routes())
+        .merge(second_factor::routes().with_state(sessions.clone()))
         .merge(oidc::routes().with_state(Provider))
         .merge(step_up::routes().with_state(sessions.clone()))
         .merge(password::routes().with_state(sessions.clone()))
@@ -162,7 +162,8 @@ async fn after_the_password_page_follows_what_was_asked_for() -> Outcome {
 
 #[tokio::test]
 async fn nobody_is_signed_in_before_the_second_factor() -> Outcome {
-    let app = app(&sessions(&now())?);
+    let hands = now();
+    let app = app(&sessions(&hands)?);
     let mut ada = Client::of(&app, "");
     let form = "name=ada&password=lovelace";
     assert_eq!(ada.post("/password", form).await?, said(303, "/code"));
@@ -179,6 +180,12 @@ async fn nobody_is_signed_in_before_the_second_factor() -> Outcome {
     for _ in 0..5 {
         assert_eq!(ada.post("/code", "code=1").await?.0, 403);
     }
+    let late = ada.post("/code", "code=1815").await?;
+    assert_eq!(late, said(303, "/password"));
+
+    // Whose password was right once may come with another one's code after it was changed.
+    ada.post("/password", form).await?;
+    hands.advance(Duration::from_secs(5 * 60 + 1));
     let late = ada.post("/code", "code=1815").await?;
     assert_eq!(late, said(303, "/password"));
     Ok(())

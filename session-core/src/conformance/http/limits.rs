@@ -224,6 +224,25 @@ pub(super) async fn o3_a_login_that_lost_a_race_is_withdrawn(harness: &dyn HttpH
     }
 }
 
+pub(super) async fn o3_the_cookie_of_a_withdrawn_login_goes_whatever_follows(
+    harness: &dyn HttpHarness,
+) {
+    for follows in [vec![], vec![insert("a", 1), Step::Save, Step::Destroy]] {
+        let world = World::with(harness, |config| config.owner_sessions_max(1, Refuse)).await;
+        let mut slow = world.member("bob").await;
+        let store = world.spy.hold(Operation::Update);
+        let refused = [login("ada"), attempt(Step::Save), Step::Revert];
+        let running = slow.start_post([refused.to_vec(), follows].concat());
+        store.reached_by(1).await;
+        world.stranger().post([login("ada")]).await;
+        store.open();
+        let response = running.answer().await;
+        assert_eq!(response.status, 200, "{response:?}");
+        slow.keep(&response);
+        assert!(slow.jar.is_empty(), "{response:?}");
+    }
+}
+
 pub(super) async fn o3_a_login_refused_to_a_save_is_told_once(harness: &dyn HttpHarness) {
     for commit in [Step::Save, add("n")] {
         let limited = |config: SessionConfigBuilder| config.owner_sessions_max(1, Refuse);

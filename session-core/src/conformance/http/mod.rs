@@ -324,6 +324,7 @@ suite! {
         e1_an_own_timeout_outlives_ignore_expiry
         e1_a_new_absolute_timeout_reaches_every_session_that_is_written
         e1_a_remembered_session_and_its_cookie_end_at_the_absolute_timeout
+        e1_ignore_expiry_ends_no_cookie_at_a_former_absolute_timeout
         e1_remembered_sessions_can_have_an_absolute_timeout_of_their_own
         e2_an_expired_record_is_never_handed_out
         e2_what_expired_while_a_request_ran_is_not_written_back
@@ -455,6 +456,7 @@ suite! {
         o3_what_cannot_be_ended_keeps_no_other_alive
         o3_a_save_that_commits_a_login_is_counted
         o3_a_login_that_lost_a_race_is_withdrawn
+        o3_the_cookie_of_a_withdrawn_login_goes_whatever_follows
         o3_a_login_refused_to_a_save_is_told_once
         o3_a_withdrawal_that_others_came_before_is_not_told_as_its_own
         o3_a_login_that_cannot_be_counted_is_503

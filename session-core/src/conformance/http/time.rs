@@ -116,6 +116,26 @@ pub(super) async fn e1_a_remembered_session_and_its_cookie_end_at_the_absolute_t
     assert_eq!(visitor.get([get("seen")]).await.outcome(0), Value::Null);
 }
 
+pub(super) async fn e1_ignore_expiry_ends_no_cookie_at_a_former_absolute_timeout(
+    harness: &dyn HttpHarness,
+) {
+    let hours = |config: SessionConfigBuilder| {
+        ten_minutes(config).absolute_timeout(Duration::from_secs(12 * 3_600))
+    };
+    let world = World::with(harness, hours).await;
+    let mut visitor = world.visitor().await;
+    visitor.post([Step::Remember(30 * DAY)]).await;
+    let never = world.node(|config| config.ignore_expiry(true)).await;
+    let mut visitor = visitor.at(never.app.clone());
+    for _ in 0..3 {
+        world.advance(6 * 3_600);
+        let response = visitor.get([get("seen")]).await;
+        assert_eq!(response.outcome(0), 1);
+        let cookie = response.set_cookie().unwrap();
+        assert!(cookie.contains(&format!("; Max-Age={};", 30 * DAY)), "{cookie}");
+    }
+}
+
 pub(super) async fn e1_remembered_sessions_can_have_an_absolute_timeout_of_their_own(
     harness: &dyn HttpHarness,
 ) {
