@@ -146,7 +146,7 @@ impl Session {
             .ok_or_else(|| Error::new(ErrorKind::Invalid, NOTHING))?;
         let token = manager.expose(token, base)?;
         let config = manager.config();
-        let life = config.cookie_life(base, manager);
+        let life = config.cookie_life(base);
         let field = config.transport.write(&config.cookie, &token, life);
         Ok((token, field))
     }

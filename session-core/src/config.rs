@@ -12,7 +12,6 @@ use crate::creation_cap::CreationCap;
 use crate::expiry::Expiry;
 use crate::http::{CookiePolicy, Lifetime, Transport};
 use crate::keys::TokenKeys;
-use crate::manager::SessionManager;
 use crate::record::Record;
 
 pub use builder::SessionConfigBuilder;
@@ -83,11 +82,7 @@ impl SessionConfig {
 
     /// How long the cookie of a session is to be kept; `None`: until the browser closes. The session's
     /// absolute end is the cookie's, too.
-    pub(crate) fn cookie_life(
-        &self,
-        record: &Record,
-        manager: &SessionManager,
-    ) -> Option<Duration> {
+    pub(crate) fn cookie_life(&self, record: &Record) -> Option<Duration> {
         let life = match self.cookie.lifetime() {
             Lifetime::Persistent(life) if !record.persistent => life,
             _ if record.persistent => record.expiry.timeout().unwrap_or(Lifetime::MAX),
@@ -95,7 +90,7 @@ impl SessionConfig {
         };
         let end = record.expiry.ends_at();
         let end = end.filter(|_| !self.options.ignore_expiry);
-        let left = end.map(|end| end.since(manager.now()));
+        let left = end.map(|end| end.since(self.options.clock.now()));
         Some(life.min(left.unwrap_or(life)).min(Lifetime::MAX))
     }
 

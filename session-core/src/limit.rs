@@ -42,18 +42,8 @@ pub(crate) struct Limit {
 #[derive(Clone)]
 pub(crate) struct SignedIn {
     owner: Owner,
-    before: Before,
-}
-
-/// What a login began with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
-    /// No session.
-    Nothing,
-    /// A visitor's session, or another owner's.
-    Others,
-    /// The owner's.
-    Theirs,
+    /// The session was the owner's before.
+    was_theirs: bool,
 }
 
 /// Another session of the owner.
@@ -90,12 +80,8 @@ impl Limit {
 impl SignedIn {
     /// `before` is the record that the login found.
     pub(crate) fn over(before: Option<&Record>, owner: Owner) -> Self {
-        let before = match before {
-            None => Before::Nothing,
-            Some(record) if record.owner.as_ref() == Some(&owner) => Before::Theirs,
-            Some(_) => Before::Others,
-        };
-        Self { owner, before }
+        let was_theirs = before.is_some_and(|record| record.owner.as_ref() == Some(&owner));
+        Self { owner, was_theirs }
     }
 }
 
@@ -182,7 +168,7 @@ impl Session {
                     .end_oldest(operation, owner, &own, limit.most)
                     .await?;
             }
-            OnTooMany::Refuse if signed_in.before == Before::Theirs => {}
+            OnTooMany::Refuse if signed_in.was_theirs => {}
             OnTooMany::Refuse => {
                 let owner = &signed_in.owner;
                 let others = manager.others_of(operation, owner, &[own]).await?;

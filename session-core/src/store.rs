@@ -144,7 +144,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Expiry is checked again by the removal itself, so a record touched meanwhile stays.
     /// Records without an expiry stay; entries of the owner index go with their records. Fewer
     /// than `limit` means that nothing more was due, that another sweep is at work on it, or that it
-    /// took so long that the next one is to go on: concurrent sweeps do no harm. A backend that removes expired records by itself returns 0.
+    /// took so long that the next one is to go on: concurrent sweeps do no harm. A backend that removes
+    /// expired records by itself returns 0.
     ///
     /// # Errors
     ///

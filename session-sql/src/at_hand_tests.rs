@@ -364,6 +364,27 @@ async fn connections_that_went_silent_at_rest_cost_one_request_of_less_patience(
 }
 
 #[tokio::test]
+async fn a_client_that_goes_away_at_once_says_nothing_of_those_at_rest() {
+    let database = Database::behind_proxy(Kind::Postgres);
+    let at_hand = four(&database, Duration::from_secs(60)).await;
+    let now = Instant::now();
+    let drop_one_asked = |asked_at| {
+        drop(super::Asked {
+            at_hand: &at_hand,
+            used_at: Some(now),
+            asked_at,
+        });
+    };
+    let at_rest = at_hand.rest();
+    assert!(at_rest > 1);
+    // No time has passed since then, however slow the machine is.
+    drop_one_asked(now + Duration::from_secs(3_600));
+    assert_eq!(at_hand.rest(), at_rest);
+    drop_one_asked(now - SILENCE_MIN);
+    assert_eq!(at_hand.rest(), 0);
+}
+
+#[tokio::test]
 async fn one_that_gives_no_sign_of_life_makes_the_others_suspect() {
     let database = Database::behind_proxy(Kind::Postgres);
     let at_hand = four(&database, Duration::from_secs(60)).await;

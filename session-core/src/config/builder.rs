@@ -206,8 +206,8 @@ impl SessionConfigBuilder {
         ///
         /// # Default
         ///
-        /// `false`: a request that failed, or was cut off by a time-out, drops what it has not stored yet. What `transact`, `save`
-        /// or `take_flashes` stored before stays.
+        /// `false`: a request that failed, or was cut off by a time-out, drops what it has not stored
+        /// yet. What `transact`, `save` or `take_flashes` stored before stays.
         save_on_server_error: bool;
         /// Whether a logout asks the browser to forget what it keeps of the site
         /// (`Clear-Site-Data: "cookies", "storage"`).
@@ -525,8 +525,8 @@ impl SessionConfigBuilder {
     ///
     /// Where the client's address is not known, nothing can begin ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)).
     /// Under axum, serve with `into_make_service_with_connect_info::<SocketAddr>()`; over a Unix
-    /// socket set [`trust_unix_socket`](Self::trust_unix_socket). What the application [begins](crate::SessionManager::begin) by
-    /// itself does not count.
+    /// socket set [`trust_unix_socket`](Self::trust_unix_socket). What the application
+    /// [begins](crate::SessionManager::begin) by itself does not count.
     ///
     /// # Default
     ///

@@ -368,7 +368,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
         CookieMove::Remove => finished.remove(config),
         CookieMove::Set => {
             if let Some((token, base)) = state.life.token_in_force() {
-                let life = config.cookie_life(base, session.manager());
+                let life = config.cookie_life(base);
                 match session.manager().expose(token, base) {
                     Ok(text) => finished.set(config, &text, life),
                     Err(error) => finished.reply_with(&error),

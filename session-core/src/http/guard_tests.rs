@@ -65,6 +65,32 @@ fn session() -> Session {
 }
 
 #[test]
+fn x2_a_socket_of_another_site_is_refused_and_one_of_this_needs_no_token() {
+    let guard = CsrfGuard::builder()
+        .exempt(|_, path| path == "/open")
+        .build()
+        .unwrap();
+    let upgrade = ("upgrade", "websocket");
+    let own_site = ("sec-fetch-site", "same-origin");
+    for (method, path, lines, seen) in [
+        // Over HTTP/1.1, and over HTTP/2.
+        ("GET", "/", &[upgrade, FOREIGN_SITE][..], "403"),
+        ("GET", "/", &[upgrade, own_site], "pass"),
+        ("CONNECT", "/", &[FOREIGN_SITE], "403"),
+        ("CONNECT", "/", &[own_site], "pass"),
+        ("GET", "/open", &[upgrade, FOREIGN_SITE], "pass"),
+        ("GET", "/", &[("upgrade", "h2c"), FOREIGN_SITE], "pass"),
+        ("POST", "/", &[upgrade, own_site], "403"),
+    ] {
+        assert_eq!(
+            look(&guard, method, path, lines),
+            seen,
+            "{method} {lines:?}"
+        );
+    }
+}
+
+#[test]
 fn x2_methods_that_change_nothing_and_exempt_requests_pass_unseen() {
     let guard = CsrfGuard::builder()
         .exempt(|_, path| path.starts_with("/hooks/"))
