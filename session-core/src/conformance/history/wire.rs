@@ -73,6 +73,12 @@ impl Wire {
         Course { pauses, fault }
     }
 
+    /// Nothing can be lost on the way to memory, so that is asked now and then.
+    fn asks_memory(&self) -> bool {
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        dice.percent(50)
+    }
+
     async fn read<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
@@ -138,12 +144,8 @@ impl Store for Wire {
         self.read(self.store.load(id)).await
     }
 
-    /// Not always, since nothing can be lost on the way to memory.
     fn in_memory(&self, id: &SessionId) -> Option<Arc<Record>> {
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-        let asks = dice.percent(50);
-        drop(dice);
-        self.store.in_memory(id).filter(|_| asks)
+        self.asks_memory().then(|| self.store.in_memory(id))?
     }
 
     async fn update(
@@ -157,17 +159,14 @@ impl Store for Wire {
             .await
     }
 
-    /// Not always, as [`in_memory`](Self::in_memory).
     fn update_in_memory(
         &self,
         id: &SessionId,
         record: &Arc<Record>,
         expected: Version,
     ) -> Option<Result<Written, StoreError>> {
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-        let asks = dice.percent(50);
-        drop(dice);
-        asks.then(|| self.store.update_in_memory(id, record, expected))?
+        let ask = || self.store.update_in_memory(id, record, expected);
+        self.asks_memory().then(ask)?
     }
 
     async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
