@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -48,6 +49,14 @@ impl<K> Session<K> {
     }
 }
 
+/// For a test of a handler as a function, with a session of
+/// [`SessionManager::begin`](session_core::SessionManager::begin).
+impl<K> From<session_core::Session> for Session<K> {
+    fn from(session: session_core::Session) -> Self {
+        Self::of(session)
+    }
+}
+
 impl<K> Clone for Session<K> {
     fn clone(&self) -> Self {
         Self::of(self.session.clone())
@@ -75,6 +84,7 @@ impl<K: 'static> FromRequest for Session<K> {
 /// A [`Session`] being extracted.
 ///
 /// It is opened when this is first polled: not where an extractor before it has refused the request.
+#[must_use = "futures do nothing unless they are awaited"]
 pub struct Extracting<K = Main> {
     stage: Stage,
     kind: PhantomData<fn() -> K>,
@@ -133,6 +143,13 @@ impl<K> LazySession<K> {
     #[must_use]
     pub fn has_token(&self) -> bool {
         self.lazy.has_token()
+    }
+
+    /// The client's address, as far as it is known: see
+    /// [`trusted_proxies`](session_core::SessionConfigBuilder::trusted_proxies).
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.lazy.client_address()
     }
 
     /// Whether the session has been loaded in this request, by whatever part of the application;
@@ -258,6 +275,12 @@ impl Deref for Error {
 impl From<session_core::Error> for Error {
     fn from(error: session_core::Error) -> Self {
         Self(error)
+    }
+}
+
+impl From<Error> for session_core::Error {
+    fn from(error: Error) -> Self {
+        error.0
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -44,6 +45,14 @@ impl<K> Session<K> {
     #[must_use]
     pub fn into_inner(self) -> session_core::Session {
         self.session
+    }
+}
+
+/// For a test of a handler as a function, with a session of
+/// [`SessionManager::begin`](session_core::SessionManager::begin).
+impl<K> From<session_core::Session> for Session<K> {
+    fn from(session: session_core::Session) -> Self {
+        Self::of(session)
     }
 }
 
@@ -104,6 +113,13 @@ impl<K> LazySession<K> {
     #[must_use]
     pub fn has_token(&self) -> bool {
         self.lazy.has_token()
+    }
+
+    /// The client's address, as far as it is known: see
+    /// [`trusted_proxies`](session_core::SessionConfigBuilder::trusted_proxies).
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.lazy.client_address()
     }
 
     /// Whether the session has been loaded in this request, by whatever part of the application;
@@ -222,6 +238,12 @@ impl Deref for Error {
 impl From<session_core::Error> for Error {
     fn from(error: session_core::Error) -> Self {
         Self(error)
+    }
+}
+
+impl From<Error> for session_core::Error {
+    fn from(error: Error) -> Self {
+        error.0
     }
 }
 

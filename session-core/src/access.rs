@@ -68,47 +68,56 @@ impl Session {
     /// Writes down at a request's end that the session was used; `cookie` is sent if it was.
     pub(crate) async fn conclude_access(&self, cookie: CookieMove) -> Result<(), Error> {
         let manager = self.manager();
-        let (number, found, keep_expiry, is_due) = {
+        let now = manager.now();
+        let (number, found, keep_expiry, is_due, in_doubt, took) = {
             let state = self.state();
             let life = &state.life;
             let id = life.token.as_ref().map(Token::id);
-            let is_due = life.due.touch || life.due.resign;
             (
                 life.number,
                 id.zip(life.base.clone()),
                 state.keep_expiry,
-                is_due,
+                life.due.touch || life.due.resign,
+                !life.doubts.is_empty(),
+                now.ms_since(state.opened_at),
             )
         };
-        let Some((id, base)) = found else {
+        let Some((id, mut base)) = found else {
             return Ok(());
         };
-        if is_expired(&base, manager.now(), manager.config()) {
+        if is_due && took >= LONG_MS {
+            match manager.load(CONCLUDING, &id, &manager.deadline()).await {
+                Ok(Some(record)) if is_same(&record, &base) => base = record,
+                Ok(_) => {
+                    self.state().withhold(&base);
+                    return Ok(());
+                }
+                Err(error) => return self.pass_over(Err(error)),
+            }
+        }
+        if is_expired(&base, now, manager.config()) {
             // It ended while the request ran: a touch would bring it back (rule E2).
             return Ok(());
         }
         if !is_due {
             // A commit of this request has written it down: there is only the cookie to send.
-            let sends = Box::pin(self.is_in_force(&id, &base)).await;
+            let current = Box::pin(self.is_current(&id, &base)).await;
             let mut state = self.state();
             if state.life.number == number {
                 state.life.due = Due::default();
-                state.note(if sends { cookie } else { CookieMove::Keep });
+                state.send_again(cookie, &base, current);
             }
             return Ok(());
         }
-        let accessed_at = if keep_expiry {
-            base.accessed_at
-        } else {
-            manager.now()
-        };
+        let accessed_at = if keep_expiry { base.accessed_at } else { now };
         let touch = Touch {
             generation: base.generation,
             accessed_at,
         };
         let deadline = &manager.deadline();
-        // With a write in doubt there is something to be saved, and not only an access.
-        let noted = manager.note_access(CONCLUDING, &id, Some(&base), &touch, deadline);
+        // What a write in doubt is to replace must stay, or nobody can tell what became of it.
+        let replaceable = (!in_doubt).then_some(&*base);
+        let noted = manager.note_access(CONCLUDING, &id, replaceable, &touch, deadline);
         match noted.await {
             // Ended or renewed meanwhile: this request only read, and its cookie is not the
             // newest one.
@@ -117,15 +126,20 @@ impl Session {
                 Ok(())
             }
             Ok((Written::Done, replaced)) => {
-                // A touch does not tell of a timed renewal, which leaves the generation as it is.
-                let sends = cookie != CookieMove::Keep
-                    && (manager.config().options.renew_every.is_none()
-                        || Box::pin(self.is_in_force(&id, &base)).await);
+                // A touch does not tell of a timed renewal, nor of another time-out: they leave the
+                // generation as it is.
+                let current = match cookie {
+                    CookieMove::Keep => None,
+                    _ => {
+                        let told = replaced.as_deref().unwrap_or(&base);
+                        Box::pin(self.is_current(&id, told)).await
+                    }
+                };
                 let mut state = self.state();
                 if state.life.number == number {
                     state.life.accessed(base.version, &touch, replaced);
                     state.life.due = Due::default();
-                    state.note(if sends { cookie } else { CookieMove::Keep });
+                    state.send_again(cookie, &base, current);
                 }
                 Ok(())
             }
@@ -148,17 +162,29 @@ impl Session {
         }
     }
 
-    /// Whether the token of `base` is still the one in force.
-    async fn is_in_force(&self, id: &SessionId, base: &Record) -> bool {
+    /// Whether what the cookie would say of `base` is still so; `None` if the store does not tell.
+    ///
+    /// Whoever has changed it tells the client, and their answer may have arrived by now.
+    async fn is_current(&self, id: &SessionId, base: &Record) -> Option<bool> {
         let manager = self.manager();
         match manager.load(CONCLUDING, id, &manager.deadline()).await {
-            Ok(record) => record.is_some_and(|record| {
-                record.secret == base.secret && record.generation == base.generation
-            }),
+            Ok(record) => Some(record.is_some_and(|record| {
+                let life = |record: &Record| (record.persistent, record.expiry);
+                is_same(&record, base) && life(&record) == life(base)
+            })),
             Err(error) => {
                 tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
-                false
+                None
             }
         }
     }
 }
+
+/// Whether both are of one session under one secret.
+fn is_same(record: &Record, other: &Record) -> bool {
+    record.secret == other.secret && record.generation == other.generation
+}
+
+/// A request that takes as long looks again before it touches: another may have shortened the
+/// time-out since it began, so that the session has expired by now (rule E2).
+const LONG_MS: i64 = 1_000;

@@ -64,7 +64,7 @@ impl SessionManager {
         life.base = Some(record);
         let mut state = State::new(life, false);
         state.visitor = visitor;
-        state.head_sent = true;
+        state.end_head();
         state.keep_expiry = true;
         Ok(Some(Session::new(self.clone(), state)))
     }

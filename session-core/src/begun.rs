@@ -124,7 +124,7 @@ struct HeadSent<'a>(&'a Session);
 
 impl Drop for HeadSent<'_> {
     fn drop(&mut self) {
-        self.0.state().head_sent = true;
+        self.0.state().end_head();
     }
 }
 

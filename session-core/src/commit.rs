@@ -54,11 +54,19 @@ impl Session {
         state.life.note_due(keep_expiry, done.changed, manager);
         let plan = plan(state.life.standing, done, state.due(Scope::Everything));
         let plan = plan.map_err(|no| refused(CONCLUDING, no))?;
-        if plan.write == Write::Nothing && !plan.delete && !self.owes_limit(&state.life) {
-            state.conclude(plan.cookie);
-            return Ok(None);
+        if plan.write != Write::Nothing || plan.delete || self.owes_limit(&state.life) {
+            return Ok(Some(plan));
         }
-        Ok(Some(plan))
+        if state.sends_again() {
+            // A save in the midst of the request noted it: the token may have been replaced since.
+            return Ok(Some(Plan {
+                write: Write::Touch,
+                cookie: CookieMove::Set,
+                ..plan
+            }));
+        }
+        state.conclude(plan.cookie);
+        Ok(None)
     }
 
     /// What is left to be done of what was committed, where everything else is discarded.
@@ -204,6 +212,9 @@ impl Session {
             }
             let plan = attempt.plan().map_err(|no| refused(operation, no))?;
             if matches!(plan.write, Write::Nothing | Write::Touch) {
+                if let Some(newest) = &attempt.base {
+                    self.state().withhold_unless(newest);
+                }
                 if attempt.standing == Standing::New && draft.changes() > 0 {
                     // What was taken out again is so for the handle, too.
                     let (data, own) = draft.apply()?;
@@ -375,7 +386,7 @@ impl Session {
         base: Option<&Record>,
     ) -> Result<(), Error> {
         let manager = self.manager();
-        let address = self.address();
+        let address = self.client_address();
         let admitted = base.is_some_and(|base| {
             still_admits(record, base, address, manager.now(), manager.config())
         });

@@ -108,6 +108,7 @@ impl fmt::Debug for SessionConfig {
 
 /// What a request does when the time it was let in for is over (rule E5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnExpired {
     /// It reads a new, empty session.
     #[default]
@@ -123,6 +124,7 @@ pub enum OnExpired {
 
 /// What becomes of a request when the store is down or hangs (rule F1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnOutage {
     /// It is answered 503 with `Retry-After`.
     #[default]
@@ -134,6 +136,7 @@ pub enum OnOutage {
 
 /// What becomes of a session whose record cannot be decoded (rule F2); the record is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnCorrupt {
     /// The client gets a new session; the incident is logged as an error.
     #[default]
@@ -145,6 +148,7 @@ pub enum OnCorrupt {
 /// What becomes of a response whose changes could not be stored because the session ended
 /// meanwhile (rule C3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnGone {
     /// 409 for methods that change something; after GET, HEAD, OPTIONS and TRACE the response
     /// stands.

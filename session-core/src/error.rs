@@ -3,11 +3,16 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
 /// What a caller of a session can do about an [`Error`].
+///
+/// ```
+/// assert_eq!(session_core::ErrorKind::TooManySessions.name(), "too_many_sessions");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -51,6 +56,32 @@ pub enum ErrorKind {
     Application,
 }
 
+impl ErrorKind {
+    /// The kind as one word, for an answer that programs read; it never changes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Full => "full",
+            Self::Contended => "contended",
+            Self::TooLarge => "too_large",
+            Self::Gone => "gone",
+            Self::TooManySessions => "too_many_sessions",
+            Self::HeadSent => "head_sent",
+            Self::Expired => "expired",
+            Self::Csrf => "csrf",
+            Self::CreationCap => "creation_cap",
+            Self::WrongType => "wrong_type",
+            Self::Corrupt => "corrupt",
+            Self::NewerFormat => "newer_format",
+            Self::Invalid => "invalid",
+            Self::Unsupported => "unsupported",
+            Self::NoLayer => "no_layer",
+            Self::Application => "application",
+        }
+    }
+}
+
 /// The error of every session operation.
 ///
 /// The message names the operation and holds no secret and no token; the cause is kept as
@@ -63,10 +94,11 @@ pub enum ErrorKind {
 /// assert_eq!(error.kind(), ErrorKind::Application);
 /// assert_eq!(error.to_string(), "the basket is closed");
 /// ```
+#[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
-    source: Option<Source>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
     retry_after: Option<Duration>,
 }
 
@@ -85,7 +117,7 @@ impl Error {
     /// The same error with its cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(source.into().into());
         self
     }
 
@@ -100,7 +132,7 @@ impl Error {
         Self {
             kind: ErrorKind::Application,
             message: source.to_string().into(),
-            source: Some(source),
+            source: Some(source.into()),
             retry_after: None,
         }
     }
@@ -144,6 +176,25 @@ impl Error {
         };
         Self::new(kind, format!("{operation} failed: {error}")).caused_by(error)
     }
+}
+
+/// What the causes of `error` tell that its message does not, for a line of the log.
+pub(crate) fn cause(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut told = error.to_string();
+    let mut untold = None;
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !told.contains(&text) {
+            told += &text;
+            match &mut untold {
+                None => untold = Some(text),
+                Some(before) => *before += &format!(": {text}"),
+            }
+        }
+        next = cause.source();
+    }
+    untold
 }
 
 impl fmt::Debug for Error {

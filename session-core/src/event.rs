@@ -62,7 +62,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, cause};
 use crate::id::SessionId;
 use crate::manager::SessionManager;
 use crate::plan::Dead;
@@ -124,6 +124,7 @@ pub enum EventKind {
 
 /// What a new secret was given for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Renewal {
     /// A handler called `renew`.
     Asked,
@@ -329,7 +330,11 @@ pub(crate) struct Untold(Vec<(Event, Option<String>)>);
 
 impl Untold {
     pub(crate) fn push(&mut self, event: Event, error: Option<&Error>) {
-        self.0.push((event, error.map(Error::to_string)));
+        let text = error.map(|error| match cause(error) {
+            None => error.to_string(),
+            Some(cause) => format!("{error}: {cause}"),
+        });
+        self.0.push((event, text));
     }
 
     pub(crate) fn tell(self, manager: &SessionManager) {
@@ -357,7 +362,7 @@ impl Session {
         } = outcome.facts;
         let tell = |kind| {
             let id = Some(outcome.token.id());
-            let (owner, address) = (record.owner.as_ref(), self.address());
+            let (owner, address) = (record.owner.as_ref(), self.client_address());
             self.manager().tell(kind, id, owner, address);
         };
         if created {
@@ -386,7 +391,7 @@ impl Session {
             let base = state.life_mut(number).and_then(|life| life.base.as_ref());
             (kind, base.and_then(|base| base.owner.clone()))
         };
-        let address = self.address();
+        let address = self.client_address();
         self.manager().tell(kind, Some(id), owner.as_ref(), address);
     }
 
@@ -415,7 +420,7 @@ impl Session {
                 None => (None, None),
             }
         };
-        let address = self.address();
+        let address = self.client_address();
         let kind = EventKind::Rejected(rejection);
         self.manager().tell(kind, id, owner.as_ref(), address);
         true

@@ -52,6 +52,8 @@ mod attempt;
 mod commit;
 mod doubt;
 mod limit;
+#[cfg(test)]
+mod log_tests;
 mod long_lived;
 mod pending;
 mod plan;

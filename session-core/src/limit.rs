@@ -14,6 +14,7 @@ use crate::store::{Only, Written};
 /// What a login does that is one too many for its owner; see
 /// [`owner_sessions_max`](crate::SessionConfigBuilder::owner_sessions_max).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnTooMany {
     /// The owner's other sessions end, those used longest ago first.
     ///

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::deadline::Deadline;
 use crate::endings::Endings;
-use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
+use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind, cause};
 use crate::event::{EventKind, Revocation};
 use crate::id::{SessionId, Token};
 use crate::queue::Queues;
@@ -532,7 +532,10 @@ pub(crate) fn settle<T>(
     // Here, where each of them comes by: what becomes of the error is the handler's choice.
     match error.kind() {
         StoreErrorKind::TooLarge | StoreErrorKind::Unsupported => {}
-        _ => tracing::warn!(target: "session", operation, %error, "the store failed"),
+        _ => {
+            let cause = cause(&error);
+            tracing::warn!(target: "session", operation, %error, cause, "the store failed");
+        }
     }
     Err(Error::from_store(operation, error))
 }

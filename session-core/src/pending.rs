@@ -242,7 +242,7 @@ mod tests {
             assert!(written);
             // The handler answers while the transaction is committed in a task of its own.
             let _ = exchange.finish(500);
-            session.state().head_sent = true;
+            session.state().end_head();
             let confirmed = pending.confirm().map_err(|error| error.kind());
             let expected = if live {
                 Ok(())

@@ -180,18 +180,30 @@ impl Revoked {
             after: self.bound(id),
         });
         self.move_on(at, until, spared);
-        // Whatever the others are about was issued before.
+        // What was issued before needs no entry of its own.
+        let at = at.as_unix_ms();
         self.sessions
-            .retain(|id, _| spared.is_some_and(|spared| spared.id == *id));
+            .retain(|id, ended| ended.at > at || spared.is_some_and(|spared| spared.id == *id));
     }
 
     fn move_on(&mut self, at: Timestamp, until: Timestamp, spared: Option<Spared>) {
         let (at, until) = (at.as_unix_ms(), until.as_unix_ms());
         let before = self.not_before;
+        let newer = before.filter(|before| before.at > at);
         self.not_before = Some(NotBefore {
-            at: before.map_or(at, |before| before.at.max(at)),
+            at: newer.map_or(at, |newer| newer.at),
             until: before.map_or(until, |before| before.until.max(until)),
-            spared,
+            // Whom a newer one spares is older than that, but perhaps not than this.
+            spared: match newer {
+                None => spared,
+                Some(newer) => newer.spared.map(|theirs| match spared {
+                    Some(ours) if ours.id == theirs.id => theirs,
+                    _ => Spared {
+                        after: theirs.after.max(Some(at)),
+                        ..theirs
+                    },
+                }),
+            },
         });
     }
 

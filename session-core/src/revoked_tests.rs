@@ -78,6 +78,29 @@ fn o2_one_that_is_spared_keeps_the_bound_it_had() {
 }
 
 #[test]
+fn o2_an_end_that_is_merged_late_takes_nothing_of_a_newer_one_back() {
+    let mut revoked = Revoked::default();
+    // Decided at 100, merged after all these.
+    revoked.end_one(&id(1), None, at(110), LATER);
+    revoked.end_all(at(105), LATER, Some(&id(2)));
+    revoked.end_all(at(100), LATER, Some(&id(3)));
+    for (session, issue, verdict) in [
+        (1, 110, Verdict::Ended),
+        (2, 100, Verdict::Ended),
+        (2, 101, Verdict::Lives),
+        (3, 100, Verdict::Ended),
+        (4, 105, Verdict::Ended),
+        (4, 106, Verdict::Lives),
+    ] {
+        let found = revoked.verdict(&id(session), &issued(1, issue));
+        assert_eq!(found, verdict, "{session} issued at {issue}");
+    }
+    // Whom both spare is spared.
+    revoked.end_all(at(99), LATER, Some(&id(2)));
+    assert_eq!(revoked.verdict(&id(2), &issued(1, 101)), Verdict::Lives);
+}
+
+#[test]
 fn c5_merging_a_change_twice_is_merging_it_once() {
     let mut once = Revoked::default();
     once.end_one(&id(3), Some(Generation(2)), at(40), LATER);

@@ -471,6 +471,23 @@ impl Session {
         state.done(Scope::Everything) != Done::default()
     }
 
+    /// The client's address, as far as it is known: of a request as
+    /// [`trusted_proxies`](crate::SessionConfigBuilder::trusted_proxies) let it be found, of
+    /// [`begin`](SessionManager::begin) the one that was given, of [`open`](SessionManager::open) the
+    /// one that the session began at, or its owner signed in from.
+    ///
+    /// ```
+    /// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+    /// # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+    /// let session = sessions.begin(Some([192, 0, 2, 7].into()), None)?;
+    /// assert_eq!(session.client_address(), Some([192, 0, 2, 7].into()));
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.state().visitor.address
+    }
+
     /// When the session began, or its owner last signed in; `None` as long as nothing is stored.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
@@ -629,11 +646,6 @@ impl Session {
 
     pub(crate) fn state(&self) -> StateGuard<'_> {
         self.0.state()
-    }
-
-    /// The client's address.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.state().visitor.address
     }
 }
 

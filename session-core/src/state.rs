@@ -38,14 +38,25 @@ pub(crate) struct State {
     /// The request carried a token that opened nothing.
     pub(crate) presented_nothing: bool,
     pub(crate) head_sent: bool,
+    /// What was not stored then: whoever asked for it has been told, or has gone.
+    pub(crate) left: Left,
     /// A handler took the token's text, perhaps into the response's body.
     pub(crate) exposed: bool,
     /// The session that the client's token opened was deleted.
     pub(crate) token_is_dead: bool,
     /// The client keeps the session itself.
     pub(crate) sealed: bool,
+    /// When the record was loaded.
+    pub(crate) opened_at: Timestamp,
     /// Why there is no live session, as long as there is none.
     pub(crate) why_new: WhyNew,
+}
+
+/// What the end of a request leaves undone.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    changes: usize,
+    end_asked: bool,
 }
 
 /// One session, or the prospect of one.
@@ -165,9 +176,14 @@ impl State {
         cookie: CookieMove::Keep,
         presented_nothing: false,
         head_sent: false,
+        left: Left {
+            changes: 0,
+            end_asked: false,
+        },
         exposed: false,
         token_is_dead: false,
         sealed: false,
+        opened_at: Timestamp::from_unix_ms(0),
         why_new: WhyNew::NoToken,
     };
 
@@ -190,6 +206,21 @@ impl State {
             let next = Life::new(self.life.number + 1, initial_or_none(manager));
             self.ended.push(std::mem::replace(&mut self.life, next));
         }
+    }
+
+    /// The head has left, or never will.
+    pub(crate) fn end_head(&mut self) {
+        self.head_sent = true;
+        self.left = Left {
+            changes: self.life.draft.changes(),
+            end_asked: self.end_asked,
+        };
+    }
+
+    /// Whether something was asked for after the head and never stored: the end of no request does it.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        let changed = self.life.draft.changes() > self.left.changes && self.life.is_changed();
+        self.head_sent && (changed || (self.end_asked && !self.left.end_asked))
     }
 
     /// Lets go of all lives, for good: the handle's clones read nothing and store nothing. What may be
@@ -277,6 +308,7 @@ impl State {
         if number != self.life.number {
             return;
         }
+        self.left.changes = 0;
         if outcome.scope == Scope::Data {
             return self.note(outcome.cookie);
         }
@@ -334,6 +366,29 @@ impl State {
         if self.cookie == CookieMove::Set && ours.is_some_and(|ours| ours.secret == base.secret) {
             self.cookie = CookieMove::Keep;
         }
+    }
+
+    /// `newest` is stored: a token that it has replaced is not sent.
+    pub(crate) fn withhold_unless(&mut self, newest: &Record) {
+        if let Some(ours) = self.life.base.clone()
+            && ours.secret != newest.secret
+        {
+            self.withhold(&ours);
+        }
+    }
+
+    /// Notes that the client gets the token of `base` again, after a look whether it is `current`.
+    pub(crate) fn send_again(&mut self, cookie: CookieMove, base: &Record, current: Option<bool>) {
+        match current {
+            Some(true) => self.note(cookie),
+            Some(false) => self.withhold(base),
+            None => {}
+        }
+    }
+
+    /// Whether a token that the client has had before is to be sent to it.
+    pub(crate) fn sends_again(&self) -> bool {
+        self.cookie == CookieMove::Set && self.life.is_known && !self.sealed
     }
 
     /// Notes what the client must learn.
@@ -538,7 +593,8 @@ pub(crate) fn needs_touch(
     let mut interval = touch_interval_ms(record, manager);
     if head_sent && manager.config().keeps_cookie(record.persistent) {
         let room = record.expiry.timeout_ms().map(|timeout| timeout - interval);
-        interval += room.map_or(interval, |room| interval.min(room / 2));
+        let longer = room.map_or(interval, |room| interval.min(room / 2));
+        interval = interval.saturating_add(longer);
     }
     now.ms_since(record.accessed_at) >= interval
 }

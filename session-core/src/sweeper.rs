@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::id::fresh_nonce;
 use crate::manager::SessionManager;
 
-/// A background task that sweeps; it ends when stopped or dropped.
+/// A background task that sweeps; it ends when stopped or dropped, unless it was detached.
 ///
 /// Made by [`SessionManager::start_sweeper`]. It sweeps again and again, each time after a pause that
 /// varies by a fifth, so that nodes which start together do not sweep together. A sweep works in
@@ -34,7 +34,7 @@ struct Counts {
 
 impl SessionManager {
     /// Sweeps in the background, about every `every`, from now until the handle is stopped or
-    /// dropped. Must be called within a tokio runtime.
+    /// dropped, unless it is [detached](Sweeper::detach). Must be called within a tokio runtime.
     ///
     /// ```
     /// # use session_core::{MemoryStore, SessionConfig, SessionManager};
@@ -85,6 +85,21 @@ impl Sweeper {
         self.stop.send_replace(true);
         // A task that panicked or was aborted has stopped too.
         let _ = (&mut self.task).await;
+    }
+
+    /// Lets it sweep for as long as its runtime lives, where there is nowhere to keep it.
+    ///
+    /// ```
+    /// # use session_core::{MemoryStore, SessionConfig, SessionManager};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), session_core::Error> {
+    /// # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+    /// sessions.start_sweeper(Duration::from_secs(60)).detach();
+    /// # Ok(()) }
+    /// ```
+    pub fn detach(self) {
+        // Kept for ever, it is never dropped.
+        std::mem::forget(self);
     }
 }
 

@@ -265,6 +265,7 @@ async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gon
         Transaction,
         Renewal,
         Touch,
+        Nothing,
     }
     const HOUR: Duration = Duration::from_secs(3_600);
     for (learns, status) in [
@@ -272,6 +273,7 @@ async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gon
         (LearnsBy::Transaction, None),
         (LearnsBy::Renewal, None),
         (LearnsBy::Touch, None),
+        (LearnsBy::Nothing, None),
     ] {
         let world = World::with(|config| config.renew_every(HOUR));
         let cookie = world.begin().await;
@@ -288,7 +290,7 @@ async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gon
                 let gone = session.transact(|session| session.insert("n", 2)).await;
                 assert_eq!(gone.unwrap_err().kind(), ErrorKind::Gone);
             }
-            LearnsBy::Renewal => {}
+            LearnsBy::Renewal | LearnsBy::Nothing => {}
             LearnsBy::Touch => world.hands.advance(HOUR / 2),
         }
         let answer = answered(begun).await;

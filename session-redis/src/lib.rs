@@ -251,4 +251,7 @@ mod url;
 mod failure;
 
 pub use config::RedisConfig;
+#[cfg(feature = "pool")]
+pub use deadpool_redis;
+pub use redis;
 pub use store::RedisStore;

@@ -21,6 +21,7 @@ use std::time::Duration;
 /// assert_eq!(strict.name, "__Host-sid");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SameSite {
     /// None of them: a user who follows a link to the site arrives signed out.
     Strict,
@@ -69,6 +70,7 @@ impl SameSite {
 /// assert_ne!(two_weeks, Lifetime::default());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Lifetime {
     /// Until the browser closes, as far as it keeps to that.
     #[default]

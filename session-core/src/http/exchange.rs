@@ -1,7 +1,7 @@
 //! One request and its response, free of any framework: begin and finish.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +15,9 @@ use super::finished::Finished;
 use super::opening::{Opening, agent_of};
 use super::transport::RequestHead;
 use crate::config::OnGone;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, cause};
 use crate::event::Untold;
+use crate::id::Token;
 use crate::manager::SessionManager;
 use crate::plan::{CookieMove, Plan};
 use crate::session::Session;
@@ -41,12 +42,23 @@ struct Inner {
     slot: std::sync::Mutex<Slot>,
     /// The session is opened, or cannot be.
     opened: AtomicBool,
-    /// Why it could not be opened.
-    failure: OnceLock<Failure>,
+    /// Why it could not be opened: whatever the handler answers, the client gets this (rule T5).
+    failure: OnceLock<Error>,
     /// Who asks the store for it has this.
     asking: Mutex<()>,
     /// A handler asked whether there is a token, which the answer may depend on.
     consulted: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let slot = self.slot.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = slot.state.as_ref().filter(|state| state.is_unsaved()) {
+            let session = state.life.token.as_ref().map(Token::id);
+            let session = session.map(tracing::field::display);
+            tracing::warn!(target: "session", session, "what was changed after the response, or without one, is lost: it has to be saved");
+        }
+    }
 }
 
 /// Room for the session's state: it takes no allocation of its own.
@@ -59,7 +71,7 @@ struct Slot {
 impl Slot {
     fn end_head(&mut self) {
         match &mut self.state {
-            Some(state) => state.head_sent = true,
+            Some(state) => state.end_head(),
             None => self.head_sent = true,
         }
     }
@@ -73,18 +85,13 @@ pub(crate) struct StateGuard<'a>(MutexGuard<'a, Slot>);
 pub(crate) struct Opened(Exchange);
 
 /// A session that is on its way to whoever asked for it.
+#[must_use = "futures do nothing unless they are awaited"]
 pub struct Loading(Stage);
 
 enum Stage {
     Opened(Result<Session, Error>),
     Asking(Pin<Box<dyn Future<Output = Result<Session, Error>> + Send>>),
     Over,
-}
-
-/// A failed opening, remembered: whatever the handler answers, the client gets this (rule T5).
-struct Failure {
-    kind: ErrorKind,
-    message: Cow<'static, str>,
 }
 
 /// A session that is loaded only when asked for.
@@ -209,8 +216,7 @@ impl Exchange {
             let _slot = self.slot();
             let is_first = !self.0.opened.load(Ordering::Relaxed);
             if is_first {
-                let (kind, message) = (error.kind(), error.to_string().into());
-                let _ = self.0.failure.set(Failure { kind, message });
+                let _ = self.0.failure.set(error);
                 self.0.opened.store(true, Ordering::Release);
             }
             is_first
@@ -250,7 +256,7 @@ impl Exchange {
     fn outcome(&self) -> Result<Session, Error> {
         match self.0.failure.get() {
             None => Ok(self.handle()),
-            Some(failure) => Err(failure.error()),
+            Some(failure) => Err(failure.clone()),
         }
     }
 
@@ -288,8 +294,8 @@ impl Exchange {
         }
         if let Some(failure) = self.0.failure.get() {
             let mut finished = Finished::new(config);
-            finished.reply_with(&failure.error());
-            if failure.kind == ErrorKind::Expired {
+            finished.reply_with(failure);
+            if failure.kind() == ErrorKind::Expired {
                 finished.remove(config);
                 finished.challenge(config);
             }
@@ -339,7 +345,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
         .is_err_and(|error| session.tell_refused(error));
     let is_gone = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Gone);
     let mut state = session.state();
-    state.head_sent = true;
+    state.end_head();
     if state.exposed {
         finished.expose();
     }
@@ -355,7 +361,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
                 && !state.speaks_of_identity() => {}
         Err(error) => {
             if !told {
-                tracing::warn!(target: "session", %error, "the request failed");
+                tracing::warn!(target: "session", %error, cause = cause(&error), "the request failed");
             }
             finished.reply_with(&error);
             state.take_ends_back();
@@ -444,7 +450,7 @@ impl PendingFinish {
 impl Drop for PendingFinish {
     fn drop(&mut self) {
         if !self.is_over {
-            self.session.state().head_sent = true;
+            self.session.state().end_head();
         }
     }
 }
@@ -487,6 +493,13 @@ impl LazySession {
         self.opening.has_token()
     }
 
+    /// The client's address, as far as it is known: see
+    /// [`trusted_proxies`](crate::SessionConfigBuilder::trusted_proxies).
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.opening.address()
+    }
+
     /// Whether the session has been loaded in this request, by whatever part of the application:
     /// what then asks for it costs no store access.
     ///
@@ -526,12 +539,6 @@ impl fmt::Debug for Loading {
         f.debug_struct("Loading")
             .field("is_opened", &is_opened)
             .finish_non_exhaustive()
-    }
-}
-
-impl Failure {
-    fn error(&self) -> Error {
-        Error::new(self.kind, self.message.clone())
     }
 }
 

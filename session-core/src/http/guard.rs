@@ -375,7 +375,7 @@ impl TokenCheck {
     fn refuse(&self, session: &Session, refusal: Refusal) -> Reply {
         session.keep_expiry();
         if refusal == TOKEN {
-            let (id, owner, address) = (session.id(), session.owner(), session.address());
+            let (id, owner, address) = (session.id(), session.owner(), session.client_address());
             let kind = EventKind::Rejected(Rejection::CsrfToken);
             session.manager().tell(kind, id, owner.as_ref(), address);
         }

@@ -41,6 +41,10 @@ struct Candidate {
 const CANDIDATES_MAX: usize = 8;
 
 impl Opening {
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     pub(super) fn read(head: &impl RequestHead, manager: &SessionManager) -> Self {
         let config = manager.config();
         let mut first: Option<Candidate> = None;
@@ -112,6 +116,7 @@ impl Opening {
             opening: self,
             manager,
             at: 0,
+            looked_at: Timestamp::from_unix_ms(0),
             live: None,
             dead: None,
             standing: Standing::New,
@@ -131,6 +136,8 @@ pub(super) struct Look<'a> {
     manager: &'a SessionManager,
     /// The candidate that is next.
     at: usize,
+    /// When the last of them was judged.
+    looked_at: Timestamp,
     live: Option<(&'a Candidate, Arc<Record>, Due)>,
     dead: Option<Dead>,
     standing: Standing,
@@ -183,6 +190,7 @@ impl Look<'_> {
             Err(error) => return self.fail(id, error),
         };
         let now = manager.now();
+        self.looked_at = now;
         let digest = candidate.token.digest();
         match admit(&record, &digest, opening.address, now, config) {
             Admission::Dead(why) => {
@@ -299,6 +307,7 @@ impl Look<'_> {
             state.visitor.agent = agent(base.and_then(|base| base.agent.as_ref()));
             state.presented_nothing = dead.is_some() || self.opening.foreign;
             state.sealed = self.manager.sealed_by().is_some();
+            state.opened_at = self.looked_at;
             state.why_new = why_new;
             let life = &mut state.life;
             life.standing = standing;

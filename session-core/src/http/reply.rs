@@ -1,13 +1,13 @@
 //! The responses that errors become, the same under every framework (rule H6).
 
 use std::borrow::Cow;
-use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, cause};
 
 /// A whole response: what an adapter sends in place of the handler's.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reply {
     /// Why: adapters put it into the response's extensions, for a layer that answers in the
     /// application's own words.
@@ -51,7 +51,7 @@ impl Error {
     pub fn answer(&self) -> Reply {
         let reply = self.reply();
         if reply.status == 500 {
-            tracing::error!(target: "session", error = %self, cause = StdError::source(self).map(tracing::field::display), "the request failed");
+            tracing::error!(target: "session", error = %self, cause = cause(self), "the request failed");
         }
         reply
     }

@@ -32,6 +32,7 @@ pub trait RequestHead {
 
 /// How tokens travel between client and server.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Transport {
     /// In the session cookie.
     #[default]

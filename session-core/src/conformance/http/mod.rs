@@ -183,6 +183,7 @@ suite! {
         i7_who_finds_the_secret_replaced_keeps_its_changes
         i7_newer_data_bring_no_second_renewal
         i7_an_outgrown_secret_is_not_sent_again
+        i7_a_save_of_before_sends_no_outgrown_secret
         i7_the_old_secret_is_good_until_the_new_one_comes
         i7_presenting_the_new_secret_is_noted_once
         i7_a_lost_answer_costs_no_session
@@ -210,6 +211,7 @@ suite! {
         t4_a_socket_brings_the_limits_of_a_new_configuration
         t4_an_access_is_noted_whoever_wrote_meanwhile
         t4_new_limits_leave_what_a_write_in_doubt_would_replace
+        t4_new_limits_of_a_requests_end_leave_what_a_write_in_doubt_would_replace
         t4_new_limits_wait_for_a_save_that_is_prepared
         t4_where_new_limits_cannot_be_written_a_touch_is
         t4_a_touch_with_new_limits_makes_way_for_any_other_write
@@ -329,6 +331,7 @@ suite! {
         e2_an_expired_record_is_never_handed_out
         e2_what_expired_while_a_request_ran_is_not_written_back
         e2_what_others_keep_alive_can_still_be_written
+        e2_a_session_that_was_given_less_time_meanwhile_is_not_revived
         e2_a_handle_that_outlives_its_request_revives_nothing
         e3_a_clock_that_steps_back_ends_nothing
         e4_the_sweep_waits_for_the_clock_skew
@@ -412,6 +415,7 @@ suite! {
         h3_a_persistent_cookie_slides_though_each_request_commits
         h3_a_persistent_cookie_slides_under_steady_writes
         h3_a_persistent_cookie_slides_where_its_use_fell_due_meanwhile
+        h3_a_cookie_that_slides_undoes_no_other_life_of_it
         h3_a_socket_leaves_a_persistent_cookie_to_a_request
         h3_never_two_cookies_of_one_name
         h3_a_session_that_ends_where_it_began_takes_no_cookie_away

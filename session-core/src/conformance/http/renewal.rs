@@ -114,6 +114,22 @@ pub(super) async fn i7_an_outgrown_secret_is_not_sent_again(harness: &dyn HttpHa
     assert_eq!(seen(&mut visitor).await, 1);
 }
 
+pub(super) async fn i7_a_save_of_before_sends_no_outgrown_secret(harness: &dyn HttpHarness) {
+    for (before, meanwhile) in [(HOUR, 0), (HOUR - 30, 60), (HOUR - 90, 100)] {
+        let world = hourly(harness).await;
+        let mut visitor = world.visitor().await;
+        world.advance(before);
+        let slow = visitor.start_post([Step::Remember(86_400), Step::Save, wait("go")]);
+        world.reached("go").await;
+        world.advance(meanwhile);
+        seen(&mut visitor).await;
+        assert_eq!(seen(&mut visitor).await, 1, "the new one is presented");
+        world.release("go", 1).await;
+        let slow = slow.answer().await;
+        assert_eq!((slow.status, slow.set_cookie()), (200, None), "{before}");
+    }
+}
+
 pub(super) async fn i7_the_old_secret_is_good_until_the_new_one_comes(harness: &dyn HttpHarness) {
     let world = hourly(harness).await;
     let mut visitor = world.visitor().await;

@@ -209,6 +209,24 @@ pub(super) async fn e2_what_expired_while_a_request_ran_is_not_written_back(
     }
 }
 
+pub(super) async fn e2_a_session_that_was_given_less_time_meanwhile_is_not_revived(
+    harness: &dyn HttpHarness,
+) {
+    for (shorten, lives) in [(true, Value::Null), (false, json!(1))] {
+        let world = World::with(harness, ten_minutes).await;
+        let mut visitor = world.visitor().await;
+        let slow = visitor.start_get([get("seen"), wait("go")]);
+        world.reached("go").await;
+        if shorten {
+            visitor.post([Step::SetTimeout(60)]).await;
+        }
+        world.advance(60);
+        world.release("go", 1).await;
+        assert_eq!(slow.answer().await.status, 200);
+        assert_eq!(visitor.get([get("seen")]).await.outcome(0), lives);
+    }
+}
+
 pub(super) async fn e2_what_others_keep_alive_can_still_be_written(harness: &dyn HttpHarness) {
     let world = World::with(harness, ten_minutes).await;
     let mut visitor = world.visitor().await;

@@ -302,6 +302,22 @@ pub(super) async fn t4_new_limits_leave_what_a_write_in_doubt_would_replace(
     assert_eq!(world.data().await, r#"{"seen":1,"n":1}"#);
 }
 
+pub(super) async fn t4_new_limits_of_a_requests_end_leave_what_a_write_in_doubt_would_replace(
+    harness: &dyn HttpHarness,
+) {
+    let world = World::new(harness).await;
+    let (node, mut visitor) = with_an_hour(&world).await;
+    world.advance(60);
+    let refused = Fault::Refuse(StoreErrorKind::Unavailable);
+    world.spy.once(Operation::Update, refused);
+    let late = Step::After("late".into(), vec![insert("a", 1), Step::Save]);
+    let response = visitor.get([attempt(add("n")), late]).await;
+    assert_eq!(response.outcome(0)["error"], "Unavailable");
+    node.release("late", 1).await;
+    assert_eq!(node.probe.outcome("late").await, "[null,null]");
+    assert_eq!(world.data().await, r#"{"seen":1,"a":1}"#);
+}
+
 pub(super) async fn t4_where_new_limits_cannot_be_written_a_touch_is(harness: &dyn HttpHarness) {
     let full = Fault::Refuse(StoreErrorKind::Full);
     for (ignores, fault, updates) in [(false, Some(full), 1), (true, None, 0)] {

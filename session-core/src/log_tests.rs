@@ -1,0 +1,143 @@
+//! What the log says.
+
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::clock::Clock;
+use crate::config::SessionConfig;
+use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind, cause};
+use crate::http::Exchange;
+use crate::manager::{SessionManager, settle};
+use crate::memory::MemoryStore;
+use crate::session::Session;
+
+/// Writes down every event with its fields.
+#[derive(Default)]
+pub(crate) struct Log(pub(crate) Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "session" && *metadata.level() <= Level::DEBUG
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+fn sessions() -> SessionManager {
+    let config = SessionConfig::builder().clock(Clock::system()).build();
+    SessionManager::new(MemoryStore::new(), config.unwrap())
+}
+
+/// What is logged while `work` runs.
+fn logged(work: impl Future<Output = ()>) -> Vec<String> {
+    let log = Log::default();
+    let lines = Arc::clone(&log.0);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(log, || runtime.block_on(work));
+    let lines = lines.lock().unwrap();
+    let warnings = lines.iter().filter(|line| line.contains("lost")).cloned();
+    warnings.collect()
+}
+
+#[test]
+fn t7_what_is_changed_outside_of_a_request_and_never_saved_is_logged() {
+    let changes: [(fn(&Session), bool); 4] = [
+        (|_| {}, false),
+        (|session| session.insert("a", 1).unwrap(), true),
+        (|session| _ = session.remove("n"), true),
+        (Session::destroy, true),
+    ];
+    for (change, is_one) in changes {
+        for saves in [false, true] {
+            let lines = logged(async {
+                let sessions = sessions();
+                let begun = sessions.begin(None, None).unwrap();
+                begun.insert("n", 1).unwrap();
+                let issued = begun.issue().await.unwrap();
+                let id = issued.session.id().unwrap();
+                drop(issued);
+                let session = sessions.open(&id).await.unwrap().unwrap();
+                change(&session);
+                if saves {
+                    session.save().await.unwrap();
+                }
+            });
+            assert_eq!(lines.len(), usize::from(is_one && !saves), "{lines:?}");
+        }
+    }
+}
+
+#[test]
+fn t7_what_a_request_leaves_undone_is_not_logged_as_lost() {
+    let endings: [fn(Exchange); 2] = [drop, |exchange| _ = exchange.finish(500)];
+    for ending in endings {
+        let lines = logged(async {
+            let exchange = Exchange::begin(&sessions(), "POST");
+            let session = exchange.session(&NoHead).await.unwrap();
+            session.insert("a", 1).unwrap();
+            session.destroy();
+            ending(exchange);
+        });
+        assert_eq!(lines, [""; 0]);
+    }
+}
+
+struct NoHead;
+
+impl crate::http::RequestHead for NoHead {
+    fn each_header<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+
+    fn peer(&self) -> Option<std::net::IpAddr> {
+        None
+    }
+}
+
+#[test]
+fn a_stores_failure_is_logged_with_the_causes_that_its_message_does_not_tell() {
+    let low = std::io::Error::other("the cable is cut");
+    let middle = Error::new(ErrorKind::Invalid, "no route: the cable is cut").caused_by(low);
+    let told = StoreError::new(
+        StoreErrorKind::Unavailable,
+        "asking failed: no route: the cable is cut",
+    );
+    assert_eq!(cause(&told.caused_by(middle.clone())), None);
+    let untold = StoreError::new(StoreErrorKind::Unavailable, "asking failed").caused_by(middle);
+    assert_eq!(cause(&untold).unwrap(), "no route: the cable is cut");
+    let log = Log::default();
+    let lines = Arc::clone(&log.0);
+    tracing::subscriber::with_default(log, || {
+        settle::<()>("asking", Ok(Err(untold))).unwrap_err();
+    });
+    let lines = lines.lock().unwrap();
+    assert!(
+        lines[0].contains("cause=\"no route: the cable is cut\""),
+        "{lines:?}"
+    );
+}
