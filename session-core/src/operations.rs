@@ -143,7 +143,8 @@ impl Draft {
         self.remove_in(Space::User, key.as_ref())
     }
 
-    /// Removes `key` and returns its value.
+    /// Removes `key` and returns its value. In a [`transact`](crate::Session::transact) no other request
+    /// gets it; [`Session::take`](crate::Session::take) alone may give it to several at once.
     ///
     /// # Errors
     ///
@@ -210,7 +211,8 @@ impl Draft {
         self.len() == 0
     }
 
-    /// Removes every key; flashes and the CSRF token stay.
+    /// Removes every key. It is no logout: owner, flashes and CSRF token stay, and
+    /// [`Session::logout`](crate::Session::logout) ends a login.
     pub fn clear(&mut self) {
         self.clear_in(Space::User);
     }

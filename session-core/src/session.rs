@@ -136,7 +136,17 @@ impl Session {
         self.state().life.draft.remove(key)
     }
 
-    /// Removes `key` and returns its value.
+    /// Removes `key` and returns its value: what this request was loaded with, so that of two requests at
+    /// once both may get it. What only one may get, such as a code that counts once, is taken by
+    /// [`transact`](Self::transact):
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// /// The voucher, given to one request alone.
+    /// async fn redeem(session: &Session) -> Result<Option<String>, Error> {
+    ///     session.transact(|s| s.take("voucher")).await
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -228,7 +238,24 @@ impl Session {
         self.state().life.draft.is_empty()
     }
 
-    /// Removes every key; flashes and the CSRF token stay, the session lives on.
+    /// Removes every key. It is no logout: the session lives on, and with it its owner, flashes and CSRF
+    /// token. [`logout`](Self::logout) ends a login.
+    ///
+    /// ```
+    /// # use session_core::{Error, MemoryStore, Owner, SessionConfig, SessionManager};
+    /// # let sessions = SessionManager::new(MemoryStore::new(), SessionConfig::builder().build()?);
+    /// # let session = sessions.begin(None, None)?;
+    /// session.login(Owner::new("ada")?);
+    /// session.insert("basket", [7])?;
+    ///
+    /// session.clear();
+    /// assert!(session.is_empty());
+    /// assert_eq!(session.owner(), Some(Owner::new("ada")?), "still signed in");
+    ///
+    /// session.logout();
+    /// assert_eq!(session.owner(), None);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn clear(&self) {
         self.state().life.draft.clear();
     }

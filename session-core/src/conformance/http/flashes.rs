@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::HttpHarness;
 use super::script::Step;
-use super::world::{NONE, World, wait};
+use super::world::{NONE, World, owner, wait};
 use crate::conformance::{Counts, Fault, Operation};
 use crate::error::StoreErrorKind;
 
@@ -52,6 +52,18 @@ pub(super) async fn c6_flashes_and_seed_are_beside_the_data(harness: &dyn HttpHa
         .post([Step::Keys, Step::TakeFlashes, Step::VerifyCsrf(token)])
         .await;
     assert_eq!(response.body, r#"[[],["one"],null]"#);
+}
+
+pub(super) async fn c6_a_cleared_session_is_still_its_owners(harness: &dyn HttpHarness) {
+    let world = World::new(harness).await;
+    let mut member = world.member("ada").await;
+    let response = member.post([Step::Clear, Step::Owner]).await;
+    assert_eq!(response.body, r#"[null,"ada"]"#);
+    assert_eq!(member.get([Step::Keys, Step::Owner]).await.body, r#"[[],"ada"]"#);
+    let (_, record) = world.record().await;
+    assert_eq!(record.owner, Some(owner("ada")));
+    member.post([Step::Clear, Step::Logout]).await;
+    assert_eq!(member.get([Step::Owner]).await.body, "[null]");
 }
 
 pub(super) async fn c6_flashes_that_cannot_be_committed_are_not_shown(harness: &dyn HttpHarness) {

@@ -309,6 +309,7 @@ suite! {
     flashes {
         c6_each_flash_is_shown_exactly_once
         c6_flashes_and_seed_are_beside_the_data
+        c6_a_cleared_session_is_still_its_owners
         c6_flashes_that_cannot_be_committed_are_not_shown
         c6_queues_of_flashes_are_apart
         c6_some_categories_are_taken_and_the_others_keep_their_order
