@@ -25,7 +25,7 @@ use crate::layer::ReplyBody;
 /// It belongs inside of the [`SessionLayer`](crate::SessionLayer) whose sessions it asks, or the
 /// answer is 500; one whose guard looks at [headers only] may stand anywhere. It belongs outside of
 /// whatever reads the body, and passes the body on as [`axum::body::Body`]. Inside of a nested
-/// router the guard's `exempt` sees the path without the router's prefix.
+/// router, too, the guard's `exempt` sees the path as it was sent, with the router's prefix.
 ///
 /// Pages of another origin, also of the same site, need their origin in the guard's [trusted origins].
 /// The layer that lets them read answers, tower-http's `CorsLayer` with `allow_credentials(true)`,

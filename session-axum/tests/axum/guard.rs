@@ -106,6 +106,28 @@ async fn over_a_socket(app: Router, text: String) -> String {
 }
 
 #[tokio::test]
+async fn x3_a_nested_routers_guard_sees_the_path_as_it_was_sent() {
+    let guard = |exempt| {
+        let guard = CsrfGuard::builder().exempt(move |_, path| path == exempt);
+        CsrfLayer::new(guard.build().unwrap())
+    };
+    for (exempt, status) in [
+        ("/api/hooks/paid", 200),
+        ("/hooks/paid", 403),
+        ("/paid", 403),
+    ] {
+        let hooks = Router::new()
+            .route("/paid", any(async || "thanks"))
+            .layer(guard(exempt));
+        let app = Router::new()
+            .nest("/api", Router::new().nest("/hooks", hooks))
+            .layer(SessionLayer::new(manager("__Host-sid")));
+        let request = form("/api/hooks/paid", "", Body::empty());
+        assert_eq!(send(&app, request).await.0, status, "{exempt}");
+    }
+}
+
+#[tokio::test]
 async fn x3_a_form_in_chunks_has_a_length_when_the_handler_sees_it() {
     let app = app(CsrfGuard::default());
     let (cookie, token) = visitor(&app).await;
