@@ -64,7 +64,7 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// Names the session in [`SessionManager::revoke`]; public, and no way in.
+    /// Names the session in [`SessionManager::revoke_of`]; public, and no way in.
     pub id: SessionId,
     /// Whose it is.
     pub owner: Option<Owner>,
@@ -175,7 +175,12 @@ impl SessionManager {
         Ok(sessions)
     }
 
-    /// Ends one session, also if its secret was renewed meanwhile; says whether there was one.
+    /// Ends one session, whoever's it is and also if its secret was renewed meanwhile; says whether
+    /// there was one.
+    ///
+    /// This is for an administrator, and for ids that no client has sent: an id is no secret, and who
+    /// sends one need not be whose session it names. For a button of a device list see
+    /// [`revoke_of`](Self::revoke_of).
     ///
     /// # Errors
     ///
@@ -195,11 +200,19 @@ impl SessionManager {
     /// Whether a sealed session was cannot be known: the answer is `true` once it is sure that
     /// it is not alive as one of theirs.
     ///
+    /// A request's own session is ended by [`Session::logout`](crate::Session::logout). Ended here, its
+    /// cookie stays, and where the same request goes on to change it, be it by a flash, a form is
+    /// answered 409 ([`Gone`](ErrorKind::Gone)).
+    ///
     /// ```
     /// # use session_core::{Error, Session, SessionId, SessionManager};
     /// /// A device list's button: its id comes from the client, and may be anybody's.
     /// async fn end(sessions: &SessionManager, session: &Session, id: &SessionId) -> Result<bool, Error> {
     ///     match session.owner() {
+    ///         Some(_) if session.id() == Some(*id) => {
+    ///             session.logout();
+    ///             Ok(true)
+    ///         }
     ///         Some(user) => sessions.revoke_of(&user, id).await,
     ///         None => Ok(false),
     ///     }
@@ -268,6 +281,10 @@ impl SessionManager {
     ///
     /// Every login acknowledged before the call is ended: it repeats until only `except`
     /// remains (rule O2). Sealed sessions cannot be counted: for them it returns 1.
+    ///
+    /// Where a request's own session is to end as well, name it as `except` and call
+    /// [`Session::logout`](crate::Session::logout): with `None` it ends, too, but its cookie stays, and
+    /// where the same request goes on to change it a form is answered 409 ([`Gone`](ErrorKind::Gone)).
     ///
     /// ```
     /// # use session_core::{Error, Owner, Session, SessionManager};

@@ -15,7 +15,7 @@
 //! curl -b laptop $at/devices             # two lines, the latest used first; * is the laptop itself:
 //!                                        #   ID_OF_PHONE, 1 s ago, curl/8.5.0
 //!                                        # * ID_OF_LAPTOP, 2 s ago, curl/8.5.0
-//! curl -b laptop -d id=ID_OF_PHONE $at/devices/revoke  # ended 1
+//! curl -b laptop -d id=ID_OF_PHONE $at/devices/revoke  # ended 1; of the laptop itself: goodbye
 //! curl -b phone $at/                     # hello stranger
 //! curl -b laptop -X POST $at/devices/revoke-others     # ended 0
 //! curl -c laptop -b laptop -X POST $at/devices/revoke-all    # goodbye, everywhere
@@ -123,11 +123,17 @@ struct Device {
 async fn revoke(
     sessions: Data<SessionManager>,
     User(user): User,
+    session: Session,
     device: Form<Device>,
 ) -> Result<HttpResponse, Error> {
     let Ok(id) = device.id.parse::<SessionId>() else {
         return Ok(HttpResponse::BadRequest().body("no such id\n"));
     };
+    if session.id() == Some(id) {
+        // One's own: a logout removes the cookie, too.
+        session.logout();
+        return Ok(text("goodbye\n".to_owned()));
+    }
     let ended = sessions.revoke_of(&user, &id).await?;
     Ok(text(format!("ended {}\n", u8::from(ended))))
 }

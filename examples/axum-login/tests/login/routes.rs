@@ -114,6 +114,19 @@ fn a_user_sees_each_of_their_devices_and_ends_one() {
 }
 
 #[test]
+fn ending_ones_own_device_is_a_logout() {
+    let program = start();
+    let (mut laptop, mut phone) = (signed_in(&program, ADA), signed_in(&program, ADA));
+    let mut thief = laptop.clone();
+    let (_, own) = devices(&mut laptop);
+    let revoked = laptop.post("/devices/revoke", &format!("id={own}"));
+    assert_eq!(revoked.short(), (200, "goodbye\n"));
+    assert_eq!(laptop.cookie, "", "the browser is told");
+    assert!(!is_signed_in(&mut thief));
+    assert!(is_signed_in(&mut phone));
+}
+
+#[test]
 fn nobody_ends_or_sees_another_users_sessions() {
     let program = start();
     let (mut ada, mut grace) = (signed_in(&program, ADA), signed_in(&program, GRACE));
