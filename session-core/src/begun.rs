@@ -35,7 +35,9 @@ pub struct Issued {
 
 impl SessionManager {
     /// Begins a session outside of a request: for a test that needs a client who is signed in, for a
-    /// program on a machine of the user's, under a framework that has no adapter.
+    /// program on a machine of the user's, under a framework that has no adapter. Also in a request,
+    /// for a login that answers with its token (`examples/recipes/src/token.rs`): that of the request's
+    /// own session is made when the request ends.
     ///
     /// `address` and `agent` are the client's, where they are known; a device list shows them. Sessions
     /// that are bound to their address (`ignore_change_ip(false)`) need one. What the application

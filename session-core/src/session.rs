@@ -439,6 +439,10 @@ impl Session {
     /// run in. The response is marked `no-store`, so call it before the handler has answered. Where
     /// a cookie carries the token, this undoes what `HttpOnly` is for.
     ///
+    /// A login whose answer has the token in it, for an app that keeps no cookies, begins a session of
+    /// its own: [`SessionManager::begin`], `login`, [`issue`](crate::NewSession::issue), as
+    /// `examples/recipes/src/token.rs` does.
+    ///
     /// ```
     /// # use session_core::{Error, Session};
     /// async fn register(session: Session) -> Result<Option<String>, Error> {

@@ -10,5 +10,6 @@ pub mod return_to;
 pub mod second_factor;
 pub mod step_up;
 pub mod tenants;
+pub mod token;
 pub mod under_actix;
 pub mod user;

@@ -1,17 +1,22 @@
 //! The recipes do what the page says.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use axum::extract::connect_info::MockConnectInfo;
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE,
+    USER_AGENT,
+};
 use axum::http::{Request, Response};
 use axum::routing::{get, post};
 use recipes::oidc::Provider;
 use recipes::user::{AppState, User, Users};
-use recipes::{layers, oidc, password, return_to, second_factor, step_up, tenants, user};
+use recipes::{layers, oidc, password, return_to, second_factor, step_up, tenants, token, user};
 use session_kit::axum::{Session, SessionLayer};
 use session_kit::{Clock, ManualClock, MemoryStore, Owner, SessionConfig, SessionManager};
 use tower::ServiceExt;
@@ -258,6 +263,54 @@ async fn a_new_password_signs_out_everywhere_but_here() -> Outcome {
     assert_eq!(phone.get("/").await?, said(200, "nobody"));
     assert_eq!(copy.get("/").await?, said(200, "nobody"));
     assert_eq!(laptop.get("/").await?, said(200, "ada"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_login_answers_with_a_token_that_opens_its_session() -> Outcome {
+    let hands = now();
+    let config = token::config().clock(Clock::manual(&hands)).build()?;
+    let sessions = SessionManager::new(MemoryStore::new(), config);
+    let peer = MockConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4711)));
+    let app = token::routes(sessions.clone()).layer(peer);
+    let login = async |password: &str| {
+        let body = format!(r#"{{"name":"ada","password":"{password}"}}"#);
+        let request = Request::post("/api/login")
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, "an app");
+        app.clone()
+            .oneshot(request.body(Body::from(body))?)
+            .await
+            .map_err(Box::<dyn std::error::Error>::from)
+    };
+    assert_eq!(login("wrong").await?.status(), 403);
+    let ada = Owner::new("ada")?;
+    assert!(sessions.sessions_of(&ada).await?.is_empty());
+
+    let answer = login("lovelace").await?;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(header(&answer, CACHE_CONTROL).as_deref(), Some("no-store"));
+    assert_eq!(header(&answer, SET_COOKIE), None);
+    let body = to_bytes(answer.into_body(), 4096).await?;
+    let body = String::from_utf8(body.to_vec())?;
+    let token = body
+        .strip_prefix(r#"{"token":""#)
+        .and_then(|rest| rest.strip_suffix(r#""}"#));
+    let bearer = format!("Bearer {}", token.expect("the body has the token alone"));
+    let devices = sessions.sessions_of(&ada).await?;
+    assert_eq!(devices[0].address, Some("192.0.2.7".parse()?));
+    assert_eq!(devices[0].agent.as_deref(), Some("an app"));
+
+    let send = |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(AUTHORIZATION, &bearer).body(Body::empty());
+        app.clone().oneshot(request.expect("the request is whole"))
+    };
+    hands.advance(Duration::from_secs(29 * 86_400));
+    assert_eq!(send("GET", "/api/account").await?.status(), 200);
+    hands.advance(Duration::from_secs(29 * 86_400));
+    assert_eq!(send("POST", "/api/logout").await?.status(), 204);
+    assert_eq!(send("GET", "/api/account").await?.status(), 401);
     Ok(())
 }
 
