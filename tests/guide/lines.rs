@@ -235,6 +235,8 @@ async fn a_programs_life(sessions: SessionManager) -> Outcome {
     let sweeper = sessions.start_sweeper(Duration::from_secs(60));
     sweeper.stop().await;
     Ok(())
+    let sweeper = sessions.start_sweeper(Duration::from_secs(3_600));
+    sweeper.stop().await;
 }
 
 /// A row of a shop's database.
