@@ -120,7 +120,7 @@ impl SessionConfigBuilder {
     /// | `http_only` | `true` or `false` | `true` | whether scripts are kept from reading the cookie |
     /// | `same_site` | `strict`, `lax` or `none` | `lax` | which requests from other sites carry the cookie |
     /// | `partitioned` | `true` or `false` | `false` | whether each embedding site gets a cookie of its own |
-    /// | `lifetime` | `browser`, or a duration such as `30d` | `browser` | how long the browser keeps the cookie; browser: until it closes |
+    /// | `lifetime` | `browser`, or a duration such as `30d` | `browser` | how long the browser keeps the cookie, beside timeout; browser: until it closes |
     /// | `transport` | `cookie`, `header:NAME` or `bearer:NAME` | `cookie` | how tokens travel |
     /// | `timeout` | a duration such as `90` (seconds), `90s`, `15m`, `24h`, `30d` or `250ms` | `24h` | how long a session may lie idle |
     /// | `absolute_timeout` | a duration such as `90s`, `15m`, `24h` or `30d`, or `none` | `none` | how long a session may live, however busy it is |
@@ -186,7 +186,7 @@ impl SessionConfigBuilder {
         partitioned: SWITCH = "false",
             "whether each embedding site gets a cookie of its own";
         lifetime: LIFETIME = "browser",
-            "how long the browser keeps the cookie; browser: until it closes";
+            "how long the browser keeps the cookie, beside timeout; browser: until it closes";
         transport: TRANSPORT = "cookie",
             "how tokens travel";
         timeout: DURATION = "24h",

@@ -76,6 +76,7 @@ fn options(
         .secret_key(KeyRing::new(key)?)
         .secret_key(KeyRing::from_base64(text)?)
         .lifetime(Lifetime::BrowserSession)
+        .timeout(Lifetime::MAX)
         .lifetime(Lifetime::Persistent(Lifetime::MAX))
         .lifetime(Lifetime::Persistent(Duration::from_secs(300)))
         .timeout(Duration::from_secs(86_400))
@@ -234,9 +235,9 @@ async fn a_programs_life(sessions: SessionManager) -> Outcome {
     sessions.ping().await?;
     let sweeper = sessions.start_sweeper(Duration::from_secs(60));
     sweeper.stop().await;
-    Ok(())
     let sweeper = sessions.start_sweeper(Duration::from_secs(3_600));
     sweeper.stop().await;
+    Ok(())
 }
 
 /// A row of a shop's database.

@@ -319,10 +319,14 @@ impl SessionConfigBuilder {
 
     /// How long the browser keeps the cookie.
     ///
+    /// This is about the cookie: the session still ends by [`timeout`](Self::timeout). With
+    /// `Lifetime::Persistent` of 30 days and the default time-out, who stays away for 24 hours is
+    /// signed out. So give both.
+    ///
     /// # Default
     ///
-    /// [`Lifetime::BrowserSession`]; one session can be made persistent with `remember`. This is about
-    /// the cookie: the session still ends by [`timeout`](Self::timeout).
+    /// [`Lifetime::BrowserSession`]; one session can be made persistent, its time-out included, with
+    /// [`Session::remember`](crate::Session::remember).
     #[must_use]
     pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.cookie.lifetime = lifetime;

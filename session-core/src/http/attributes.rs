@@ -50,7 +50,9 @@ impl SameSite {
     }
 }
 
-/// How long the browser keeps the cookie.
+/// How long the browser keeps the cookie. The session itself ends by
+/// [`timeout`](crate::SessionConfigBuilder::timeout), 24 idle hours by default: for visitors who are to
+/// stay signed in for a month, both are a month.
 ///
 /// # Default
 ///
@@ -63,11 +65,14 @@ impl SameSite {
 /// # Example
 ///
 /// ```
+/// use session_core::SessionConfig;
 /// use session_core::http::Lifetime;
 /// use std::time::Duration;
 ///
-/// let two_weeks = Lifetime::Persistent(Duration::from_secs(14 * 24 * 3600));
-/// assert_ne!(two_weeks, Lifetime::default());
+/// let month = Duration::from_secs(30 * 24 * 3600);
+/// let config = SessionConfig::builder().timeout(month).lifetime(Lifetime::Persistent(month));
+/// # config.build()?;
+/// # Ok::<(), session_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
