@@ -19,11 +19,13 @@ impl SessionManager {
     /// A handle on the live session `id`, for code that runs outside of a request; `None` if there
     /// is none, or it has expired.
     ///
-    /// The handle reads, and writes with [`transact`](Session::transact),
-    /// [`save`](Session::save) and [`reload`](Session::reload) under the same rules as a
-    /// request's: nothing is lost to requests that run meanwhile, and nothing brings a session
-    /// back. It acts on the session as it was opened: after a `login` or `renew` of the client it
-    /// gets [`Gone`](ErrorKind::Gone); open it again. It does not count as use: the session
+    /// **No request ends here that would save**: what is changed on the handle is forgotten unless
+    /// [`save`](Session::save) is called; [`transact`](Session::transact) stores by itself.
+    ///
+    /// The handle reads, writes and [reloads](Session::reload) under the same rules as a request's:
+    /// nothing is lost to requests that run meanwhile, and nothing brings a session back. It acts on
+    /// the session as it was opened: after a `login` or `renew` of the client it gets
+    /// [`Gone`](ErrorKind::Gone); open it again. It does not count as use: the session
     /// expires as if it had not been there, unless [`touch`](Session::touch) is called.
     ///
     /// No cookie comes of it, so what needs one ([`renew`](Session::renew),
