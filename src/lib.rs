@@ -78,7 +78,8 @@
 //! | `import` | `session_kit::import`: sessions of web.py and Beaker, their pickles read without calling anything | miniz_oxide, hmac, sha1 | no |
 //! | `conformance` | `session_kit::conformance`: the suites that check a store or an adapter of your own | tokio's `test-util` | no |
 //!
-//! Turning on a feature adds names and changes no behaviour.
+//! Turning on a feature adds names and changes no behaviour, but for `tls`: where the URL of a SQL
+//! database names no mode, sqlx then tries TLS first, and without the feature connects in plain text.
 
 mod connect;
 pub mod guide;
