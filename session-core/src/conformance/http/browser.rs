@@ -9,6 +9,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::App;
 use super::message::{Request, Response};
 use super::script::Step;
+use crate::id::SessionId;
 
 /// A client with a jar: it keeps a `Set-Cookie` by name and drops it at `Max-Age=0`.
 ///
@@ -46,6 +47,14 @@ impl Browser {
     pub(super) fn token(&self) -> String {
         let first = self.jar.values().next();
         first.expect("the browser has a cookie").clone()
+    }
+
+    /// The id of its session; asking changes nothing.
+    pub(super) async fn id(&self) -> SessionId {
+        let response = self.clone().get([Step::Id]).await;
+        let id = response.outcome(0);
+        let id = id.as_str().expect("the session is live");
+        id.parse().expect("an id is written as it is read")
     }
 
     /// A browser that holds this cookie and nothing else.

@@ -39,8 +39,9 @@ fn assert_told(told: &Told, name: &str, why: &str, session: Option<SessionId>, a
 /// Someone signed in as ada, and her session's id.
 async fn ada(told: &Told, world: &World<'_>) -> (Browser, SessionId) {
     let member = world.member("ada").await;
+    let id = member.id().await;
     told.take();
-    (member, world.record().await.0)
+    (member, id)
 }
 
 pub(super) async fn t1_who_sends_no_token_is_new(harness: &dyn HttpHarness) {
@@ -173,7 +174,7 @@ pub(super) async fn a1_a_wrong_address_is_told(harness: &dyn HttpHarness) {
     let mut owners = world.stranger();
     owners.peer = Some("203.0.113.9".parse().unwrap());
     owners.post([login("ada")]).await;
-    let id = world.record().await.0;
+    let id = owners.id().await;
     told.take();
     let mut thief = owners.clone();
     thief.peer = world.stranger().peer;

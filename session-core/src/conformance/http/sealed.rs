@@ -1,8 +1,9 @@
 //! The scenarios over sessions that travel sealed in their cookies.
 //!
-//! Those of the rules that hold without a store run over such sessions alone, and over sessions
-//! whose end is remembered; the others over the latter. A scenario's store is then that of the
-//! revocations.
+//! Of the rules that hold without a store, each scenario that looks at no record and at no write of
+//! a store runs over such sessions alone, and over sessions whose end is remembered; of the others,
+//! what holds with a store of revocations runs over the latter. A scenario's store is then that of
+//! the revocations.
 
 use std::rc::Rc;
 
@@ -114,46 +115,86 @@ macro_rules! suite {
 suite! {
     $
     everywhere {
+        i2_a_token_of_one_kind_opens_no_session_of_another
         i3_a_bad_mac_costs_no_store_access
+        i3_a_bad_mac_is_foreign
+        i3_a_foreign_token_is_told_once_and_names_no_session
         i3_a_token_of_another_cookie_is_refused
         i3_signing_anew_can_decline_to_extend_life
+        i5_the_first_live_session_of_several_cookies_wins
+        i5_a_second_live_session_is_told
+        i6_a_dead_token_causes_no_removal
+        i7_a_timed_renewal_is_told_apart
+        t1_who_sends_no_token_is_new
         t1_no_cookie_and_nothing_stored_touches_nothing
         t2_a_handler_that_does_not_ask_costs_nothing
         t5_an_optional_session_is_none_only_without_a_layer
+        t5_a_server_error_discards_the_changes_of_both_kinds
         t6_what_was_committed_sends_its_cookie_whatever_the_status
         t6_an_answer_that_fails_still_sends_what_was_committed
         t6_revert_forgets_changes_and_intentions
+        t6_what_cannot_begin_ends_nothing_before
         t7_a_new_session_after_the_head_is_an_error
         t7_what_needs_a_new_cookie_after_the_head_is_an_error
         i4_a_login_taken_back_leaves_nothing_with_the_former_owner
         c6_flashes_and_seed_are_beside_the_data
+        c6_queues_of_flashes_are_apart
+        c6_some_categories_are_taken_and_the_others_keep_their_order
         e1_timeout_is_inactivity
         e1_absolute_timeout_counts_from_creation
         e1_a_login_begins_the_absolute_timeout_anew
         e1_a_session_has_a_timeout_of_its_own
         e1_a_new_absolute_timeout_reaches_every_session_that_is_written
+        e1_a_remembered_session_and_its_cookie_end_at_the_absolute_timeout
+        e1_remembered_sessions_can_have_an_absolute_timeout_of_their_own
+        e2_what_expired_while_a_request_ran_is_not_written_back
+        e3_a_clock_that_steps_back_shuts_nobody_out
         e5_an_expired_session_can_be_401
         a1_by_default_a_session_works_from_everywhere
         a1_a_prefix_may_stay_the_same
         a1_what_cannot_be_bound_does_not_begin
+        a1_a_wrong_address_is_told
         a2_a_session_behind_a_proxy_is_bound_to_the_client
+        a2_behind_a_proxy_the_cap_is_the_clients
+        the_cap_counts_what_is_created_and_nothing_else
+        the_cap_of_one_address_is_not_anothers
+        a_refusal_by_the_cap_is_told_once
         f3_a_lower_limit_breaks_no_larger_session
         h2_a_configured_cookie_is_this_text
         h2_remember_is_at_most_400_days
         h3_who_is_remembered_no_more_has_the_configured_cookie
+        h3_a_persistent_cookie_slides_where_its_use_fell_due_meanwhile
         h4_a_response_that_consulted_the_session_varies
         h4_a_response_with_the_cookie_is_never_stored
         h4_a_logout_can_clear_site_data
         h4_the_handlers_own_cookies_stay
+        h4_what_two_kinds_say_of_caches_is_said_once
+        h4_clearing_site_data_spares_the_other_kinds_new_cookie
         h1_a_neighbours_bad_bytes_hide_nothing
         h5_a_bearer_token_comes_in_authorization
         h5_a_token_that_a_handler_hands_out_comes_back_in_the_query
+        h5_a_transport_of_the_applications_own_carries_the_token
         x1_each_response_shows_another_token_and_all_are_good
         x1_a_wrong_token_is_403
         x1_login_replaces_the_seed
         x1_a_token_asked_for_with_a_new_secret_is_of_the_new_seed
+        x1_who_has_the_old_secret_learns_nothing_of_the_new_seed
+        x1_a_renewal_of_nothing_keeps_the_seed
         x1_timed_renewal_keeps_the_seed
         x1_a_logout_ends_the_seed
+        x2_a_request_from_another_site_is_403_and_looks_at_nothing
+        x2_a_request_that_changes_nothing_passes
+        x2_a_socket_is_opened_by_the_applications_own_pages_alone
+        x2_x3_a_refusal_is_told
+        x2_a_trusted_origin_still_needs_the_token
+        x3_a_token_in_the_header_passes_any_body_on
+        x3_a_token_in_a_form_is_taken_out_of_it
+        x3_without_the_right_token_it_is_403
+        x3_who_has_no_session_is_403_and_gets_none
+        x3_a_form_that_is_too_long_is_413
+        x3_a_guard_can_look_at_the_headers_only
+        x3_exempt_requests_reach_their_handler
+        x3_a_guard_without_a_layer_of_sessions_is_500
     }
     with_revocations {
         i4_login_over_another_owner_clears_the_session

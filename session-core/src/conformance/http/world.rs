@@ -189,6 +189,15 @@ impl<'a> World<'a> {
         assert_eq!(self.spy.counts(), expected);
         self.spy.reset();
     }
+
+    /// As [`assert_calls`](Self::assert_calls): visitors' records were loaded so many times. Those
+    /// of sealed sessions came with the request.
+    #[track_caller]
+    pub(super) fn assert_loads(&self, loads: u64) {
+        let sealed = self.manager().sealed_by().is_some();
+        let loads = if sealed { 0 } else { loads };
+        self.assert_calls(Counts { loads, ..NONE });
+    }
 }
 
 pub(super) const NONE: Counts = Counts {
