@@ -54,7 +54,7 @@
 //! | `destroyed` | | debug |
 //! | `expired` | | debug |
 //! | `revoked` | `id`, `owned`, `owner`, `all`, `limit` | info |
-//! | `rejected` | `foreign`, `unknown`, `wrong_secret`, `superseded`, `wrong_address`, `creation_cap`, `owner_limit` | debug |
+//! | `rejected` | `foreign`, `unknown`, `wrong_secret`, `superseded`, `wrong_address`, `creation_cap`, `owner_limit`, `csrf_origin`, `csrf_token` | debug |
 //! | `rejected` | `second_live`, `gone` | warn |
 //! | `rejected` | `corrupt` | error |
 
@@ -100,137 +100,138 @@ pub struct Event {
     pub at: Timestamp,
 }
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EventKind {
-    /// A session was stored for the first time.
-    Created,
-    /// A session was bound to an owner, under a new secret.
-    LoggedIn,
-    /// A session got a new secret, other than by a login.
-    Renewed(Renewal),
-    /// A session was ended by `logout`.
-    LoggedOut,
-    /// A session was ended by `destroy`.
-    Destroyed,
-    /// A client presented the right secret of a session that had ended by time.
-    Expired,
-    /// A session was ended from outside.
-    Revoked(Revocation),
-    /// Something was refused.
-    Rejected(Rejection),
+/// Declares an enum with the name of each variant, and thereby the list that none is missing from.
+macro_rules! named {
+    (@all $One:ident) => { vec![Self::$One] };
+    (@all $One:ident $Why:ident) => {
+        $Why::all().into_iter().map(Self::$One).collect::<Vec<_>>()
+    };
+    (
+        $(#[$about:meta])*
+        $Kind:ident, the $label:literal {
+            $($(#[$doc:meta])* $One:ident $(($Why:ident))? = $name:literal,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $Kind {
+            $($(#[$doc])* $One $(($Why))?,)*
+        }
+
+        impl $Kind {
+            #[doc = concat!("The value of the field and the label `", $label, "`.")]
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$One { .. } => $name,)*
+                }
+            }
+
+            /// Every one that this version of the library tells.
+            #[must_use]
+            pub fn all() -> Vec<Self> {
+                [$(named!(@all $One $($Why)?)),*].concat()
+            }
+        }
+    };
 }
 
-/// What a new secret was given for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Renewal {
-    /// A handler called `renew`.
-    Asked,
-    /// The old secret had reached the age of `renew_every`.
-    Timed,
+named! {
+    /// What happened.
+    #[non_exhaustive]
+    EventKind, the "event" {
+        /// A session was stored for the first time.
+        Created = "created",
+        /// A session was bound to an owner, under a new secret.
+        LoggedIn = "logged_in",
+        /// A session got a new secret, other than by a login.
+        Renewed(Renewal) = "renewed",
+        /// A session was ended by `logout`.
+        LoggedOut = "logged_out",
+        /// A session was ended by `destroy`.
+        Destroyed = "destroyed",
+        /// A client presented the right secret of a session that had ended by time.
+        Expired = "expired",
+        /// A session was ended from outside.
+        Revoked(Revocation) = "revoked",
+        /// Something was refused.
+        Rejected(Rejection) = "rejected",
+    }
 }
 
-/// Who ended a session from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Revocation {
-    /// [`SessionManager::revoke`], by its id.
-    Id,
-    /// [`SessionManager::revoke_of`], as one of its owner's.
-    Owned,
-    /// [`SessionManager::revoke_owner`], with all of its owner's. Of sealed sessions one event
-    /// without an id speaks for all.
-    Owner,
-    /// [`SessionManager::revoke_all`], with all of the store.
-    All,
-    /// A login of its owner's, which then had more than `owner_sessions_max`; or its own login, of
-    /// several at once that were refused.
-    Limit,
+named! {
+    /// What a new secret was given for.
+    #[non_exhaustive]
+    Renewal, the "why" {
+        /// A handler called `renew`.
+        Asked = "asked",
+        /// The old secret had reached the age of `renew_every`.
+        Timed = "timed",
+    }
 }
 
-/// Why something was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// A token that is malformed or not signed by this system.
-    Foreign,
-    /// A token whose session is not there.
-    Unknown,
-    /// A token with the id of a session and not its secret.
-    WrongSecret,
-    /// A token whose secret was replaced a moment ago.
-    Superseded,
-    /// A token from another address than its session is bound to.
-    WrongAddress,
-    /// A token whose record cannot be decoded.
-    Corrupt,
-    /// A token of a live session beside another one: one of them may be planted (rule I5).
-    SecondLive,
-    /// A session that would be one too many of its client's address.
-    CreationCap,
-    /// A login that would be one too many of its owner's.
-    OwnerLimit,
-    /// A save to a session that has ended or whose secret was replaced.
-    Gone,
-    /// A request that another site's page made the browser send (rule X2); or one of the application's
-    /// own, behind a proxy that rewrites `Host`.
-    CsrfOrigin,
-    /// A request without the session's CSRF token (rule X3).
-    CsrfToken,
+named! {
+    /// Who ended a session from outside.
+    #[non_exhaustive]
+    Revocation, the "why" {
+        /// [`SessionManager::revoke`], by its id.
+        Id = "id",
+        /// [`SessionManager::revoke_of`], as one of its owner's.
+        Owned = "owned",
+        /// [`SessionManager::revoke_owner`], with all of its owner's. Of sealed sessions one event
+        /// without an id speaks for all.
+        Owner = "owner",
+        /// [`SessionManager::revoke_all`], with all of the store.
+        All = "all",
+        /// A login of its owner's, which then had more than `owner_sessions_max`; or its own login,
+        /// of several at once that were refused.
+        Limit = "limit",
+    }
+}
+
+named! {
+    /// Why something was refused.
+    #[non_exhaustive]
+    Rejection, the "why" {
+        /// A token that is malformed or not signed by this system.
+        Foreign = "foreign",
+        /// A token whose session is not there.
+        Unknown = "unknown",
+        /// A token with the id of a session and not its secret.
+        WrongSecret = "wrong_secret",
+        /// A token whose secret was replaced a moment ago.
+        Superseded = "superseded",
+        /// A token from another address than its session is bound to.
+        WrongAddress = "wrong_address",
+        /// A token whose record cannot be decoded.
+        Corrupt = "corrupt",
+        /// A token of a live session beside another one: one of them may be planted (rule I5).
+        SecondLive = "second_live",
+        /// A session that would be one too many of its client's address.
+        CreationCap = "creation_cap",
+        /// A login that would be one too many of its owner's.
+        OwnerLimit = "owner_limit",
+        /// A save to a session that has ended or whose secret was replaced.
+        Gone = "gone",
+        /// A request that another site's page made the browser send (rule X2); or one of the
+        /// application's own, behind a proxy that rewrites `Host`.
+        CsrfOrigin = "csrf_origin",
+        /// A request without the session's CSRF token (rule X3).
+        CsrfToken = "csrf_token",
+    }
 }
 
 impl EventKind {
-    /// The value of the field and the label `event`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::LoggedIn => "logged_in",
-            Self::Renewed(_) => "renewed",
-            Self::LoggedOut => "logged_out",
-            Self::Destroyed => "destroyed",
-            Self::Expired => "expired",
-            Self::Revoked(_) => "revoked",
-            Self::Rejected(_) => "rejected",
-        }
-    }
-
     /// The value of the field and the label `why`; empty where there is none.
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {
-            Self::Renewed(Renewal::Asked) => "asked",
-            Self::Renewed(Renewal::Timed) => "timed",
-            Self::Revoked(Revocation::Id) => "id",
-            Self::Revoked(Revocation::Owned) => "owned",
-            Self::Revoked(Revocation::Owner) => "owner",
-            Self::Revoked(Revocation::All) => "all",
-            Self::Revoked(Revocation::Limit) => "limit",
+            Self::Renewed(why) => why.name(),
+            Self::Revoked(why) => why.name(),
             Self::Rejected(why) => why.name(),
-            _ => "",
-        }
-    }
-}
-
-impl Rejection {
-    /// The value of the field and the label `why`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Foreign => "foreign",
-            Self::Unknown => "unknown",
-            Self::WrongSecret => "wrong_secret",
-            Self::Superseded => "superseded",
-            Self::WrongAddress => "wrong_address",
-            Self::Corrupt => "corrupt",
-            Self::SecondLive => "second_live",
-            Self::CreationCap => "creation_cap",
-            Self::OwnerLimit => "owner_limit",
-            Self::Gone => "gone",
-            Self::CsrfOrigin => "csrf_origin",
-            Self::CsrfToken => "csrf_token",
+            Self::Created | Self::LoggedIn | Self::LoggedOut | Self::Destroyed | Self::Expired => {
+                ""
+            }
         }
     }
 }
@@ -426,3 +427,7 @@ impl Session {
         true
     }
 }
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

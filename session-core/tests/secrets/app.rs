@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use session_core::conformance::{Fault, Operation, SpyStore};
-use session_core::http::{Exchange, Finish, RequestHead, ResponseHead};
+use session_core::http::{Check, CsrfGuard, Exchange, Finish, RequestHead, ResponseHead};
 use session_core::wrap::Traced;
 use session_core::{
-    Clock, Error, KeyRing, ManualClock, MemoryStore, Owner, Session, SessionConfig,
+    Clock, Error, EventKind, KeyRing, ManualClock, MemoryStore, Owner, Session, SessionConfig,
     SessionConfigBuilder, SessionManager, StoreErrorKind, Token,
 };
 
@@ -24,15 +24,24 @@ pub(crate) const HOME: &str = "192.0.2.1";
 pub(crate) const VALUES: [&str; 3] = ["lorem ipsum", "dolor sit amet", "consectetur"];
 
 struct Request {
-    cookies: Vec<String>,
+    lines: Vec<(&'static str, String)>,
     peer: Option<IpAddr>,
+}
+
+impl Request {
+    fn new(cookies: &[&str], peer: &str) -> Self {
+        let line = |text: &&str| ("cookie", format!("{NAME}={text}"));
+        Self {
+            lines: cookies.iter().map(line).collect(),
+            peer: Some(peer.parse().unwrap()),
+        }
+    }
 }
 
 impl RequestHead for Request {
     fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
-        if name == "cookie" {
-            self.cookies.iter().for_each(|line| visit(line.as_bytes()));
-        }
+        let lines = self.lines.iter().filter(|(of, _)| *of == name);
+        lines.for_each(|(_, value)| visit(value.as_bytes()));
     }
 
     fn peer(&self) -> Option<IpAddr> {
@@ -56,6 +65,11 @@ impl ResponseHead for Response {
     }
 
     fn replace(&mut self, _: &str, _: Cow<'static, str>) {}
+}
+
+/// A kind as one text.
+pub(crate) fn name(kind: EventKind) -> String {
+    format!("{} {}", kind.name(), kind.why()).trim().to_owned()
 }
 
 /// An application, all that is heard of it, and what must not be.
@@ -83,8 +97,7 @@ impl App {
             .clock(Clock::manual(&hands))
             .on_event(move |event| {
                 listening.add(format_args!("hook {event:?} {event:#?}"));
-                let kind = format!("{} {}", event.kind.name(), event.kind.why());
-                seen.lock().unwrap().insert(kind.trim().to_owned());
+                seen.lock().unwrap().insert(name(event.kind));
             });
         let config = choose(config).build().unwrap();
         let spy = SpyStore::new(MemoryStore::new());
@@ -143,13 +156,7 @@ impl App {
         peer: &str,
         work: impl AsyncFnOnce(&Session) -> Result<(), Error>,
     ) -> Option<String> {
-        let head = Request {
-            cookies: cookies
-                .iter()
-                .map(|text| format!("{NAME}={text}"))
-                .collect(),
-            peer: Some(peer.parse().unwrap()),
-        };
+        let head = Request::new(cookies, peer);
         let exchange = Exchange::begin(&self.manager, "POST");
         let lazy = exchange.lazy(&head);
         self.heard.add(format_args!("{lazy:?} {exchange:?}"));
@@ -193,9 +200,48 @@ impl App {
         begun.await.expect("a session begins")
     }
 
+    /// A request under this cookie that the guard refuses, with a header line and a form.
+    pub(crate) async fn refused(&self, cookie: &str, line: (&'static str, &str), form: &str) {
+        let mut head = Request::new(&[cookie], HOME);
+        let form_type = (
+            "content-type",
+            "application/x-www-form-urlencoded".to_owned(),
+        );
+        head.lines.extend([(line.0, line.1.to_owned()), form_type]);
+        let exchange = Exchange::begin(&self.manager, "POST");
+        let check = CsrfGuard::default().check("POST", "/", &head, Some(&exchange));
+        self.heard.add(format_args!("{check:?}"));
+        let reply = match check {
+            Check::Pass => panic!("it passes"),
+            Check::Refuse(reply) => reply,
+            Check::Token(check) => match check.open(Some(exchange), &head).await {
+                Err(reply) => reply,
+                Ok(check) => {
+                    let mut check = check.expect("the token is in the form");
+                    check.push(form.as_bytes()).unwrap();
+                    self.heard.add(format_args!("{check:?}"));
+                    check.finish().unwrap_err()
+                }
+            },
+        };
+        self.heard.add(format_args!("{reply:?}"));
+    }
+
     /// What a request under this cookie is told.
     pub(crate) async fn look(&self, cookie: &str) {
         self.ask(&[cookie], HOME, async |_| Ok(())).await;
+    }
+
+    /// A CSRF token of the session under this cookie.
+    pub(crate) async fn csrf_token(&self, cookie: &str) -> String {
+        let mut token = String::new();
+        self.ask(&[cookie], HOME, async |session| {
+            token = session.csrf_token()?;
+            Ok(())
+        })
+        .await;
+        self.hide_text(&token, "a CSRF token");
+        token
     }
 
     pub(crate) async fn fail(&self, operation: Operation, kind: StoreErrorKind, cookie: &str) {

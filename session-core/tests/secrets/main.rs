@@ -5,41 +5,16 @@
 mod app;
 mod heard;
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::time::Duration;
 
 use session_core::conformance::Operation;
 use session_core::http::IpPrefix;
-use session_core::{ErrorKind, OnTooMany, Owner, SessionManager, StoreErrorKind, Token};
+use session_core::{ErrorKind, EventKind, OnTooMany, Owner, SessionManager, StoreErrorKind, Token};
 
 use crate::app::{App, HOME, VALUES};
 use crate::heard::Heard;
-
-/// Every event there is, as the hook is told it.
-const KINDS: [&str; 22] = [
-    "created",
-    "destroyed",
-    "expired",
-    "logged_in",
-    "logged_out",
-    "rejected corrupt",
-    "rejected creation_cap",
-    "rejected foreign",
-    "rejected gone",
-    "rejected owner_limit",
-    "rejected second_live",
-    "rejected superseded",
-    "rejected unknown",
-    "rejected wrong_address",
-    "rejected wrong_secret",
-    "renewed asked",
-    "renewed timed",
-    "revoked all",
-    "revoked id",
-    "revoked limit",
-    "revoked owned",
-    "revoked owner",
-];
 
 #[tokio::test]
 async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
@@ -103,6 +78,17 @@ async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
     app.look(&foreign).await;
     app.look("correct horse battery staple").await;
     app.hide_text("battery", "what a client sent");
+
+    // What other sites send.
+    let foreign = Token::random().unwrap().expose(None);
+    app.hide_text(&foreign, "a token that a client sent");
+    let own = app.csrf_token(&fourth).await;
+    let elsewhere = ("origin", "https://elsewhere.example");
+    app.refused(&fourth, elsewhere, &format!("csrf_token={own}"))
+        .await;
+    app.refused(&fourth, ("x-csrf-token", &foreign), "").await;
+    let with_foreign = format!("note={}&csrf_token={foreign}", VALUES[0]);
+    app.refused(&fourth, ("accept", "*/*"), &with_foreign).await;
 
     // What fails.
     app.ask(&[&fourth], HOME, async |session| {
@@ -185,8 +171,8 @@ async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
     assert!(manager.sweep().await.is_ok());
 
     let _ = session_core::Error::application("the handler's own").answer();
-    let kinds: Vec<_> = app.kinds.lock().unwrap().iter().cloned().collect();
-    assert_eq!(kinds, KINDS, "each has happened");
+    let all: BTreeSet<_> = EventKind::all().into_iter().map(app::name).collect();
+    assert_eq!(*app.kinds.lock().unwrap(), all, "each has happened");
     for heard in [
         "span session.load",
         "noted outcome=\"live\"",
@@ -198,6 +184,7 @@ async fn i1_nothing_private_shows_in_whatever_can_be_heard() {
         "line INFO message=logged in event=\"logged_in\" session=",
         "line ERROR message=the record is kept for inspection",
         // An outage is not only answered, and neither is a fault of the handler's.
+        "line DEBUG message=a request was refused before its handler method=\"POST\" status=403",
         "line WARN message=the store failed operation=\"loading the session\" error=",
         "line ERROR message=the request failed error=",
         "metric Key(session_events_total, [event = rejected, why = gone])",
@@ -281,12 +268,11 @@ async fn i1_what_cannot_be_decoded_is_not_quoted() {
             text.replacen('{', "{\"generation\":\"lorem\",", 1),
         ),
     ] {
-        if let Err(error) = session_core::Record::decode(broken.as_bytes()) {
-            heard.add(format_args!(
-                "{what} {error} {error:?} {:?}",
-                error.source()
-            ));
-        }
+        let error = session_core::Record::decode(broken.as_bytes()).unwrap_err();
+        heard.add(format_args!(
+            "{what} {error} {error:?} {:?}",
+            error.source()
+        ));
     }
     let heard = heard.0.lock().unwrap();
     assert!(!heard.contains("lorem"), "{heard}");
