@@ -1,14 +1,15 @@
-//! A disk that is soon full.
+//! A disk that is soon full, and a file that cannot be removed.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
-
 use crate::error::ServerError;
+use crate::watcher::Watcher;
 
-/// A file system of its own in memory, of so many bytes; unmounted when dropped.
+/// A file system of its own in memory, of so many bytes; unmounted when dropped, or when the test's
+/// process is killed.
 ///
 /// ```no_run
 /// use session_test_servers::SmallDisk;
@@ -20,7 +21,11 @@ use crate::error::ServerError;
 /// std::fs::write(disk.path().join("file"), vec![0; 1 << 20]).unwrap();
 /// # Ok::<(), session_test_servers::ServerError>(())
 /// ```
-pub struct SmallDisk(TempDir);
+pub struct SmallDisk {
+    folder: PathBuf,
+    // Dropped with the disk, it unmounts and removes the folder.
+    _watcher: Watcher,
+}
 
 impl SmallDisk {
     /// Mounts it, for every user to write to.
@@ -30,17 +35,22 @@ impl SmallDisk {
     /// The test does not run as root (with `CAP_SYS_ADMIN`).
     pub fn mount(bytes: u64) -> Result<Self, ServerError> {
         let folder = tempfile::tempdir().map_err(ServerError::io("making a folder"))?;
-        let disk = Self(folder);
+        let folder = folder.keep();
+        let watcher = Watcher::over_mount(&folder).map_err(ServerError::io("starting /bin/sh"))?;
+        let disk = Self {
+            folder,
+            _watcher: watcher,
+        };
         let options = format!("size={bytes},mode=1777");
         let kind = ["-t", "tmpfs", "-o", &options, "tmpfs"];
-        disk.run("mount", &kind, format_args!("a tmpfs of {bytes} bytes"))?;
+        mount(&kind, disk.path(), format_args!("a tmpfs of {bytes} bytes"))?;
         Ok(disk)
     }
 
     /// Where it is mounted.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.path()
+        &self.folder
     }
 
     /// Changes its options: `ro`, `rw`, `size=12m`.
@@ -51,26 +61,55 @@ impl SmallDisk {
     /// content.
     pub fn remount(&self, options: &str) -> Result<(), ServerError> {
         let options = format!("remount,{options}");
-        self.run("mount", &["-o", &options], &options)
-    }
-
-    fn run(&self, program: &str, args: &[&str], what: impl Display) -> Result<(), ServerError> {
-        let output = Command::new(program).args(args).arg(self.path()).output();
-        let output = output.map_err(ServerError::io(program))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().next().unwrap_or_default();
-        Err(ServerError::new(format!(
-            "mounting {what}: {said} (it needs root and CAP_SYS_ADMIN)"
-        )))
+        mount(&["-o", &options], self.path(), &options)
     }
 }
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazy: it is gone when the last file on it is closed.
-        let _ = self.run("umount", &["--lazy"], "nothing more");
+/// A file that everybody may read and write, and nobody can remove or rename, not even root; as
+/// any other again when dropped, or when the test's process is killed.
+///
+/// ```no_run
+/// use session_test_servers::PinnedFile;
+///
+/// let folder = tempfile::tempdir()?;
+/// let file = folder.path().join("file");
+/// std::fs::write(&file, "text")?;
+/// let pinned = PinnedFile::at(&file).unwrap();
+/// let refused = std::fs::remove_file(&file);
+/// assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ResourceBusy);
+/// drop(pinned);
+/// std::fs::remove_file(&file)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct PinnedFile {
+    // Dropped with it, it unmounts.
+    _watcher: Watcher,
+}
+
+impl PinnedFile {
+    /// Pins the file by mounting it on itself.
+    ///
+    /// # Errors
+    ///
+    /// The test does not run as root (with `CAP_SYS_ADMIN`).
+    pub fn at(file: &Path) -> Result<Self, ServerError> {
+        let watcher = Watcher::over_pin(file).map_err(ServerError::io("starting /bin/sh"))?;
+        let pinned = Self { _watcher: watcher };
+        let on_itself = [OsStr::new("--bind"), file.as_os_str()];
+        mount(&on_itself, file, "a file on itself")?;
+        Ok(pinned)
     }
+}
+
+fn mount(args: &[impl AsRef<OsStr>], place: &Path, what: impl Display) -> Result<(), ServerError> {
+    let output = Command::new("mount").args(args).arg(place).output();
+    let output = output.map_err(ServerError::io("mount"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().next().unwrap_or_default();
+    Err(ServerError::new(format!(
+        "mounting {what}: {said} (it needs root and CAP_SYS_ADMIN)"
+    )))
 }

@@ -28,7 +28,7 @@ mod watcher;
 mod error;
 
 pub use cluster::{RedisCluster, RedisClusterBuilder};
-pub use disk::SmallDisk;
+pub use disk::{PinnedFile, SmallDisk};
 pub use error::ServerError;
 pub use mariadb::{MariaDbBuilder, MariaDbServer};
 pub use postgres::{PostgresBuilder, PostgresServer};

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::account::Account;
 use crate::watcher::Watcher;
@@ -61,8 +61,12 @@ impl Process {
         self.pid
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+    /// Whether it has ended. Until [`kill`](Self::kill) its pid is given to no other process, as
+    /// the watcher still knows it.
+    pub(crate) fn has_ended(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let pid = WaitId::Pid(Pid::from_child(&self.child));
+        !matches!(waitid(pid, look), Ok(None))
     }
 
     pub(crate) fn freeze(&self) {
@@ -81,11 +85,8 @@ impl Process {
         }
     }
 
-    /// Kills every process and waits until none is left.
+    /// Kills every process and waits until none is left, also where the server ended by itself.
     pub(crate) fn kill(&mut self, watcher: &mut Watcher) {
-        if self.has_ended() {
-            return;
-        }
         // Stopped first, so that no process is forked while the others are killed.
         self.freeze();
         let pids = tree(self.pid);
@@ -151,4 +152,27 @@ fn stat(pid: i32) -> Option<Stat> {
         state: fields.next()?.to_owned(),
         parent: fields.next()?.parse().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watcher_forgets_a_server_that_ended_by_itself_before_its_pid_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let [log, told] = ["log", "told"].map(|name| folder.path().join(name));
+        let mut watcher = Watcher::noting(&told).unwrap();
+        let nothing: [&str; 0] = [];
+        let program = Path::new("/bin/true");
+        let mut server = Process::start(program, &nothing, &log, None, &mut watcher).unwrap();
+        while !server.has_ended() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(stat(server.pid()).unwrap().state, "Z");
+        server.kill(&mut watcher);
+        drop(watcher);
+        let told = fs::read_to_string(told).unwrap();
+        assert_eq!(told, format!("{}\n0\n", server.pid()));
+    }
 }

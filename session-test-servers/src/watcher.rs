@@ -1,4 +1,4 @@
-//! Ends a server when the test's process has ended, however it did.
+//! Ends a server, or unmounts a disk, when the test's process has ended, however it did.
 //!
 //! `PR_SET_PDEATHSIG` would do it when the *thread* that started the server ends, which a server
 //! shared by several tests outlives. So a shell per server reads a pipe that only the test's
@@ -17,14 +17,38 @@ pub(crate) struct Watcher(Child);
 impl Watcher {
     /// Watches over `folder`, which is removed in the end.
     pub(crate) fn over(folder: &Path) -> io::Result<Self> {
+        Self::start(&[KILL, REMOVE], folder)
+    }
+
+    /// Watches over a folder that something is mounted on; in the end it is unmounted and removed.
+    pub(crate) fn over_mount(folder: &Path) -> io::Result<Self> {
+        Self::start(&[KILL, UNMOUNT, REMOVE], folder)
+    }
+
+    /// Watches over a path that something is mounted on; in the end it is as it was before.
+    pub(crate) fn over_pin(path: &Path) -> io::Result<Self> {
+        Self::start(&[KILL, UNMOUNT], path)
+    }
+
+    fn start(script: &[&str], path: &Path) -> io::Result<Self> {
         Command::new("/bin/sh")
-            .args(["-c", SCRIPT, "session-test-servers"])
-            .arg(folder)
+            .args(["-c", &script.concat(), "session-test-servers"])
+            .arg(path)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .spawn()
+            .map(Self)
+    }
+
+    /// Kills nothing, and writes what it is told to `file`.
+    #[cfg(test)]
+    pub(crate) fn noting(file: &Path) -> io::Result<Self> {
+        Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(std::fs::File::create(file)?)
             .spawn()
             .map(Self)
     }
@@ -39,14 +63,14 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // Its work is killing processes and removing a folder; nothing is left to do if it fails.
+        // Its work is killing, unmounting and removing; nothing is left to do if it fails.
         let _ = self.0.wait();
     }
 }
 
 /// The last line that was read counts. The parent is stopped while its children are listed, so
 /// that it forks no other; what they forked in turn is found the same way.
-const SCRIPT: &str = r#"
+const KILL: &str = r#"
 end() {
   kill -STOP "$1"
   for child in $(cat "/proc/$1/task/$1/children"); do end "$child"; done
@@ -55,5 +79,13 @@ end() {
 pid=0
 while read -r line; do pid=$line; done
 [ "$pid" = 0 ] || end "$pid"
+"#;
+
+/// Lazily: what is open there stays until it is closed.
+const UNMOUNT: &str = r#"
+umount -l -- "$1"
+"#;
+
+const REMOVE: &str = r#"
 rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }
 "#;

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode};
 use session_core::{Created, ErrorKind, Only, Owner, Store, StoreErrorKind, Touch, Written};
 use session_fs::{FsConfig, FsStore};
+use session_test_servers::PinnedFile;
 
 use crate::{START, TIMEOUT, files, folder, id, next, owned, path_of, record};
 
@@ -215,20 +216,11 @@ async fn a_sweep_that_can_remove_nothing_is_no_success_and_hinders_no_other() {
         let created = store.create(&id(number), &record()).await.unwrap();
         assert_eq!(created, Created::Done);
     }
-    let fixed = path_of(dir.path(), &id(1));
-    let attribute = |sign: &str| {
-        let mut chattr = std::process::Command::new("chattr");
-        let done = chattr.arg(format!("{sign}i")).arg(&fixed).status().unwrap();
-        assert!(
-            done.success(),
-            "the tests need root's rights, as for mounting disks"
-        );
-    };
-    attribute("+");
+    let pinned = PinnedFile::at(&path_of(dir.path(), &id(1))).unwrap();
     let due = START.after(TIMEOUT);
     assert_eq!(store.sweep(due, 100).await.unwrap(), 1, "the other");
     let error = store.sweep(due, 100).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-    attribute("-");
+    drop(pinned);
     assert_eq!(store.sweep(due, 100).await.unwrap(), 1);
 }
