@@ -1,5 +1,5 @@
-//! The guide says what is true: its lines of code compile, the tests that it names exist, and its
-//! links lead somewhere.
+//! The guide says what is true: its lines of code compile, the tests that it and CONTRIBUTING.md name
+//! exist, and its links lead somewhere.
 
 #[expect(dead_code, reason = "that it compiles is all it is for")]
 mod lines;
@@ -17,6 +17,7 @@ const MOVING: &str = include_str!("../../docs/guide/moving.md");
 const DEPLOYING: &str = include_str!("../../docs/guide/deploying.md");
 const RECIPES: &str = include_str!("../../docs/guide/recipes.md");
 const ANCESTORS: &str = include_str!("../../docs/guide/ancestors.md");
+const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
 const DESIGN: &str = include_str!("../../DESIGN.md");
 const GUIDE: &str = include_str!("../../src/guide.rs");
 const LINES: &str = include_str!("lines.rs");
@@ -127,6 +128,23 @@ fn every_test_that_a_row_names_is_there() {
             assert!(tests.contains(name), "line {}: no test {name}", row.line);
         }
     }
+}
+
+#[test]
+fn every_test_that_the_contributors_are_told_of_is_there() {
+    let tests = named::tests(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let mut named = code(CONTRIBUTING).filter(|code| begins_with_rule(code));
+    let first = named.next().expect("one is the example");
+    for name in [first].into_iter().chain(named) {
+        assert!(tests.contains(name), "no test {name}");
+    }
+}
+
+/// Whether it is a test's name: `c3_…`.
+fn begins_with_rule(code: &str) -> bool {
+    let rule = code.split('_').next().unwrap_or_default();
+    let (letter, number) = rule.split_at_checked(1).unwrap_or_default();
+    code != rule && letter.chars().all(|c| c.is_ascii_lowercase()) && number.parse::<u8>().is_ok()
 }
 
 #[test]
