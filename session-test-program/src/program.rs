@@ -1,14 +1,16 @@
 //! The running program.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::Visitor;
 
-/// A running program; killed when dropped.
+/// A running program; killed when dropped, or when the test's process is killed.
 #[derive(Debug)]
 pub struct Program {
     process: Child,
+    watcher: Child,
     stdout: BufReader<ChildStdout>,
     address: String,
 }
@@ -30,6 +32,7 @@ impl Program {
             .unwrap_or_else(|error| panic!("{path} does not start: {error}"));
         let stdout = process.stdout.take().expect("stdout is piped");
         let mut program = Self {
+            watcher: watcher(process.id()),
             process,
             stdout: BufReader::new(stdout),
             address: String::new(),
@@ -70,6 +73,25 @@ impl Drop for Program {
     fn drop(&mut self) {
         // A failure means that it has ended already.
         let _ = self.process.kill();
+        // Before the wait: afterwards the pid may be given to another process.
+        if let Some(mut pipe) = self.watcher.stdin.take() {
+            let _ = pipe.write_all(b"ended\n");
+        }
         let _ = self.process.wait();
+        let _ = self.watcher.wait();
     }
+}
+
+/// A shell that reads a pipe whose other end only this process has. Its end is the test's: the shell
+/// kills the program, unless it has read that it ended.
+fn watcher(pid: u32) -> Child {
+    Command::new("/bin/sh")
+        .args(["-c", r#"read -r ended || kill -KILL "$1""#, "watcher"])
+        .arg(pid.to_string())
+        // A signal to the test's group is not for the shell.
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("/bin/sh does not start: {error}"))
 }

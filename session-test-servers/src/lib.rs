@@ -35,3 +35,4 @@ pub use postgres::{PostgresBuilder, PostgresServer};
 pub use proxy::Proxy;
 pub use redis::{RedisBuilder, RedisServer};
 pub use sentinel::RedisSentinel;
+pub use watcher::Watcher;

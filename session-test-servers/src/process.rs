@@ -52,7 +52,7 @@ impl Process {
         let pid = i32::try_from(child.id()).expect("a pid is a positive i32");
         let mut pipe = child.stdin.take().expect("stdin is piped");
         let process = Self { child, pid };
-        watcher.watch(pid)?;
+        watcher.watch(process.child.id())?;
         pipe.write_all(b"go\n")?;
         Ok(process)
     }

@@ -11,12 +11,37 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// A shell that waits for the end of this process. Dropping it has its work done now.
-pub(crate) struct Watcher(Child);
+/// A shell that waits for the end of this process, for what a test starts by itself. Dropping it has
+/// its work done now.
+///
+/// ```
+/// use std::process::Command;
+///
+/// use session_test_servers::Watcher;
+///
+/// let folder = tempfile::tempdir()?.keep();
+/// let mut watcher = Watcher::over(&folder)?;
+/// let mut process = Command::new("sleep").arg("600").spawn()?;
+/// watcher.watch(process.id())?;
+///
+/// // Told before the wait: afterwards the pid may be given to another process.
+/// process.kill()?;
+/// watcher.watch(0)?;
+/// process.wait()?;
+/// drop(watcher);
+/// assert!(!folder.exists());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Watcher(Child);
 
 impl Watcher {
     /// Watches over `folder`, which is removed in the end.
-    pub(crate) fn over(folder: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// There is no `/bin/sh`.
+    pub fn over(folder: &Path) -> io::Result<Self> {
         Self::start(&[KILL, REMOVE], folder)
     }
 
@@ -53,8 +78,12 @@ impl Watcher {
             .map(Self)
     }
 
-    /// Names the process to be killed; 0: none.
-    pub(crate) fn watch(&mut self, pid: i32) -> io::Result<()> {
+    /// Names the process to be killed, with all it forked, in place of the one before; 0: none.
+    ///
+    /// # Errors
+    ///
+    /// The shell has been killed.
+    pub fn watch(&mut self, pid: u32) -> io::Result<()> {
         let pipe = self.0.stdin.as_mut().expect("the pipe is open until drop");
         pipe.write_all(format!("{pid}\n").as_bytes())
     }
@@ -69,11 +98,11 @@ impl Drop for Watcher {
 }
 
 /// The last line that was read counts. The parent is stopped while its children are listed, so
-/// that it forks no other; what they forked in turn is found the same way.
+/// that it forks no other; what they forked in turn is found the same way. Each thread lists its own.
 const KILL: &str = r#"
 end() {
   kill -STOP "$1"
-  for child in $(cat "/proc/$1/task/$1/children"); do end "$child"; done
+  for child in $(cat /proc/"$1"/task/*/children); do end "$child"; done
   kill -KILL "$1"
 }
 pid=0

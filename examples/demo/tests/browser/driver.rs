@@ -1,4 +1,4 @@
-//! A private Chromium: started on demand, driven over WebDriver, gone when dropped.
+//! A private Chromium: started on demand, driven over WebDriver, gone when dropped, or with the test.
 //!
 //! A missing browser fails the test rather than skipping it, as a skipped test looks like a
 //! passed one.
@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,14 +17,12 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use session_test_servers::Watcher;
 
 /// One window of a browser that shares nothing with any other.
 pub(crate) struct Browser {
     client: Client,
-    // In this order: the browser ends before its files go.
-    _driver: Driver,
-    home: TempDir,
+    driver: Driver,
 }
 
 impl Browser {
@@ -34,9 +32,8 @@ impl Browser {
     ///
     /// If Chromium or its driver is not installed.
     pub(crate) async fn open() -> Self {
-        let home = tempfile::tempdir().expect("a temporary folder can be made");
-        let driver = Driver::start(home.path());
-        let profile = home.path().join("profile");
+        let driver = Driver::start();
+        let profile = driver.home.join("profile");
         let capabilities = json!({
             "browserName": "chrome",
             "goog:chromeOptions": {
@@ -60,11 +57,7 @@ impl Browser {
             .connect(&driver.url)
             .await
             .expect("chromedriver opens a browser");
-        Self {
-            client,
-            _driver: driver,
-            home,
-        }
+        Self { client, driver }
     }
 
     /// Goes to `url` and waits until it is loaded.
@@ -113,6 +106,13 @@ impl Browser {
         self.try_eval(script).await.expect("the script runs")
     }
 
+    /// The names of the cookies that the browser has for the page, also of those that no script sees.
+    pub(crate) async fn cookies(&self) -> Vec<String> {
+        let cookies = self.client.get_all_cookies().await;
+        let cookies = cookies.expect("the browser tells its cookies");
+        cookies.iter().map(|one| one.name().to_owned()).collect()
+    }
+
     /// Makes the page `width` by `height` CSS pixels, below the least size of a window too.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
         let size =
@@ -142,7 +142,7 @@ impl Browser {
     /// browser.
     pub(crate) async fn screenshot(&self, name: &str) -> PathBuf {
         let folder = std::env::var_os("SCREENSHOTS")
-            .map_or_else(|| self.home.path().join("screenshots"), PathBuf::from);
+            .map_or_else(|| self.driver.home.join("screenshots"), PathBuf::from);
         std::fs::create_dir_all(&folder).expect("the folder for screenshots can be made");
 
         let size = self
@@ -179,21 +179,24 @@ impl Browser {
     }
 }
 
-/// chromedriver on a port of its own.
+/// chromedriver on a port of its own, and with a folder for all that it and the browser write.
 struct Driver {
     process: Child,
     url: String,
+    home: PathBuf,
     // Kept open: the driver would die of writing to a closed pipe.
     _stdout: Box<dyn Read + Send>,
+    // Removes the folder when the browser has ended, and ends both with the test.
+    watcher: Watcher,
 }
 
 impl Driver {
     /// Starts the driver, again where the port it chose is another's: it takes a free one of
     /// `[::1]` and then needs the same of `127.0.0.1`, which other tests' servers use.
-    fn start(home: &Path) -> Self {
+    fn start() -> Self {
         let mut said = String::new();
         for _ in 0..50 {
-            match Self::start_once(home) {
+            match Self::start_once() {
                 Ok(driver) => return driver,
                 Err(last) if last.contains("port not available") => said = last,
                 Err(last) => panic!("chromedriver ended before it listened: {last}"),
@@ -203,13 +206,16 @@ impl Driver {
     }
 
     /// Starts the driver, or tells what it said when it ended at once.
-    fn start_once(home: &Path) -> Result<Self, String> {
+    fn start_once() -> Result<Self, String> {
+        let home = tempfile::tempdir().expect("a temporary folder can be made");
+        let home = home.keep();
+        let mut watcher = Watcher::over(&home).expect("there is a shell");
         let log = home.join("chromedriver.log");
         let stderr = File::create(&log).expect("a log can be made");
         let mut process = Command::new(installed(&["chromedriver"]))
             .args(["--port=0", "--log-level=SEVERE"])
-            .env("HOME", home)
-            .env("TMPDIR", home)
+            .env("HOME", &home)
+            .env("TMPDIR", &home)
             // A group of its own, so that the browser's many processes end with the driver.
             .process_group(0)
             .stdin(Stdio::null())
@@ -217,14 +223,19 @@ impl Driver {
             .stderr(stderr)
             .spawn()
             .expect("chromedriver starts");
+        watcher.watch(process.id()).expect("the shell reads");
         let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
         match announced_port(&mut stdout) {
             Ok(port) => Ok(Self {
                 process,
                 url: format!("http://127.0.0.1:{port}"),
+                home,
                 _stdout: Box::new(stdout),
+                watcher,
             }),
             Err(mut said) => {
+                // Before the wait: afterwards the pid may be given to another process.
+                watcher.watch(0).expect("the shell reads");
                 process.wait().expect("chromedriver has ended");
                 said += &fs::read_to_string(&log).expect("the log can be read");
                 Err(said)
@@ -237,6 +248,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // A failure means that all of it has ended already.
         let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
+        let _ = self.watcher.watch(0);
         let _ = self.process.wait();
     }
 }

@@ -10,7 +10,7 @@ async fn a_visitor_counts_signs_in_and_out_and_is_told_each_time() {
     let (demo, browser) = (start(), Browser::open().await);
     browser.goto(&demo.url).await;
     assert_eq!(browser.text("h1").await, "Hello.");
-    assert_eq!(cookies(&browser).await, "", "looking stores nothing");
+    assert_eq!(browser.cookies().await, [""; 0], "looking stores nothing");
 
     browser.follow("form[action='/'] button").await;
     browser.follow("form[action='/'] button").await;
@@ -25,6 +25,7 @@ async fn a_visitor_counts_signs_in_and_out_and_is_told_each_time() {
     assert_eq!(browser.text("h1").await, "Hello, ada.");
     assert_eq!(browser.text("#count").await, "2");
     assert!(browser.text(".devices li").await.contains("This device"));
+    assert_eq!(browser.cookies().await.len(), 1);
     assert_eq!(cookies(&browser).await, "", "no script can read it");
     browser.screenshot("running-signed-in.png").await;
 
