@@ -138,22 +138,26 @@
 //! is closed and opened as its own. With ten workers or more,
 //! [`connections`](SqlConfig::connections) should be larger than they are.
 //!
-//! **PgBouncer** in transaction mode knows no prepared statements before version 1.21 and refuses
-//! settings of a connection. Add `?statement-cache-capacity=0` to the URL, which also leaves out
-//! the statement timeout, and set `ignore_startup_parameters = extra_float_digits` there; or
-//! make the pool:
+//! **PgBouncer** can stand between in session mode, or in transaction mode from version 1.21 on with
+//! `max_prepared_statements` above 0, which is the default from 1.24 on. Statements are prepared under
+//! names, and prepared and used in two steps: in transaction mode the second may reach another
+//! connection of the server's, where the same name is another client's statement, so that a load
+//! might carry out a deletion. That setting gives each client names of its own. **Before 1.21
+//! transaction mode must not be used**, and sqlx's cache of statements must stay on: without it a
+//! statement gets a new name each time and is never closed, so the server's memory fills with them. A
+//! URL with `statement-cache-capacity=0` is refused; of a pool of the application's own that cannot
+//! be seen, nor does its `persistent(false)` help. In any mode PgBouncer refuses settings of a
+//! connection until it is told to pass over them, and then the statement timeout is the role's:
 //!
-//! ```no_run
-//! # #[cfg(feature = "postgres")]
-//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
-//! use session_sql::{SqlStore, sqlx::postgres::{PgConnectOptions, PgPoolOptions}};
+//! ```text
+//! ignore_startup_parameters = extra_float_digits,options     ; pgbouncer.ini
+//! max_prepared_statements = 100
 //!
-//! let options: PgConnectOptions = "postgres://shop@pgbouncer:6432/shop".parse()?;
-//! let options = options.statement_cache_capacity(0).extra_float_digits(None);
-//! let store = SqlStore::from_pool(PgPoolOptions::new().connect_with(options).await?);
-//! # Ok(())
-//! # }
+//! ALTER ROLE shop SET statement_timeout = '30s';             -- on the server
 //! ```
+//!
+//! On MySQL and MariaDB a statement without the cache is closed after each use: nothing is left, at a
+//! second round trip each time.
 //!
 //! **MySQL 8** lets users of its default `caching_sha2_password` in only through TLS (feature
 //! `tls`) or a Unix socket: the RSA exchange that would replace them is left out, because the only

@@ -73,12 +73,7 @@ fn failed(error: sqlx::Error) -> Error {
 /// everybody. Of PostgreSQL's it logs the value too, and that of `sslpassword` is a secret.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn check_parameters(url: &str, known: &[&str]) -> Result<(), Error> {
-    let url = url.split_once('#').map_or(url, |(url, _)| url);
-    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
-    for parameter in parameters.split('&').filter(|text| !text.is_empty()) {
-        let name = parameter
-            .split_once('=')
-            .map_or(parameter, |(name, _)| name);
+    for (name, _) in parameters(url) {
         let is_known = |known: &&str| match known.strip_suffix("[…]") {
             // Brackets may be written as they are, or in the way of what a URL has no room for.
             Some(family) => name.strip_prefix(family).is_some_and(|rest| {
@@ -98,6 +93,15 @@ fn check_parameters(url: &str, known: &[&str]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The names and values in a URL, as they are written.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
+    let url = url.split_once('#').map_or(url, |(url, _)| url);
+    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+    let parameters = parameters.split('&').filter(|text| !text.is_empty());
+    parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
 }
 
 /// A parameter is named if it looks like one: what follows a `?` may be the rest of a password.

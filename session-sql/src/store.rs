@@ -80,7 +80,8 @@ impl SqlStore {
     /// `sqlx::PgPool` or `sqlx::MySqlPool`.
     ///
     /// Its connections must commit each statement by itself. Where a server of MySQL's kind is set to
-    /// `autocommit = 0`, let `after_connect` execute `SET SESSION autocommit = 1`.
+    /// `autocommit = 0`, let `after_connect` execute `SET SESSION autocommit = 1`. A pool of
+    /// PostgreSQL's keeps its cache of statements; the crate's documentation says why, under PgBouncer.
     ///
     /// ```
     /// use session_sql::{SqlStore, sqlx};

@@ -130,6 +130,44 @@ async fn a_parameter_that_is_known_is_taken_however_it_is_written() {
     }
 }
 
+/// Behind a proxy one client's statement would be taken for another's, and none would be closed.
+#[tokio::test]
+async fn the_cache_of_statements_cannot_be_turned_off_on_postgresql() {
+    let capacity = async |postgres: &str, capacity: &str| {
+        let url = format!("{postgres}?sslmode=prefer&statement-cache-capacity{capacity}");
+        SqlStore::connect(&url).await
+    };
+    for off in [
+        "=0",
+        "=00",
+        "=%30",
+        "=%2b0",
+        "=0&port=1",
+        "=0#x",
+        "=100&statement-cache-capacity=0",
+        "",
+    ] {
+        let error = capacity("postgres://u@127.0.0.1:1/d", off)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{off}: {error}");
+        assert!(error.to_string().contains("session mode"), "{off}: {error}");
+    }
+    let postgres = Database::new(Kind::Postgres).url;
+    for on in ["=1", "=500", "=500#&statement-cache-capacity=0"] {
+        let store = capacity(&postgres, on).await;
+        assert!(store.is_ok(), "{on}: {:?}", store.err());
+    }
+    // There a statement that is not kept is closed.
+    let mariadb = Database::new(Kind::MariaDb);
+    let url = format!("{}?statement-cache-capacity=0", mariadb.url);
+    let store = SqlStore::connect_with(&url, mariadb.config())
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    assert_eq!(store.load(&id(1)).await.unwrap(), None);
+}
+
 /// What was written into a file without a name would be gone with the next restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_moved_replaced_or_deleted_is_not_written_to() {
