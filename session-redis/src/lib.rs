@@ -154,8 +154,9 @@
 //!   store reconnects by itself. While a server refuses connections, requests fail at once; at
 //!   most a tenth of a second after it is back they succeed.
 //! - A server that hangs costs what waits on it: after
-//!   [`response_timeout`](RedisConfig::response_timeout) without an answer to anybody, another
-//!   connection is made, and the old one is closed with the last request that waits on it.
+//!   [`response_timeout`](RedisConfig::response_timeout) without an answer to anybody who waits,
+//!   one request or one after the other, another connection is made, and the old one is closed
+//!   with the last request that waits on it.
 //!   Dropped requests leave nothing.
 //!
 //! [`RedisConfig`] lists the URLs. The servers are Redis from version 6 (or Valkey); the

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use futures_util::future;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use tokio::runtime::Handle;
 
 use super::ScannedNode;
 use super::fault::{Fault, is_cluster_down, timed_out};
@@ -71,11 +72,17 @@ impl Cluster {
         let mut asking = false;
         for _ in 0..REDIRECTIONS_MAX {
             let line = self.line(&node);
+            let mut waited_for = WaitedFor {
+                cluster: self,
+                line: Some(&line),
+            };
             let answer = if asking {
                 line.command_asking(command).await
             } else {
                 line.command(command).await
             };
+            waited_for.line = None;
+            drop(waited_for);
             let error = match answer {
                 Ok(value) => return Ok(value),
                 Err(Fault::Refused(error)) if !is_cluster_down(&error) => error,
@@ -194,9 +201,13 @@ impl Cluster {
 
     /// The same beside the command that found the map to be wrong.
     fn ask_for_map_soon(&self) {
+        // Whoever drops a command may do so outside of the runtime.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         if !self.0.asking.swap(true, Ordering::Relaxed) {
             let cluster = self.clone();
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 let asking = Asking(&cluster.0.asking);
                 // Who needs the map and finds it wrong will ask again.
                 let _ = cluster.ask_for_map().await;
@@ -250,6 +261,23 @@ impl Cluster {
         let line = Line::new(target, self.0.timeouts);
         lines.insert(node.clone(), line.clone());
         line
+    }
+}
+
+/// A command whose answer somebody waits for. If they give up while there is no connection to its
+/// server, which may hang and have been replaced, nobody else would ask who keeps the slot now: those
+/// who come next wait for the same connection, and no longer.
+struct WaitedFor<'a> {
+    cluster: &'a Cluster,
+    /// `None` once it has been answered.
+    line: Option<&'a Line>,
+}
+
+impl Drop for WaitedFor<'_> {
+    fn drop(&mut self) {
+        if self.line.is_some_and(|line| !line.is_up()) {
+            self.cluster.ask_for_map_soon();
+        }
     }
 }
 

@@ -6,9 +6,10 @@
 //!
 //! - A connection found dead is replaced *before* a command is sent on it. After that nobody knows
 //!   whether the command was carried out, and it is not repeated.
-//! - A connection on which nothing was heard while a command waited for the whole of its time-out
-//!   is given up: the peer may be gone without a word, or hung while another was promoted. It is
-//!   closed, with all the memory it holds, when the last command that waits on it has ended.
+//! - A connection on which nothing was heard while commands waited for the length of a time-out,
+//!   one for all of it or several whose callers went away, is given up: the peer may be gone
+//!   without a word, or hung while another was promoted. It is closed, with all the memory it
+//!   holds, when the last command that waits on it has ended.
 //! - A server that answers `READONLY` or `MASTERDOWN` has been demoted, or the name now leads
 //!   elsewhere: the address is looked up again, and the command, which was not carried out, is sent
 //!   once more.
@@ -17,7 +18,7 @@
 //!   at most [`RETRY_AFTER`] after it is back they succeed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 
 use super::driver::{self, Driver, Waiting};
 use super::fault::{Fault, is_of_replica, timed_out, without_secrets};
+use super::silence::Silence;
 use super::target::Target;
 
 /// For so long after a failed attempt to connect, commands get its error.
@@ -79,7 +81,7 @@ pub(crate) struct Live {
 
 struct Health {
     lost: AtomicBool,
-    answers: AtomicU64,
+    silence: Silence,
     since: Instant,
 }
 
@@ -101,6 +103,12 @@ impl Line {
     #[cfg(feature = "cluster")]
     pub(crate) async fn command_asking(&self, command: &Cmd) -> Result<Value, Fault> {
         self.send(command, Ask::First).await
+    }
+
+    /// Whether there is a connection, as far as is known.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(&*self.state(), State::Up(live) if !live.is_lost())
     }
 
     /// Connects, if there is no connection.
@@ -204,7 +212,7 @@ impl Live {
     pub(crate) async fn connect(client: &Client, timeouts: Timeouts) -> Result<Self, RedisError> {
         let health = Arc::new(Health {
             lost: AtomicBool::new(false),
-            answers: AtomicU64::new(0),
+            silence: Silence::new(timeouts.response),
             since: Instant::now(),
         });
         let told = Arc::clone(&health);
@@ -231,7 +239,7 @@ impl Live {
     pub(crate) async fn carry_out(&self, command: &Cmd, ask: Ask) -> Result<Value, RedisError> {
         let _waits = self.waiting.one();
         let mut connection = self.connection.clone();
-        let answers = self.health.answers.load(Ordering::Relaxed);
+        let asked = self.health.silence.ask(|| self.give_up());
         let answer = match ask {
             Ask::No => connection.send_packed_command(command).await,
             #[cfg(feature = "cluster")]
@@ -243,14 +251,8 @@ impl Live {
             }
         };
         match &answer {
-            Ok(_) => {
-                self.health.answers.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) if error.is_timeout() => {
-                if self.health.answers.load(Ordering::Relaxed) == answers {
-                    self.give_up();
-                }
-            }
+            Ok(_) => asked.answered(),
+            Err(error) if error.is_timeout() => {}
             Err(error) if error.is_unrecoverable_error() => self.give_up(),
             Err(_) => {}
         }

@@ -11,6 +11,7 @@ mod script;
 mod driver;
 mod line;
 mod per_runtime;
+mod silence;
 mod target;
 mod tls;
 

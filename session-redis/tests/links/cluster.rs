@@ -12,9 +12,9 @@ use session_test_servers::{RedisCluster, RedisServer};
 use tokio::runtime::Handle;
 
 use crate::probes::{
-    PATIENCE, all_ids, carries_out_everything, comes_back, create_some, is_left_alone,
-    is_unreachable, keeps_replies_apart, listed, scripts_run, silent_servers, times_run, until,
-    updated,
+    PATIENCE, all_ids, carries_out_everything, comes_back, comes_back_to_the_impatient,
+    create_some, is_left_alone, is_unreachable, keeps_replies_apart, listed, scripts_run,
+    silent_servers, times_run, until, updated,
 };
 
 /// A little longer than an answer holds: after it the servers are asked for the map again.
@@ -145,6 +145,20 @@ async fn a_hung_primary_is_left_for_its_replica() {
     serves(&store, &id).await;
     cluster.wait_until_ok().unwrap();
     carries_out_everything(&store).await;
+}
+
+/// Nor is there an end to the attempt to connect to it anew.
+#[tokio::test]
+async fn a_hung_primary_is_left_for_its_replica_also_if_nobody_waits_for_the_whole_time_out() {
+    let cluster = RedisCluster::builder().replicas(1).start().unwrap();
+    let config = RedisConfig::new(cluster.url()).connect_timeout(2 * PATIENCE);
+    let store = RedisStore::with_config(config).await.unwrap();
+    let (id, record) = create_some(&store, 1).await[0].clone();
+    replicated(&cluster).await;
+    let old = cluster.primary_of(key(&id).as_bytes());
+    cluster.nodes()[old].freeze();
+    take_over_from(&cluster, old).await;
+    assert_eq!(comes_back_to_the_impatient(&store, &id).await, record);
 }
 
 #[tokio::test]
@@ -307,6 +321,15 @@ async fn cut_off(cluster: &RedisCluster, key: &str) -> usize {
         let forget = ["CLUSTER", "FORGET", name.trim()];
         nodes[old].command(&forget).unwrap();
     }
+    take_over_from(cluster, old).await;
+    assert_eq!(cluster.primary_of(key.as_bytes()), old + 3);
+    old
+}
+
+/// Gives the slots of a primary to its replica, and the others know.
+async fn take_over_from(cluster: &RedisCluster, old: usize) {
+    let nodes = cluster.nodes();
+    let others = || nodes.iter().filter(|node| node.addr() != nodes[old].addr());
     let takeover = ["CLUSTER", "FAILOVER", "TAKEOVER"];
     nodes[old + 3].command(&takeover).unwrap();
     let new = format!("127.0.0.1:{}@", nodes[old + 3].port());
@@ -316,8 +339,6 @@ async fn cut_off(cluster: &RedisCluster, key: &str) -> usize {
         lines.any(|line| line.contains(&new) && line.contains("master"))
     };
     until("the others know", || others().all(promoted)).await;
-    assert_eq!(cluster.primary_of(key.as_bytes()), old + 3);
-    old
 }
 
 #[tokio::test]

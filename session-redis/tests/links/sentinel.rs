@@ -10,8 +10,8 @@ use session_test_servers::{RedisSentinel, RedisServer};
 use tokio::runtime::Handle;
 
 use crate::probes::{
-    PATIENCE, cannot_connect, carries_out_everything, comes_back, create_some, is_left_alone,
-    is_unreachable, keeps_replies_apart, listed, silent_servers, until,
+    PATIENCE, cannot_connect, carries_out_everything, comes_back, comes_back_to_the_impatient,
+    create_some, is_left_alone, is_unreachable, keeps_replies_apart, listed, silent_servers, until,
 };
 
 async fn replicated(sentinel: &mut RedisSentinel) {
@@ -122,6 +122,19 @@ async fn a_hung_primary_is_left_and_not_returned_to_when_it_wakes() {
     for _ in 0..20 {
         create_some(&store, 1).await;
     }
+}
+
+/// As under a `store_timeout` or a layer that gives requests up sooner than the connection.
+#[tokio::test]
+async fn a_hung_primary_is_left_also_if_nobody_waits_for_the_whole_time_out() {
+    let mut sentinel = RedisSentinel::start().unwrap();
+    let store = RedisStore::connect(&sentinel.url()).await.unwrap();
+    let (id, record) = create_some(&store, 1).await[0].clone();
+    replicated(&mut sentinel).await;
+    let old = sentinel.primary_now();
+    sentinel.primary().freeze();
+    failed_over(&sentinel, old).await;
+    assert_eq!(comes_back_to_the_impatient(&store, &id).await, record);
 }
 
 #[tokio::test]
