@@ -104,7 +104,8 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`]: some sessions may remain; call again. What cannot be ended keeps
-    /// no other alive, unless the store fails ten times.
+    /// no other alive, unless the store fails ten times. A scan that fails, as while a cluster's slots
+    /// are moved, is begun again; five in a row that ended nothing are an error.
     /// [`ErrorKind::Contended`]: sessions from before the call kept turning up.
     /// [`ErrorKind::Unsupported`]: the sessions are sealed in their cookies; take their key out of
     /// the ring.
@@ -114,18 +115,27 @@ impl SessionManager {
     /// One deletion a session, two scans, and a load of each session that begins meanwhile.
     pub async fn revoke_all(&self) -> Result<u64, Error> {
         const OPERATION: &str = "revoking every session";
-        // What a node whose clock is behind begins meanwhile must not look like something missed.
-        let before = self.now().before(self.config().options.clock_skew);
+        let (now, clock_skew) = (self.now(), self.config().options.clock_skew);
         let (mut ended, mut failures) = (0, Vec::new());
-        for pass in 0..PASSES_MAX {
-            let mut found = false;
+        // The first time, all there is: a scan lists whatever is there throughout.
+        let mut begun_by = None;
+        let (mut passes, mut in_vain) = (0, 0);
+        while passes < PASSES_MAX {
+            let ended_before = ended;
+            let mut broken_off = None;
             let mut cursor = Some(Cursor::start());
             while let Some(at) = cursor {
-                let page = self.scan(at, BATCH).await?;
+                let page = match self.scan(at, BATCH).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        broken_off = Some(error);
+                        break;
+                    }
+                };
                 for id in page.ids {
-                    // The first time, all there is: a scan lists whatever is there throughout.
-                    let ends = pass == 0 || self.is_from_before(OPERATION, &id, before).await?;
-                    if !ends {
+                    if let Some(begun_by) = begun_by
+                        && !self.is_from_before(OPERATION, &id, begun_by).await?
+                    {
                         continue;
                     }
                     let deadline = &self.deadline();
@@ -134,7 +144,6 @@ impl SessionManager {
                             let kind = EventKind::Revoked(Revocation::All);
                             self.tell(kind, Some(id), None, None);
                             ended += 1;
-                            found = true;
                         }
                         Ok(_) => {}
                         Err(error) => failures.push(error),
@@ -149,8 +158,26 @@ impl SessionManager {
             if let Some(error) = failures.pop() {
                 return Err(error);
             }
-            if !found {
-                return Ok(ended);
+            let found = ended > ended_before;
+            begun_by = match &broken_off {
+                // What a node whose clock is behind begins meanwhile must not look like something
+                // missed.
+                None => Some(now.before(clock_skew)),
+                // Some were not listed yet, which a node whose clock is ahead may have begun. They become
+                // fewer: those that begin later are none of them.
+                Some(_) => begun_by.or(Some(now.after(clock_skew))),
+            };
+            match broken_off {
+                None if !found => return Ok(ended),
+                None => passes += 1,
+                // As while a cluster's slots are moved.
+                Some(_) if found => in_vain = 0,
+                Some(error) => {
+                    in_vain += 1;
+                    if in_vain == SCANS_IN_VAIN_MAX || error.kind() != ErrorKind::Unavailable {
+                        return Err(error);
+                    }
+                }
             }
         }
         Err(Error::new(
@@ -189,5 +216,7 @@ impl SessionManager {
 const BATCH: usize = 1_000;
 /// How often the store is scanned before it counts as one that never empties.
 const PASSES_MAX: usize = 100;
+/// So many scans in a row may fail without a session ended before the store counts as down.
+const SCANS_IN_VAIN_MAX: u32 = 5;
 /// So many deletions may fail before the store counts as down.
 const FAILURES_MAX: usize = 10;
