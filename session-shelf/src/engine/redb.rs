@@ -1,5 +1,7 @@
 //! redb: a tree of pages that are copied before they are changed. A commit is one `fdatasync`.
 
+mod unfinished;
+
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
@@ -62,6 +64,7 @@ impl Redb {
             place::close_to_others(path)?;
         }
         let again = (missing == Missing::RefuseInDoubt).then(|| file.try_clone());
+        let made = (missing == Missing::Make).then(|| file.try_clone());
         let backend = Allocated {
             handle: file.try_clone()?,
             file: FileBackend::new(file).map_err(not_opened)?,
@@ -71,7 +74,13 @@ impl Redb {
         let db = match options.create_with_backend(backend) {
             Ok(db) => db,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
-            Err(error) => return Err(not_opened(error)),
+            Err(error) => {
+                return match made.transpose()? {
+                    // Empty now, or somebody else is just making it: in any case another try.
+                    Some(file) if unfinished::emptied(&file)? => Ok(None),
+                    _ => Err(not_opened(error)),
+                };
+            }
         };
         if let Some(file) = again.transpose()? {
             place::write_again(&file)?;
