@@ -12,7 +12,7 @@ use session_core::{
     StoreErrorKind, Timestamp, Touch, Version, Written,
 };
 use tokio::sync::Semaphore;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::config::FsConfig;
 use crate::failure::Failure;
@@ -88,7 +88,7 @@ impl FsStore {
         let store = self.clone();
         // A task of its own, so that the caller's deadline can pass while it hangs.
         let first = tokio::spawn(async move { (store.records.at_once(&watch, &work), work) });
-        let first = match first.await {
+        let first = match Wanted(first).done().await {
             // Here, where the caller can stop waiting: the task would stand in line for a thread
             // also when nobody is left to be told.
             Ok((Err(Failure::WouldWait), work)) => self.attempt(waiting(work)).await,
@@ -97,19 +97,20 @@ impl FsStore {
         self.patiently(operation, first).await
     }
 
-    /// Runs `work` once on a blocking thread, to its end also when the caller stops waiting.
+    /// Runs `work` once on a blocking thread; when it has begun, to its end also when the caller
+    /// stops waiting.
     async fn attempt<T: Send + 'static, W>(&self, work: W) -> Attempt<T, W>
     where
         W: Fn(&Records, &Folders) -> Result<T, Failure> + Send + 'static,
     {
         let turn = Arc::clone(&self.threads).acquire_owned().await;
         let records = Arc::clone(&self.records);
-        tokio::task::spawn_blocking(move || {
+        let attempt = tokio::task::spawn_blocking(move || {
             let done = records.within(&work);
             drop(turn);
             (done, work)
-        })
-        .await
+        });
+        Wanted(attempt).done().await
     }
 
     /// The end of what began with this attempt. A lock is waited for here, and another's sync,
@@ -138,6 +139,23 @@ impl FsStore {
             pause = PAUSES[1].min(2 * pause);
             attempt = self.attempt(work).await;
         }
+    }
+}
+
+/// Work that is handed over. If the runtime's threads are busy it waits for one, and is not begun any
+/// more once its caller has gone: they have looked for it in vain, perhaps, and it would happen later.
+struct Wanted<T>(JoinHandle<T>);
+
+impl<T> Wanted<T> {
+    async fn done(mut self) -> Result<T, JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl<T> Drop for Wanted<T> {
+    fn drop(&mut self) {
+        // Of what has begun, or ended, it does nothing.
+        self.0.abort();
     }
 }
 
@@ -328,6 +346,82 @@ mod tests {
             let all = all.acquire_many_owned(THREADS_MAX as u32).await;
             assert!(all.is_ok());
             assert_eq!(begun.load(std::sync::atomic::Ordering::SeqCst), 0);
+        });
+    }
+
+    /// They are others' who have all of the runtime's own.
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_begun_when_a_thread_comes_free() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().max_blocking_threads(1);
+        builder.build().unwrap().block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = FsStore::open(dir.path()).unwrap();
+            let (go_on, busy) = mpsc::channel::<()>();
+            let other = tokio::task::spawn_blocking(move || busy.recv());
+            let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let write = |begun: &Arc<std::sync::atomic::AtomicUsize>| {
+                let begun = Arc::clone(begun);
+                let work = move |_: &Records, _: &Folders| {
+                    begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    Ok(())
+                };
+                store.run("writing", work)
+            };
+            let gone = tokio::time::timeout(Duration::from_millis(20), write(&begun)).await;
+            assert!(gone.is_err());
+            drop(go_on);
+            let _ = other.await.unwrap();
+            // Who comes later has his turn later.
+            write(&begun).await.unwrap();
+            assert_eq!(begun.load(std::sync::atomic::Ordering::SeqCst), 1);
+        });
+    }
+
+    /// As above, and the work would be done by one of the runtime's own threads.
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_begun_at_once_either() {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = FsStore::open(dir.path()).unwrap();
+            store.ping().await.unwrap();
+            let both = Arc::new(std::sync::Barrier::new(3));
+            let (go_on, busy) = mpsc::channel::<()>();
+            let busy = Arc::new(std::sync::Mutex::new(busy));
+            let others = [(); 2].map(|()| {
+                let (both, busy) = (Arc::clone(&both), Arc::clone(&busy));
+                tokio::spawn(async move {
+                    both.wait();
+                    let _ = busy.lock().map(|busy| busy.recv());
+                })
+            });
+            both.wait();
+            let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let update = |begun: &Arc<std::sync::atomic::AtomicUsize>| {
+                let begun = Arc::clone(begun);
+                store.run_at_once("updating", move |_, _, _| {
+                    begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    Ok(())
+                })
+            };
+            assert!(store.records.watch().is_some(), "it is tried at once");
+            let mut gone = Box::pin(update(&begun));
+            std::future::poll_fn(|cx| {
+                assert!(gone.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+            drop(gone);
+            drop(go_on);
+            for other in others {
+                other.await.unwrap();
+            }
+            for _ in 0..8 {
+                update(&begun).await.unwrap();
+            }
+            assert_eq!(begun.load(std::sync::atomic::Ordering::SeqCst), 8);
         });
     }
 
