@@ -1,4 +1,5 @@
-//! From a URL to a pool. No URL, and nothing of one, gets into an error: it may hold a password.
+//! From a URL to a pool. Of a URL no more gets into an error than the file, or the server, that it
+//! leads to: it may hold a password.
 
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -53,7 +54,8 @@ fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Invalid, why)
 }
 
-fn failed(error: sqlx::Error) -> Error {
+/// `place` is the file, or what [`server`] says.
+fn failed(place: &str, error: sqlx::Error) -> Error {
     let why = match &error {
         // Its text may quote any part of the URL, so it is not even kept as the source.
         sqlx::Error::Configuration(_) => {
@@ -64,7 +66,27 @@ fn failed(error: sqlx::Error) -> Error {
         sqlx::Error::PoolTimedOut => "no answer in time: it is down or cannot be reached".into(),
         error => error.to_string(),
     };
-    Error::new(ErrorKind::Unavailable, format!("{CONNECTING}: {why}")).caused_by(error)
+    let place = match place {
+        "" => String::new(),
+        place => format!("{place}: "),
+    };
+    let why = format!("{CONNECTING}: {place}{why}");
+    Error::new(ErrorKind::Unavailable, why).caused_by(error)
+}
+
+/// Where a URL leads to, if it can be told. An `@` after the host may be one of a password that was not
+/// written as a URL demands, and what was taken for host and port the rest of it.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn server(url: &str, host: &str, port: u16, socket: Option<&std::path::PathBuf>) -> String {
+    let url = url.split_once("://").map_or(url, |(_, url)| url);
+    let behind = url.split_once(['/', '?', '#']).map_or("", |(_, rest)| rest);
+    if behind.contains('@') {
+        return String::new();
+    }
+    match socket {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{host}:{port}"),
+    }
 }
 
 /// Refuses a URL that has a parameter besides these, in the words of the database's own programs.
@@ -148,6 +170,7 @@ fn statement_millis(config: &SqlConfig) -> Result<u32, Error> {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 async fn connected<DB: sqlx::Database>(
     database: crate::dialect::Database,
+    server: &str,
     opener: sqlx::Pool<DB>,
 ) -> Result<SqlPool, Error>
 where
@@ -155,7 +178,10 @@ where
 {
     let suspicion = crate::suspicion::Suspicion::new();
     let at_hand = Arc::new(AtHand::new(opener, Some(suspicion)));
-    let (first, turn) = at_hand.take().await.map_err(failed)?;
+    let (first, turn) = at_hand
+        .take()
+        .await
+        .map_err(|error| failed(server, error))?;
     turn.put(first);
     let source = Source::Own(at_hand);
     Ok(SqlPool::new(Pools {

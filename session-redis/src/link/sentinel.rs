@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis::{Client, ErrorKind, RedisError, ServerErrorKind, Value};
 
-use super::fault::timed_out;
+use super::fault::{is_refused_login, timed_out};
 use super::first_good::first_good;
 use super::line::{Ask, Live, Timeouts};
 use super::target::{Access, Address};
@@ -58,7 +58,10 @@ impl Sentinels {
     }
 
     async fn ask(&self, sentinel: &Address, timeouts: Timeouts) -> Result<Address, RedisError> {
-        let live = Live::connect(&self.access.client(sentinel)?, timeouts).await?;
+        let client = self.access.client(sentinel)?;
+        let live = Live::connect(&client, timeouts)
+            .await
+            .map_err(of_sentinel)?;
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
         let answer = live.carry_out(&question, Ask::No).await?;
@@ -92,6 +95,18 @@ impl Sentinels {
             _ => Err(not_a_primary()),
         }
     }
+}
+
+/// A sentinel's password is not that of the servers.
+fn of_sentinel(error: RedisError) -> RedisError {
+    if !is_refused_login(&error) {
+        return error;
+    }
+    (
+        ErrorKind::AuthenticationFailed,
+        "the sentinel refused the user or the password: see `sentinel_password`",
+    )
+        .into()
 }
 
 fn not_a_primary() -> RedisError {

@@ -62,6 +62,8 @@ async fn a_wrong_password_is_told_and_not_shown() {
     let mut urls = vec![
         format!("redis://{addr}"),
         format!("redis://:wrongword@{addr}"),
+        format!("redis+sentinel://:wrongword@{addr}/a"),
+        format!("redis+sentinel://{addr}/a?sentinel_password=wrongword"),
     ];
     if cfg!(feature = "cluster") {
         urls.push(format!("redis+cluster://:wrongword@{addr}"));
@@ -74,6 +76,9 @@ async fn a_wrong_password_is_told_and_not_shown() {
         let text = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
         assert!(text.contains("refused the user or the password"), "{text}");
+        // Which one it was is not told by the URL's first.
+        let is_sentinels = url.starts_with("redis+sentinel");
+        assert_eq!(text.contains("sentinel_password"), is_sentinels, "{text}");
         assert_clean(&shown(&error));
     }
 }

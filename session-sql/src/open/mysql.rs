@@ -6,14 +6,20 @@ use session_core::Error;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 
-use super::{check_parameters, connected, failed, opener, statement_millis};
+use super::{check_parameters, connected, failed, opener, server, statement_millis};
 use crate::config::SqlConfig;
 use crate::dialect::Database;
 use crate::pool::SqlPool;
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     check_parameters(url, &PARAMETERS)?;
-    let options: MySqlConnectOptions = url.parse().map_err(failed)?;
+    let options: MySqlConnectOptions = url.parse().map_err(|error| failed("", error))?;
+    let server = server(
+        url,
+        options.get_host(),
+        options.get_port(),
+        options.get_socket(),
+    );
     let settings: Arc<str> = settings(statement_millis(config)?).into();
     let opener = opener::<sqlx::MySql>(config.connections, config)
         .after_connect(move |connection, _| {
@@ -21,7 +27,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
             Box::pin(async move { connection.execute(settings).await.map(drop) })
         })
         .connect_lazy_with(options.disable_statement_logging());
-    connected(Database::MySql, opener).await
+    connected(Database::MySql, &server, opener).await
 }
 
 /// A server may be set not to commit by itself: what was done would be undone when its connection

@@ -7,7 +7,8 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    CONNECTING, check_parameters, connected, failed, invalid, opener, parameters, statement_millis,
+    CONNECTING, check_parameters, connected, failed, invalid, opener, parameters, server,
+    statement_millis,
 };
 use crate::config::SqlConfig;
 use crate::dialect::Database;
@@ -17,11 +18,17 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
     check_parameters(url, &PARAMETERS)?;
     check_cache(url)?;
     let millis = statement_millis(config)?;
-    let options: PgConnectOptions = url.parse().map_err(failed)?;
+    let options: PgConnectOptions = url.parse().map_err(|error| failed("", error))?;
+    let server = server(
+        url,
+        options.get_host(),
+        options.get_port(),
+        options.get_socket(),
+    );
     let options = options.options([("statement_timeout", millis.to_string())]);
     let opener = opener::<sqlx::Postgres>(config.connections, config);
     let opener = opener.connect_lazy_with(options.disable_statement_logging());
-    connected(Database::Postgres, opener).await
+    connected(Database::Postgres, &server, opener).await
 }
 
 /// Refuses a URL that turns the cache of statements off, in whatever spelling.

@@ -18,13 +18,14 @@ use crate::pool::{Pools, Source, SqlPool};
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     let options = options(path(url)?, config)?;
     let file = options.get_filename().to_owned();
+    let shown = file.display().to_string();
     let made =
         tokio::task::spawn_blocking(move || make_file(&file).and_then(|()| Place::of(&file)));
     let made = made.await.map_err(std::io::Error::other).flatten();
     let place = made.map_err(|error| {
         Error::new(
             ErrorKind::Unavailable,
-            format!("opening the database's file failed: {error}"),
+            format!("opening the database's file failed: {shown}: {error}"),
         )
         .caused_by(error)
     })?;
@@ -42,7 +43,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             opened => {
-                let (first, turn) = opened.map_err(failed)?;
+                let (first, turn) = opened.map_err(|error| failed(&shown, error))?;
                 turn.put(first);
                 break;
             }

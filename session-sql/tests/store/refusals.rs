@@ -81,6 +81,35 @@ async fn a_url_that_cannot_be_used_is_refused_and_its_password_stays_unsaid() {
     }
 }
 
+#[tokio::test]
+async fn what_cannot_be_opened_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("file/sessions.db");
+    std::fs::write(folder.path().join("file"), "in the way").unwrap();
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "no database at all ".repeat(1000)).unwrap();
+    let (none, text) = (none.to_str().unwrap(), text.to_str().unwrap());
+    let config = || SqlConfig::new().acquire_timeout(Duration::from_millis(300));
+    for (url, place) in [
+        (format!("sqlite:{none}"), none),
+        (format!("sqlite:{text}"), text),
+        (
+            "postgres://u:hunter2@127.0.0.1:1/d".to_owned(),
+            "127.0.0.1:1",
+        ),
+        ("postgres://u@h/d?host=/nowhere".to_owned(), "/nowhere"),
+        ("mysql://u:hunter2@127.0.0.1:1/d".to_owned(), "127.0.0.1:1"),
+    ] {
+        let error = SqlStore::connect_with(&url, config()).await.unwrap_err();
+        let why = format!(" failed: {place}: ");
+        assert!(error.to_string().contains(&why), "{error}");
+    }
+    // Host and port are what comes before the slash of a password.
+    let url = "postgres://127.0.0.1:1/word@db/shop";
+    let error = SqlStore::connect_with(url, config()).await.unwrap_err();
+    assert!(!error.to_string().contains(":1"), "{error}");
+}
+
 /// The file would be looked for in the root directory.
 #[tokio::test]
 async fn a_file_s_path_is_not_taken_for_a_host_s_name() {
