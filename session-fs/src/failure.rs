@@ -1,6 +1,8 @@
 //! What goes wrong on the way to a file, and what the caller is told.
 
+use std::fmt;
 use std::io;
+use std::path::Path;
 
 use session_core::{StoreError, StoreErrorKind};
 
@@ -29,33 +31,22 @@ impl Failure {
         matches!(self, Self::Io(error) if kind_of(error) != StoreErrorKind::Unavailable)
     }
 
-    pub(crate) fn into_store_error(self, operation: &'static str) -> StoreError {
+    /// What is told of it: at `place` an operation failed.
+    pub(crate) fn into_store_error(self, operation: &'static str, place: &Path) -> StoreError {
+        let failed = |kind, why: &dyn fmt::Display| {
+            let place = place.display();
+            StoreError::new(kind, format!("{operation} failed: {place}: {why}"))
+        };
+        let unavailable = |why: &dyn fmt::Display| failed(StoreErrorKind::Unavailable, why);
         match self {
-            Self::Store(error) => {
-                StoreError::new(error.kind(), format!("{operation} failed: {error}"))
-                    .caused_by(error)
+            Self::Store(error) => failed(error.kind(), &error).caused_by(error),
+            Self::Io(error) => failed(kind_of(&error), &error).caused_by(error),
+            Self::Sync(error) => {
+                unavailable(&format_args!("waiting for the disk: {error}")).caused_by(error)
             }
-            Self::Io(error) => {
-                StoreError::new(kind_of(&error), format!("{operation} failed: {error}"))
-                    .caused_by(error)
-            }
-            Self::Sync(error) => StoreError::new(
-                StoreErrorKind::Unavailable,
-                format!("{operation} failed: waiting for the disk: {error}"),
-            )
-            .caused_by(error),
-            Self::FolderDeleted => StoreError::new(
-                StoreErrorKind::Unavailable,
-                format!("{operation} failed: the folder is being deleted"),
-            ),
-            Self::Syncing => StoreError::new(
-                StoreErrorKind::Unavailable,
-                format!("{operation} failed: waiting for the disk: another's sync does not end"),
-            ),
-            Self::WouldWait => StoreError::new(
-                StoreErrorKind::Unavailable,
-                format!("{operation} failed: another keeps the session's file locked"),
-            ),
+            Self::FolderDeleted => unavailable(&"the folder is being deleted"),
+            Self::Syncing => unavailable(&"waiting for the disk: another's sync does not end"),
+            Self::WouldWait => unavailable(&"another keeps the session's file locked"),
         }
     }
 
@@ -118,12 +109,13 @@ mod tests {
                 StoreErrorKind::Unavailable,
             ),
         ] {
-            let error = failure.into_store_error("updating the session");
+            let place = Path::new("/var/lib/shop");
+            let error = failure.into_store_error("updating the session", place);
             assert_eq!(error.kind(), kind, "{error}");
             assert!(
                 error
                     .to_string()
-                    .starts_with("updating the session failed: ")
+                    .starts_with("updating the session failed: /var/lib/shop: ")
             );
             let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
             assert!(source.raw_os_error().is_some());

@@ -17,6 +17,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::config::FsConfig;
 use crate::failure::Failure;
 use crate::folder::Folders;
+use crate::paths::SESSIONS;
 use crate::records::Records;
 use crate::unsynced::Seen;
 use crate::watch::Pace;
@@ -68,9 +69,10 @@ impl FsStore {
     /// found on its way to the disk.
     async fn run<T: Send + 'static>(
         &self,
-        operation: &'static str,
+        operation: impl Into<Operation>,
         work: impl Fn(&Records, &Folders) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let operation = operation.into();
         let first = self.attempt(work).await;
         self.patiently(operation, first).await
     }
@@ -79,9 +81,10 @@ impl FsStore {
     /// waited for, and as [`run`](Self::run) does otherwise.
     async fn run_at_once<T: Send + 'static>(
         &self,
-        operation: &'static str,
+        operation: impl Into<Operation>,
         work: impl Fn(&Records, &Folders, Pace<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let operation = operation.into();
         let Some(watch) = self.records.watch() else {
             return self.run(operation, waiting(work)).await;
         };
@@ -119,7 +122,7 @@ impl FsStore {
     /// be left for other sessions.
     async fn patiently<T: Send + 'static, W>(
         &self,
-        operation: &'static str,
+        operation: Operation,
         first: Attempt<T, W>,
     ) -> Result<T, StoreError>
     where
@@ -129,16 +132,46 @@ impl FsStore {
         let mut pause = PAUSES[0];
         let mut waited = Duration::ZERO;
         loop {
-            let (done, work) = attempt.map_err(|error| stopped(operation, error))?;
+            let (done, work) = attempt.map_err(|error| stopped(operation.name, error))?;
             match done {
                 Err(Failure::WouldWait | Failure::Syncing) if waited < LOCKED_MAX => {}
-                done => return done.map_err(|failure| failure.into_store_error(operation)),
+                done => return done.map_err(|failure| self.failed(operation, failure)),
             }
             tokio::time::sleep(pause).await;
             waited += pause;
             pause = PAUSES[1].min(2 * pause);
             attempt = self.attempt(work).await;
         }
+    }
+
+    /// What is told of a failure, and at which file or folder it was.
+    fn failed(&self, operation: Operation, failure: Failure) -> StoreError {
+        let mut place = self.dir().to_owned();
+        if let Some(id) = &operation.id {
+            place.extend([SESSIONS, &self.records.template.path(id)]);
+        }
+        failure.into_store_error(operation.name, &place)
+    }
+}
+
+/// What is done, and to which session.
+#[derive(Clone, Copy)]
+struct Operation {
+    name: &'static str,
+    /// `None`: it is about several.
+    id: Option<SessionId>,
+}
+
+impl Operation {
+    fn on(id: &SessionId, name: &'static str) -> Self {
+        let id = Some(*id);
+        Self { name, id }
+    }
+}
+
+impl From<&'static str> for Operation {
+    fn from(name: &'static str) -> Self {
+        Self { name, id: None }
     }
 }
 
@@ -191,9 +224,10 @@ fn stopped(operation: &'static str, error: JoinError) -> StoreError {
 impl Store for FsStore {
     async fn create(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
         let (id, record) = (*id, record.clone());
-        self.run("creating the session", move |records, folders| {
-            records.create(folders, &id, &record)
-        })
+        self.run(
+            Operation::on(&id, "creating the session"),
+            move |records, folders| records.create(folders, &id, &record),
+        )
         .await
     }
 
@@ -202,9 +236,10 @@ impl Store for FsStore {
             return Ok(Some(record));
         }
         let (id, seen) = (*id, Seen::default());
-        self.run("loading the session", move |records, folders| {
-            records.load(folders, &id, &seen)
-        })
+        self.run(
+            Operation::on(&id, "loading the session"),
+            move |records, folders| records.load(folders, &id, &seen),
+        )
         .await
     }
 
@@ -215,25 +250,28 @@ impl Store for FsStore {
         expected: Version,
     ) -> Result<Written, StoreError> {
         let (id, record) = (*id, record.clone());
-        self.run_at_once("updating the session", move |records, folders, pace| {
-            records.update(folders, &id, &record, expected, pace)
-        })
+        self.run_at_once(
+            Operation::on(&id, "updating the session"),
+            move |records, folders, pace| records.update(folders, &id, &record, expected, pace),
+        )
         .await
     }
 
     async fn touch(&self, id: &SessionId, touch: &Touch) -> Result<Written, StoreError> {
         let (id, touch) = (*id, *touch);
-        self.run_at_once("touching the session", move |records, folders, pace| {
-            records.touch(folders, &id, &touch, pace)
-        })
+        self.run_at_once(
+            Operation::on(&id, "touching the session"),
+            move |records, folders, pace| records.touch(folders, &id, &touch, pace),
+        )
         .await
     }
 
     async fn delete(&self, id: &SessionId, only: Only) -> Result<Written, StoreError> {
         let id = *id;
-        self.run("deleting the session", move |records, folders| {
-            records.delete(folders, &id, only)
-        })
+        self.run(
+            Operation::on(&id, "deleting the session"),
+            move |records, folders| records.delete(folders, &id, only),
+        )
         .await
     }
 
@@ -302,7 +340,7 @@ impl FsStore {
         }
         // Where some were removed the others may be so the next time.
         match failed {
-            Some(error) if removed == 0 => Err(Failure::Io(error).into_store_error(operation)),
+            Some(error) if removed == 0 => Err(self.failed(operation.into(), Failure::Io(error))),
             _ => Ok(removed as u64),
         }
     }

@@ -72,6 +72,9 @@ async fn a_second_name_for_a_session_file_is_refused() {
     fs::hard_link(&place, &other).unwrap();
     let before = fs::read(&other).unwrap();
     all_are_refused(&store, 1).await;
+    let error = store.load(&id(1)).await.unwrap_err().to_string();
+    let why = format!("loading the session failed: {}: the ", place.display());
+    assert!(error.starts_with(&why), "{error}");
     assert_eq!(fs::read(&other).unwrap(), before);
     fs::remove_file(&other).unwrap();
     assert!(store.load(&id(1)).await.unwrap().is_some());
