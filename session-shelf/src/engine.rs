@@ -13,12 +13,13 @@ use crate::place::{Missing, Place};
 
 /// Opens the database at the configuration's path, which is absolute.
 pub(crate) fn open(config: &ShelfConfig, missing: Missing) -> Result<Arc<dyn Engine>, Failure> {
-    match config.engine() {
+    let opened = match config.engine() {
         #[cfg(feature = "sled")]
-        EngineKind::Sled => Ok(Arc::new(sled::Sled::open(config, missing)?)),
+        EngineKind::Sled => sled::Sled::open(config, missing).map(|sled| Arc::new(sled) as _),
         #[cfg(feature = "redb")]
-        EngineKind::Redb => Ok(Arc::new(redb::Redb::open(config, missing)?)),
-    }
+        EngineKind::Redb => redb::Redb::open(config, missing).map(|redb| Arc::new(redb) as _),
+    };
+    opened.map_err(|failure| failure.at(config.path()))
 }
 
 /// What is to become of a key: its new value, or `None` to remove it.

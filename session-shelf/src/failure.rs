@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 
 use session_core::{Error, ErrorKind, StoreError, StoreErrorKind};
 
@@ -34,6 +35,18 @@ impl Failure {
     pub(crate) fn error(&self) -> &StoreError {
         match self {
             Self::Record(error) | Self::Engine(error) => error,
+        }
+    }
+
+    /// The same, and where it was.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        let told = |error: StoreError| {
+            let why = format!("{}: {error}", path.display());
+            StoreError::new(error.kind(), why).caused_by(error)
+        };
+        match self {
+            Self::Record(error) => Self::Record(told(error)),
+            Self::Engine(error) => Self::Engine(told(error)),
         }
     }
 

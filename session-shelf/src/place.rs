@@ -147,8 +147,8 @@ pub(crate) fn open_file(path: &Path, missing: Missing) -> Result<File, Failure> 
 
 /// Locks a file against other processes, and other stores of this one, for as long as it is open.
 #[cfg(feature = "sled")]
-pub(crate) fn lock(file: &File, path: &Path, patience: Duration) -> Result<(), Failure> {
-    when_free(path, patience, || match file.try_lock() {
+pub(crate) fn lock(file: &File, patience: Duration) -> Result<(), Failure> {
+    when_free(patience, || match file.try_lock() {
         Ok(()) => Ok(Some(())),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error.into()),
@@ -157,7 +157,6 @@ pub(crate) fn lock(file: &File, path: &Path, patience: Duration) -> Result<(), F
 
 /// Tries to open what is locked until it is free; fails if it stays locked.
 pub(crate) fn when_free<T>(
-    path: &Path,
     patience: Duration,
     mut open: impl FnMut() -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
@@ -167,10 +166,9 @@ pub(crate) fn when_free<T>(
             return Ok(opened);
         }
         if begun.elapsed() >= patience {
-            return Err(Failure::unavailable(format!(
-                "another process, or another store of this one, has {} open",
-                path.display()
-            )));
+            return Err(Failure::unavailable(
+                "another process, or another store of this one, has it open",
+            ));
         }
         thread::sleep(Duration::from_millis(5));
     }

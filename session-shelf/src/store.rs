@@ -89,7 +89,7 @@ impl ShelfStore {
         let record_bytes = config.record_bytes();
         let opener = Box::new(move |missing| engine::open(&config, missing));
         let shelf = Arc::new(Shelf::open(opener, Missing::Make, record_bytes)?);
-        layout::begin(&shelf)?;
+        layout::begin(&shelf).map_err(|failure| failure.at(&path))?;
         Self::on(shelf, &path)
     }
 

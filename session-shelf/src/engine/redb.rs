@@ -43,9 +43,7 @@ impl Redb {
     }
 
     fn open_file(config: &ShelfConfig, missing: Missing) -> Result<Self, Failure> {
-        place::when_free(config.path(), missing.patience(), || {
-            Self::open_unlocked(config, missing)
-        })
+        place::when_free(missing.patience(), || Self::open_unlocked(config, missing))
     }
 
     /// `None`: it is locked.

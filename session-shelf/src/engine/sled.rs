@@ -41,7 +41,7 @@ impl Sled {
         }
         place::close_to_others(&folder)?;
         let lock_file = place::open_file(&folder.join("lock"), missing)?;
-        place::lock(&lock_file, dir, missing.patience())?;
+        place::lock(&lock_file, missing.patience())?;
         // For its permissions; an empty file is a new database to sled. One that has gone is not
         // made anew under a running store.
         drop(place::open_file(&file, missing)?);
@@ -106,7 +106,7 @@ fn open_unlocked(config: &ShelfConfig, folder: &Path) -> Result<sled::Db, Failur
     let options = sled::Config::new()
         .path(folder)
         .cache_capacity(cache as u64);
-    place::when_free(config.path(), place::LINGERING_MAX, || {
+    place::when_free(place::LINGERING_MAX, || {
         // sled panics over some kinds of damage.
         let opened = catch_unwind(AssertUnwindSafe(|| options.open()));
         match opened {

@@ -55,10 +55,9 @@ async fn who_comes_second_is_told_that_another_has_it_open() {
         let error = ShelfStore::with_config(config(*kind, dir.path())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         let text = error.to_string();
-        assert!(
-            text.starts_with("opening the database failed: another process"),
-            "{text}"
-        );
+        let path = config(*kind, dir.path()).path().display().to_string();
+        let why = format!("opening the database failed: {path}: another process");
+        assert!(text.starts_with(&why), "{text}");
         other.kill();
         // The lock has gone with the process, and what it stored is there.
         let (store, _) = open(config(*kind, dir.path()));
@@ -207,6 +206,8 @@ fn what_is_no_database_is_refused_and_left_as_it_is() {
         fs::write(sled.join("conf"), "neither is this").unwrap();
         let error = ShelfStore::with_config(config(*kind, dir.path())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{kind:?}: {error}");
+        let path = config(*kind, dir.path()).path().display().to_string();
+        assert!(error.to_string().contains(&path), "{error}");
         for file in &files {
             assert_eq!(fs::read_to_string(file).unwrap(), garbage);
         }
