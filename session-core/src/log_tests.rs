@@ -68,7 +68,8 @@ fn logged(work: impl Future<Output = ()>) -> Vec<String> {
 
 #[test]
 fn t7_what_is_changed_outside_of_a_request_and_never_saved_is_logged() {
-    let changes: [(fn(&Session), bool); 4] = [
+    type Change = fn(&Session);
+    let changes: [(Change, bool); 4] = [
         (|_| {}, false),
         (|session| session.insert("a", 1).unwrap(), true),
         (|session| _ = session.remove("n"), true),
