@@ -69,7 +69,7 @@ impl Session {
     pub(crate) async fn conclude_access(&self, cookie: CookieMove) -> Result<(), Error> {
         let manager = self.manager();
         let now = manager.now();
-        let (number, found, keep_expiry, is_due, in_doubt, took) = {
+        let (number, found, keep_expiry, is_due, in_doubt, took, cookie) = {
             let state = self.state();
             let life = &state.life;
             let id = life.token.as_ref().map(Token::id);
@@ -80,6 +80,10 @@ impl Session {
                 life.due.touch || life.due.resign,
                 !life.doubts.is_empty(),
                 now.ms_since(state.opened_at),
+                match state.sends_again() {
+                    true => CookieMove::Set,
+                    false => cookie,
+                },
             )
         };
         let Some((id, mut base)) = found else {
@@ -101,11 +105,13 @@ impl Session {
         }
         if !is_due {
             // A commit of this request has written it down: there is only the cookie to send.
-            let current = Box::pin(self.is_current(&id, &base)).await;
+            let stored = Box::pin(self.look_once_more(&id)).await;
             let mut state = self.state();
             if state.life.number == number {
                 state.life.due = Due::default();
-                state.send_again(cookie, &base, current);
+                if let Some(stored) = stored {
+                    state.send_again(cookie, stored.as_deref());
+                }
             }
             return Ok(());
         }
@@ -128,18 +134,17 @@ impl Session {
             Ok((Written::Done, replaced)) => {
                 // A touch does not tell of a timed renewal, nor of another time-out: they leave the
                 // generation as it is.
-                let current = match cookie {
+                let stored = match cookie {
                     CookieMove::Keep => None,
-                    _ => {
-                        let told = replaced.as_deref().unwrap_or(&base);
-                        Box::pin(self.is_current(&id, told)).await
-                    }
+                    _ => Box::pin(self.look_once_more(&id)).await,
                 };
                 let mut state = self.state();
                 if state.life.number == number {
                     state.life.accessed(base.version, &touch, replaced);
                     state.life.due = Due::default();
-                    state.send_again(cookie, &base, current);
+                    if let Some(stored) = stored {
+                        state.send_again(cookie, stored.as_deref());
+                    }
                 }
                 Ok(())
             }
@@ -162,26 +167,20 @@ impl Session {
         }
     }
 
-    /// Whether what the cookie would say of `base` is still so; `None` if the store does not tell.
-    ///
-    /// Whoever has changed it tells the client, and their answer may have arrived by now.
-    async fn is_current(&self, id: &SessionId, base: &Record) -> Option<bool> {
+    /// What is stored now, if the store tells.
+    async fn look_once_more(&self, id: &SessionId) -> Option<Option<Arc<Record>>> {
         let manager = self.manager();
-        match manager.load(CONCLUDING, id, &manager.deadline()).await {
-            Ok(record) => Some(record.is_some_and(|record| {
-                let life = |record: &Record| (record.persistent, record.expiry);
-                is_same(&record, base) && life(&record) == life(base)
-            })),
-            Err(error) => {
-                tracing::warn!(target: "session", session = %id, %error, "the cookie is not sent again");
-                None
-            }
-        }
+        let found = manager.load(CONCLUDING, id, &manager.deadline()).await;
+        found
+            .inspect_err(|error| {
+                tracing::warn!(target: "session", session = %id, %error, "whether the client has a newer cookie is not known");
+            })
+            .ok()
     }
 }
 
 /// Whether both are of one session under one secret.
-fn is_same(record: &Record, other: &Record) -> bool {
+pub(crate) fn is_same(record: &Record, other: &Record) -> bool {
     record.secret == other.secret && record.generation == other.generation
 }
 

@@ -112,7 +112,8 @@ impl SessionManager {
     ///
     /// # Cost
     ///
-    /// One deletion a session, two scans, and a load of each session that begins meanwhile.
+    /// One deletion a session, two scans, and a load of each session that begins meanwhile; after a scan
+    /// that failed, a load of each that is still there.
     pub async fn revoke_all(&self) -> Result<u64, Error> {
         const OPERATION: &str = "revoking every session";
         let (now, clock_skew) = (self.now(), self.config().options.clock_skew);
@@ -133,13 +134,17 @@ impl SessionManager {
                     }
                 };
                 for id in page.ids {
-                    if let Some(begun_by) = begun_by
-                        && !self.is_from_before(OPERATION, &id, begun_by).await?
-                    {
-                        continue;
-                    }
+                    let ends = match begun_by {
+                        Some(begun_by) => self.is_from_before(OPERATION, &id, begun_by).await,
+                        None => Ok(true),
+                    };
                     let deadline = &self.deadline();
-                    match self.delete(OPERATION, &id, Only::Any, deadline).await {
+                    let ended_now = match ends {
+                        Ok(true) => self.delete(OPERATION, &id, Only::Any, deadline).await,
+                        Ok(false) => continue,
+                        Err(error) => Err(error),
+                    };
+                    match ended_now {
                         Ok(Written::Done) => {
                             let kind = EventKind::Revoked(Revocation::All);
                             self.tell(kind, Some(id), None, None);
@@ -171,7 +176,7 @@ impl SessionManager {
                 None if !found => return Ok(ended),
                 None => passes += 1,
                 // As while a cluster's slots are moved.
-                Some(_) if found => in_vain = 0,
+                Some(_) if found => (passes, in_vain) = (passes + 1, 0),
                 Some(error) => {
                     in_vain += 1;
                     if in_vain == SCANS_IN_VAIN_MAX || error.kind() != ErrorKind::Unavailable {

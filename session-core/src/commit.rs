@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{SessionId, Token, fresh_nonce};
 use crate::manager::settle;
 use crate::operations::Draft;
-use crate::plan::{CookieMove, Plan, Refusal, Standing, Write, plan, still_admits};
+use crate::plan::{CookieMove, Due, Plan, Refusal, Standing, Write, plan, still_admits};
 use crate::record::Record;
 use crate::session::Session;
 use crate::span::{Failed, saving};
@@ -71,12 +71,23 @@ impl Session {
 
     /// What is left to be done of what was committed, where everything else is discarded.
     pub(crate) fn remainder(&self) -> Option<Plan> {
-        self.owes_limit(&self.state().life).then_some(Plan {
+        let mut state = self.state();
+        let nothing = Plan {
             delete: false,
             write: Write::Nothing,
             cookie: CookieMove::Keep,
             cookie_needed: false,
             asked: true,
+        };
+        if self.owes_limit(&state.life) {
+            return Some(nothing);
+        }
+        // A look, and no touch.
+        state.life.due = Due::default();
+        state.sends_again().then_some(Plan {
+            write: Write::Touch,
+            cookie: CookieMove::Set,
+            ..nothing
         })
     }
 

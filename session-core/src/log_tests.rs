@@ -2,15 +2,15 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::clock::Clock;
 use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind, cause};
-use crate::http::Exchange;
+use crate::http::{Finish, Main, Nested};
 use crate::manager::{SessionManager, settle};
 use crate::memory::MemoryStore;
 use crate::session::Session;
@@ -48,7 +48,7 @@ impl Subscriber for Log {
 }
 
 fn sessions() -> SessionManager {
-    let config = SessionConfig::builder().clock(Clock::system()).build();
+    let config = SessionConfig::builder().max_size(1_000).build();
     SessionManager::new(MemoryStore::new(), config.unwrap())
 }
 
@@ -96,17 +96,107 @@ fn t7_what_is_changed_outside_of_a_request_and_never_saved_is_logged() {
 }
 
 #[test]
+fn t7_limits_that_are_never_saved_are_logged_too_and_what_was_refused_is_not() {
+    type Change = fn(&Session);
+    const DAY: Duration = Duration::from_secs(86_400);
+    let changes: [(Change, usize); 3] = [
+        (|session| session.set_timeout(DAY).unwrap(), 1),
+        // A new secret would need a cookie, so the save is refused.
+        (|session| session.renew(), 0),
+        (
+            |session| session.insert("a", "b".repeat(10_000)).unwrap(),
+            0,
+        ),
+    ];
+    for (change, lines) in changes {
+        let found = logged(async {
+            let sessions = sessions();
+            let begun = sessions.begin(None, None).unwrap();
+            begun.insert("n", 1).unwrap();
+            let id = begun.issue().await.unwrap().session.id().unwrap();
+            let session = sessions.open(&id).await.unwrap().unwrap();
+            change(&session);
+            if lines == 0 {
+                session.insert("n", 2).unwrap();
+                session.save().await.unwrap_err();
+            }
+        });
+        assert_eq!(found.len(), lines, "{found:?}");
+    }
+}
+
+#[test]
 fn t7_what_a_request_leaves_undone_is_not_logged_as_lost() {
-    let endings: [fn(Exchange); 2] = [drop, |exchange| _ = exchange.finish(500)];
-    for ending in endings {
+    // Given up; answered with a status; completed.
+    for (status, completes) in [
+        (None, false),
+        (Some(500), false),
+        (Some(200), false),
+        (Some(200), true),
+    ] {
         let lines = logged(async {
-            let exchange = Exchange::begin(&sessions(), "POST");
-            let session = exchange.session(&NoHead).await.unwrap();
-            session.insert("a", 1).unwrap();
-            session.destroy();
-            ending(exchange);
+            let sessions = sessions();
+            let (nested, begun) = Nested::<Main>::enter(None, &sessions, "POST");
+            let session = nested.exchange().session(&NoHead).await.unwrap();
+            session.insert("a", "b".repeat(10_000)).unwrap();
+            session.remember(Duration::from_secs(86_400)).unwrap();
+            let begun = begun.unwrap();
+            let Some(status) = status else {
+                return drop(begun);
+            };
+            if let Finish::Pending(pending) = begun.finish(status)
+                && completes
+            {
+                assert!(pending.complete().await.reply.is_some(), "it is too large");
+            }
         });
         assert_eq!(lines, [""; 0]);
+    }
+}
+
+#[cfg(feature = "conformance")]
+#[test]
+fn t7_an_end_that_fails_with_its_request_is_not_logged_as_lost() {
+    use crate::conformance::{Fault, Operation, SpyStore};
+
+    let lines = logged(async {
+        let spy = SpyStore::new(MemoryStore::new());
+        let config = SessionConfig::builder().build().unwrap();
+        let sessions = SessionManager::new(spy.clone(), config);
+        let begun = sessions.begin(None, None).unwrap();
+        begun.insert("n", 1).unwrap();
+        let field = begun.issue().await.unwrap();
+        let head = Cookie(format!("__Host-sid={}", field.token));
+        let (nested, begun) = Nested::<Main>::enter(None, &sessions, "POST");
+        let session = nested.exchange().session(&head).await.unwrap();
+        session.insert("n", 2).unwrap();
+        session.logout();
+        spy.always(
+            Operation::Delete,
+            Fault::Refuse(StoreErrorKind::Unavailable),
+        );
+        let Finish::Pending(pending) = begun.unwrap().finish(200) else {
+            panic!("there is a session to end");
+        };
+        let answer = pending.complete().await;
+        assert_eq!(answer.reply.unwrap().status, 503);
+    });
+    assert_eq!(lines, [""; 0]);
+}
+
+#[cfg(feature = "conformance")]
+struct Cookie(String);
+
+#[cfg(feature = "conformance")]
+impl crate::http::RequestHead for Cookie {
+    fn each_header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        if name == "cookie" {
+            visit(self.0.as_bytes());
+        }
+    }
+
+    fn peer(&self) -> Option<std::net::IpAddr> {
+        None
     }
 }
 

@@ -26,8 +26,8 @@ use crate::why_new::WhyNew;
 ///
 /// It is a handle, and may outlive the request. Data methods work at once on what was loaded; changes
 /// are stored when the request ends, or by [`save`](Self::save) and [`transact`](Self::transact) at
-/// once; on a handle that outlives its request, or is of none, by these alone. What is stored are the changes, put on the newest data, so two requests never overwrite each
-/// other's keys: see [`Draft`].
+/// once; on a handle that outlives its request, or is of none, by these alone. What is stored are the
+/// changes, put on the newest data, so two requests never overwrite each other's keys: see [`Draft`].
 ///
 /// ```
 /// use session_core::{Error, Session};

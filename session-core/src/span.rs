@@ -63,6 +63,7 @@ pub(crate) async fn saving<T, E: From<Error>>(
     saved.map_err(|failed| match failed {
         Failed::Ours(error) => {
             session.tell_refused(&error);
+            session.state().leave();
             error.into()
         }
         Failed::Theirs(error) => error,

@@ -4,6 +4,7 @@
 //! that may begin anew. A commit belongs to one life; when it ends after a `destroy` on a clone
 //! of the handle, its outcome is noted in the life it was made for.
 
+use crate::access::is_same;
 use crate::clock::{Timestamp, millis};
 use crate::csrf::Seed;
 use crate::data::Data;
@@ -56,6 +57,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy)]
 pub(crate) struct Left {
     changes: usize,
+    limits: Option<Limits>,
     end_asked: bool,
 }
 
@@ -178,6 +180,7 @@ impl State {
         head_sent: false,
         left: Left {
             changes: 0,
+            limits: None,
             end_asked: false,
         },
         exposed: false,
@@ -211,16 +214,33 @@ impl State {
     /// The head has left, or never will.
     pub(crate) fn end_head(&mut self) {
         self.head_sent = true;
+        self.leave();
+    }
+
+    /// What is unsaved now is known to be: an error has told so.
+    pub(crate) fn leave(&mut self) {
         self.left = Left {
             changes: self.life.draft.changes(),
+            limits: self.life.limits,
             end_asked: self.end_asked,
         };
     }
 
     /// Whether something was asked for after the head and never stored: the end of no request does it.
     pub(crate) fn is_unsaved(&self) -> bool {
-        let changed = self.life.draft.changes() > self.left.changes && self.life.is_changed();
-        self.head_sent && (changed || (self.end_asked && !self.left.end_asked))
+        let life = &self.life;
+        let changed = life.draft.changes() > self.left.changes && life.is_changed();
+        let limited = life.limits.is_some() && life.limits != self.left.limits;
+        let limited = limited && life.standing == Standing::Live;
+        let ended = self.end_asked && !self.left.end_asked;
+        self.head_sent && (changed || limited || ended)
+    }
+
+    /// The session that was in use, if any was.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        let mut lives = self.ended.iter().chain([&self.life]);
+        let used = lives.find(|life| life.base.is_some());
+        used.and_then(|life| life.token.as_ref()).map(Token::id)
     }
 
     /// Lets go of all lives, for good: the handle's clones read nothing and store nothing. What may be
@@ -242,6 +262,7 @@ impl State {
         // A session that was stored after the end stays; one that was not never was.
         self.take_ends_back();
         self.life.revert();
+        self.leave();
     }
 
     /// What the handler did, for [`plan`](crate::plan::plan).
@@ -308,7 +329,7 @@ impl State {
         if number != self.life.number {
             return;
         }
-        self.left.changes = 0;
+        (self.left.changes, self.left.limits) = (0, None);
         if outcome.scope == Scope::Data {
             return self.note(outcome.cookie);
         }
@@ -377,12 +398,22 @@ impl State {
         }
     }
 
-    /// Notes that the client gets the token of `base` again, after a look whether it is `current`.
-    pub(crate) fn send_again(&mut self, cookie: CookieMove, base: &Record, current: Option<bool>) {
-        match current {
-            Some(true) => self.note(cookie),
-            Some(false) => self.withhold(base),
-            None => {}
+    /// Notes that the client gets its token again, if what would be said of it is what is `stored`.
+    ///
+    /// Whoever has changed that tells the client, and their answer may have arrived by now.
+    pub(crate) fn send_again(&mut self, cookie: CookieMove, stored: Option<&Record>) {
+        let Some(base) = self.life.base.clone() else {
+            return;
+        };
+        let life = |record: &Record| (record.persistent, record.expiry);
+        let is_current = |stored: &Record| {
+            // What a clone of the handle has stored since is newer.
+            let is_newer = base.version.counter() > stored.version.counter();
+            is_newer || (is_same(stored, &base) && life(stored) == life(&base))
+        };
+        match stored.is_some_and(is_current) {
+            true => self.note(cookie),
+            false => self.withhold(&base),
         }
     }
 

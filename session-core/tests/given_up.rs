@@ -299,6 +299,46 @@ async fn i6_a_cookie_of_before_is_not_sent_with_the_news_that_the_session_is_gon
     }
 }
 
+#[tokio::test]
+async fn i6_an_answer_that_discards_sends_no_cookie_of_before_a_login_elsewhere() {
+    for signs_in in [true, false] {
+        let world = World::new();
+        let cookie = world.begin().await;
+        let (begun, session) = world.asked(&cookie).await;
+        session.remember(Duration::from_secs(2_592_000)).unwrap();
+        session.save().await.unwrap();
+        session.insert("n", 2).unwrap();
+        if signs_in {
+            world.visit(&cookie, |session| session.login(ada())).await;
+        }
+        world.spy.reset();
+        let answer = match begun.finish(500) {
+            Finish::Done(finished) => told(finished),
+            Finish::Pending(pending) => told(pending.complete().await),
+        };
+        assert_eq!(answer.cookie.is_some(), !signs_in);
+        let counts = world.spy.counts();
+        assert_eq!((counts.loads, counts.updates, counts.touches), (1, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn i6_a_look_for_a_newer_cookie_forgets_none_that_a_clone_notes_meanwhile() {
+    let world = World::new();
+    let cookie = world.begin().await;
+    let (begun, session) = world.asked(&cookie).await;
+    session.remember(Duration::from_secs(3_600)).unwrap();
+    session.save().await.unwrap();
+    let held = world.spy.hold(Operation::Load);
+    let answer = tokio::spawn(answered(begun));
+    held.reached_by(1).await;
+    session.remember(Duration::from_secs(7_200)).unwrap();
+    let saving = session.save();
+    saving.await.unwrap();
+    held.open();
+    assert_eq!(answer.await.unwrap().cookie, Some(cookie));
+}
+
 /// When a write of before a login is known to have happened.
 #[derive(Clone, Copy, Debug)]
 enum Known {

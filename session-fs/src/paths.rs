@@ -9,6 +9,8 @@
 //! Hex is lower-case, so that two ids never meet on a file system that ignores case, as two
 //! base64url ids would.
 
+use std::path::{Path, PathBuf};
+
 use data_encoding::HEXLOWER;
 use session_core::{Error, ErrorKind, Owner, SessionId};
 
@@ -78,6 +80,11 @@ impl Template {
     pub(crate) fn path(&self, id: &SessionId) -> String {
         let folder = shard(id.as_bytes()[0]);
         [&folder, "/", &self.before, id_hex(id).as_str(), &self.after].concat()
+    }
+
+    /// The same, out of the store's folder.
+    pub(crate) fn within(&self, dir: &Path, id: &SessionId) -> PathBuf {
+        dir.join(SESSIONS).join(self.path(id))
     }
 
     /// The id in the name of a file, if this template made it.

@@ -17,7 +17,6 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::config::FsConfig;
 use crate::failure::Failure;
 use crate::folder::Folders;
-use crate::paths::SESSIONS;
 use crate::records::Records;
 use crate::unsynced::Seen;
 use crate::watch::Pace;
@@ -146,10 +145,10 @@ impl FsStore {
 
     /// What is told of a failure, and at which file or folder it was.
     fn failed(&self, operation: Operation, failure: Failure) -> StoreError {
-        let mut place = self.dir().to_owned();
-        if let Some(id) = &operation.id {
-            place.extend([SESSIONS, &self.records.template.path(id)]);
-        }
+        let place = match &operation.id {
+            None => self.dir().to_owned(),
+            Some(id) => self.records.template.within(self.dir(), id),
+        };
         failure.into_store_error(operation.name, &place)
     }
 }

@@ -190,8 +190,9 @@ impl RedisConfig {
 
     /// How long a command waits for its answer.
     ///
-    /// If nothing at all came in this time, the connection is given up and another one made. So
-    /// it should be less than the manager's `store_timeout`, after which nobody waits.
+    /// If nothing at all came in this time to anybody who waits, one request or one after the other,
+    /// the connection is given up and another one made. Below the manager's `store_timeout` the request
+    /// that finds it out is told why.
     ///
     /// # Default
     ///

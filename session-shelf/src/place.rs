@@ -130,10 +130,7 @@ pub(crate) fn open_file(path: &Path, missing: Missing) -> Result<File, Failure> 
     if let Ok(found) = fs::metadata(path)
         && !found.is_file()
     {
-        let path = path.display();
-        return Err(Failure::unavailable(format!(
-            "{path} is not a regular file"
-        )));
+        return Err(Failure::unavailable("it is not a regular file"));
     }
     let file = OpenOptions::new()
         .read(true)

@@ -80,7 +80,8 @@ fn failed(place: &str, error: sqlx::Error) -> Error {
 fn server(url: &str, host: &str, port: u16, socket: Option<&std::path::PathBuf>) -> String {
     let url = url.split_once("://").map_or(url, |(_, url)| url);
     let behind = url.split_once(['/', '?', '#']).map_or("", |(_, rest)| rest);
-    if behind.contains('@') {
+    // Nor is what else no host's name has, as of a password that was encoded together with the host.
+    if behind.contains('@') || host.contains(['@', '%']) {
         return String::new();
     }
     match socket {

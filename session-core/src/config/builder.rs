@@ -384,7 +384,9 @@ impl SessionConfigBuilder {
     ///
     /// # Cost
     ///
-    /// One store call for each session and interval in which it is read.
+    /// One store call for each session and interval in which it is read. One more where a persistent
+    /// cookie is sent again, which is looked up first, and one more at the end of a request that took a
+    /// second or longer.
     #[must_use]
     pub fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = Some(interval);

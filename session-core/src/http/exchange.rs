@@ -17,7 +17,6 @@ use super::transport::RequestHead;
 use crate::config::OnGone;
 use crate::error::{Error, ErrorKind, cause};
 use crate::event::Untold;
-use crate::id::Token;
 use crate::manager::SessionManager;
 use crate::plan::{CookieMove, Plan};
 use crate::session::Session;
@@ -54,8 +53,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let slot = self.slot.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = slot.state.as_ref().filter(|state| state.is_unsaved()) {
-            let session = state.life.token.as_ref().map(Token::id);
-            let session = session.map(tracing::field::display);
+            let session = state.session().map(tracing::field::display);
             tracing::warn!(target: "session", session, "what was changed after the response, or without one, is lost: it has to be saved");
         }
     }
@@ -345,7 +343,6 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
         .is_err_and(|error| session.tell_refused(error));
     let is_gone = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Gone);
     let mut state = session.state();
-    state.end_head();
     if state.exposed {
         finished.expose();
     }
@@ -367,6 +364,7 @@ fn head(session: &Session, outcome: Result<(), Error>) -> Finished {
             state.take_ends_back();
         }
     }
+    state.end_head();
     match state.cookie {
         // The browser may have a newer one by now.
         CookieMove::Set if is_gone => {}

@@ -206,12 +206,10 @@ impl Cluster {
             return;
         };
         if !self.0.asking.swap(true, Ordering::Relaxed) {
-            let cluster = self.clone();
+            let asking = Asking(self.clone());
             runtime.spawn(async move {
-                let asking = Asking(&cluster.0.asking);
                 // Who needs the map and finds it wrong will ask again.
-                let _ = cluster.ask_for_map().await;
-                drop(asking);
+                let _ = asking.0.ask_for_map().await;
             });
         }
     }
@@ -281,12 +279,12 @@ impl Drop for WaitedFor<'_> {
     }
 }
 
-/// The flag of the task that asks; also down when the task is dropped.
-struct Asking<'a>(&'a AtomicBool);
+/// The flag of the task that asks; also down when the task is dropped, begun or not.
+struct Asking(Cluster);
 
-impl Drop for Asking<'_> {
+impl Drop for Asking {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.0.asking.store(false, Ordering::Relaxed);
     }
 }
 

@@ -254,7 +254,8 @@ impl Live {
             Ok(_) => asked.answered(),
             Err(error) if error.is_timeout() => {}
             Err(error) if error.is_unrecoverable_error() => self.give_up(),
-            Err(_) => {}
+            // A refusal is an answer.
+            Err(_) => asked.answered(),
         }
         answer?.extract_error()
     }

@@ -16,7 +16,7 @@ pub(super) struct Silence {
 
 /// A command that has no answer yet. Dropped so, by its time-out or with its caller, it counts as
 /// waited for in vain.
-pub(super) struct Asked<'a, F: FnMut()> {
+pub(super) struct Asked<'a, F: Fn()> {
     silence: &'a Silence,
     is_answered: bool,
     too_long: F,
@@ -46,7 +46,7 @@ impl Silence {
     }
 
     /// A command is sent; `too_long` is called when it is dropped and the silence is too long.
-    pub(super) fn ask<F: FnMut()>(&self, too_long: F) -> Asked<'_, F> {
+    pub(super) fn ask<F: Fn()>(&self, too_long: F) -> Asked<'_, F> {
         self.heard(|heard, now| heard.asked(now));
         Asked {
             silence: self,
@@ -62,13 +62,13 @@ impl Silence {
     }
 }
 
-impl<F: FnMut()> Asked<'_, F> {
+impl<F: Fn()> Asked<'_, F> {
     pub(super) fn answered(mut self) {
         self.is_answered = true;
     }
 }
 
-impl<F: FnMut()> Drop for Asked<'_, F> {
+impl<F: Fn()> Drop for Asked<'_, F> {
     fn drop(&mut self) {
         if self.is_answered {
             self.silence.heard(Heard::answered);

@@ -73,6 +73,8 @@ impl Redb {
             Ok(db) => db,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
             Err(error) => {
+                // Of another error, such as a full disk, the caller is told.
+                let made = made.filter(|_| is_no_database(&error));
                 return match made.transpose()? {
                     // Empty now, or somebody else is just making it: in any case another try.
                     Some(file) if unfinished::emptied(&file)? => Ok(None),
@@ -265,6 +267,11 @@ fn no_table(error: TableError) -> Failure {
         // Another type of keys or values: not what this crate makes.
         error => Failure::engine(StoreErrorKind::Corrupt, error),
     }
+}
+
+/// Whether redb has not found in the file what each of its own begins with.
+fn is_no_database(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Storage(StorageError::Io(error)) if error.kind() == io::ErrorKind::InvalidData)
 }
 
 fn not_opened(error: DatabaseError) -> Failure {

@@ -67,6 +67,14 @@ async fn a_url_that_cannot_be_used_is_refused_and_its_password_stays_unsaid() {
         ("mysql://u@h/d?ssl_mode=hunter2", ErrorKind::Invalid),
         ("mysql://u:pass?hunter2&word@h/d", ErrorKind::Invalid),
         ("mysql://u:hunter2@h:99999/d", ErrorKind::Invalid),
+        (
+            "postgres://u%3Ahunter2%40127.0.0.1:1/d",
+            ErrorKind::Unavailable,
+        ),
+        (
+            "mysql://u%3Ahunter2%40127.0.0.1:1/d",
+            ErrorKind::Unavailable,
+        ),
         ("postgres://u:hunter2@127.0.0.1:1/d", ErrorKind::Unavailable),
         ("mysql://u:hunter2@127.0.0.1:1/d", ErrorKind::Unavailable),
         ("sqlite:/dev/null/folder/hunter", ErrorKind::Unavailable),
