@@ -71,7 +71,7 @@ impl SessionManager {
     /// | O1: listing an owner's sessions | no | no | [`Unsupported`](crate::ErrorKind::Unsupported): nobody keeps a list |
     /// | O2: ending all of an owner's sessions, or one | no | yes | `revoke` alone is `Unsupported`: whose it is must be known |
     /// | O3: a limit of sessions per owner | no | no | it is refused when the manager is made |
-    /// | X1, X2, X3: CSRF tokens and guard | yes | yes | |
+    /// | X1, X2, X3: CSRF tokens and guard | yes | yes | of several tokens that are shown first, in parallel, those count whose cookie came last |
     /// | W1, W2: cache, encryption at rest | | of the ends that are written | the sessions are in no store |
     ///
     /// So keep in them what may be seen again: a language, a basket; and give them short time-outs.

@@ -24,8 +24,12 @@ use crate::pool::{Pools, Source};
 
 /// Opens a pool; at least one connection has been made then.
 pub(crate) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let (scheme, rest) = url.split_once(':').unwrap_or_default();
     match scheme {
+        // What else follows would be the database's name, which errors quote.
+        "postgres" | "postgresql" | "mysql" | "mariadb" if !rest.starts_with("//") => Err(invalid(
+            format!("`//` and a server must follow `{scheme}:`"),
+        )),
         #[cfg(feature = "sqlite")]
         "sqlite" => sqlite::open(url, config).await,
         #[cfg(feature = "postgres")]

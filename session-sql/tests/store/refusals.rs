@@ -56,6 +56,8 @@ async fn a_url_that_cannot_be_used_is_refused_and_its_password_stays_unsaid() {
         ("sqlite:", ErrorKind::Invalid),
         ("sqlite::memory:", ErrorKind::Invalid),
         ("postgres://u:hunter2@h:port/d", ErrorKind::Invalid),
+        ("postgres:u:hunter2@h/d", ErrorKind::Invalid),
+        ("mysql:u:hunter2@h/d", ErrorKind::Invalid),
         ("postgres://u:hunter2@[::1/d", ErrorKind::Invalid),
         (
             "postgres://u:hunter2@h/d?sslmode=hunter2&port=x",
