@@ -100,7 +100,9 @@ impl Session {
             }
         }
         if is_expired(&base, now, manager.config()) {
-            // It ended while the request ran: a touch would bring it back (rule E2).
+            // It ended while the request ran, or lives on with another token: a touch would bring it
+            // back (rule E2), and its cookie might replace a newer one.
+            self.state().withhold(&base);
             return Ok(());
         }
         if !is_due {

@@ -323,6 +323,27 @@ async fn i6_an_answer_that_discards_sends_no_cookie_of_before_a_login_elsewhere(
 }
 
 #[tokio::test]
+async fn i6_a_cookie_whose_session_would_have_ended_by_now_is_not_sent() {
+    for status in [200, 500] {
+        let world = World::new();
+        let cookie = world.begin().await;
+        let (begun, session) = world.asked(&cookie).await;
+        session.remember(Duration::from_secs(60)).unwrap();
+        session.keep_expiry();
+        session.save().await.unwrap();
+        world.hands.advance(Duration::from_secs(30));
+        let newer = world.visit(&cookie, |session| session.login(ada())).await;
+        world.hands.advance(Duration::from_secs(31));
+        let answer = match begun.finish(status) {
+            Finish::Done(finished) => told(finished),
+            Finish::Pending(pending) => told(pending.complete().await),
+        };
+        assert_eq!(answer.cookie, None, "{status}");
+        assert_eq!(world.n(&newer.unwrap()).await, Some(1));
+    }
+}
+
+#[tokio::test]
 async fn i6_a_look_for_a_newer_cookie_forgets_none_that_a_clone_notes_meanwhile() {
     let world = World::new();
     let cookie = world.begin().await;
