@@ -105,53 +105,47 @@ impl Session {
             self.state().withhold(&base);
             return Ok(());
         }
-        if !is_due {
-            // A commit of this request has written it down: there is only the cookie to send.
-            let stored = Box::pin(self.look_once_more(&id)).await;
-            let mut state = self.state();
-            if state.life.number == number {
-                state.life.due = Due::default();
-                if let Some(stored) = stored {
-                    state.send_again(cookie, stored.as_deref());
+        // Where it is not due, a commit of this request has written it down: there is only the cookie to
+        // send.
+        let mut noted = None;
+        if is_due {
+            let accessed_at = if keep_expiry { base.accessed_at } else { now };
+            let touch = Touch {
+                generation: base.generation,
+                accessed_at,
+            };
+            let deadline = &manager.deadline();
+            // What a write in doubt is to replace must stay, or nobody can tell what became of it.
+            let replaceable = (!in_doubt).then_some(&*base);
+            let written = manager.note_access(CONCLUDING, &id, replaceable, &touch, deadline);
+            match written.await {
+                Ok((Written::Done, replaced)) => noted = Some((touch, replaced)),
+                // Ended or renewed meanwhile: this request only read, and its cookie is not the
+                // newest one.
+                Ok((Written::Conflict | Written::Gone, _)) => {
+                    self.state().withhold(&base);
+                    return Ok(());
                 }
+                Err(error) => return self.pass_over(Err(error)),
             }
-            return Ok(());
         }
-        let accessed_at = if keep_expiry { base.accessed_at } else { now };
-        let touch = Touch {
-            generation: base.generation,
-            accessed_at,
+        // A touch does not tell of a timed renewal, nor of another time-out: they leave the generation
+        // as it is.
+        let stored = match cookie {
+            CookieMove::Keep => None,
+            _ => Box::pin(self.look_once_more(&id)).await,
         };
-        let deadline = &manager.deadline();
-        // What a write in doubt is to replace must stay, or nobody can tell what became of it.
-        let replaceable = (!in_doubt).then_some(&*base);
-        let noted = manager.note_access(CONCLUDING, &id, replaceable, &touch, deadline);
-        match noted.await {
-            // Ended or renewed meanwhile: this request only read, and its cookie is not the
-            // newest one.
-            Ok((Written::Conflict | Written::Gone, _)) => {
-                self.state().withhold(&base);
-                Ok(())
+        let mut state = self.state();
+        if state.life.number == number {
+            if let Some((touch, replaced)) = noted {
+                state.life.accessed(base.version, &touch, replaced);
             }
-            Ok((Written::Done, replaced)) => {
-                // A touch does not tell of a timed renewal, nor of another time-out: they leave the
-                // generation as it is.
-                let stored = match cookie {
-                    CookieMove::Keep => None,
-                    _ => Box::pin(self.look_once_more(&id)).await,
-                };
-                let mut state = self.state();
-                if state.life.number == number {
-                    state.life.accessed(base.version, &touch, replaced);
-                    state.life.due = Due::default();
-                    if let Some(stored) = stored {
-                        state.send_again(cookie, stored.as_deref());
-                    }
-                }
-                Ok(())
+            state.life.due = Due::default();
+            if let Some(stored) = stored {
+                state.send_again(cookie, stored.as_deref());
             }
-            Err(error) => self.pass_over(Err(error)),
         }
+        Ok(())
     }
 
     /// What becomes of a request that only read and could not write that down, or not give the client

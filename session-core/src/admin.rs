@@ -117,52 +117,13 @@ impl SessionManager {
     pub async fn revoke_all(&self) -> Result<u64, Error> {
         const OPERATION: &str = "revoking every session";
         let (now, clock_skew) = (self.now(), self.config().options.clock_skew);
-        let (mut ended, mut failures) = (0, Vec::new());
+        let mut ended = 0;
         // The first time, all there is: a scan lists whatever is there throughout.
         let mut begun_by = None;
         let (mut passes, mut in_vain) = (0, 0);
         while passes < PASSES_MAX {
             let ended_before = ended;
-            let mut broken_off = None;
-            let mut cursor = Some(Cursor::start());
-            while let Some(at) = cursor {
-                let page = match self.scan(at, BATCH).await {
-                    Ok(page) => page,
-                    Err(error) => {
-                        broken_off = Some(error);
-                        break;
-                    }
-                };
-                for id in page.ids {
-                    let ends = match begun_by {
-                        Some(begun_by) => self.is_from_before(OPERATION, &id, begun_by).await,
-                        None => Ok(true),
-                    };
-                    let deadline = &self.deadline();
-                    let ended_now = match ends {
-                        Ok(true) => self.delete(OPERATION, &id, Only::Any, deadline).await,
-                        Ok(false) => continue,
-                        Err(error) => Err(error),
-                    };
-                    match ended_now {
-                        Ok(Written::Done) => {
-                            let kind = EventKind::Revoked(Revocation::All);
-                            self.tell(kind, Some(id), None, None);
-                            ended += 1;
-                        }
-                        Ok(_) => {}
-                        Err(error) => failures.push(error),
-                    }
-                    if failures.len() >= FAILURES_MAX {
-                        break;
-                    }
-                }
-                cursor = page.next.filter(|_| failures.len() < FAILURES_MAX);
-                tokio::task::yield_now().await;
-            }
-            if let Some(error) = failures.pop() {
-                return Err(error);
-            }
+            let broken_off = self.end_listed(OPERATION, begun_by, &mut ended).await?;
             let found = ended > ended_before;
             begun_by = match &broken_off {
                 // What a node whose clock is behind begins meanwhile must not look like something
@@ -189,6 +150,60 @@ impl SessionManager {
             ErrorKind::Contended,
             format!("{OPERATION} failed: sessions from before kept turning up"),
         ))
+    }
+
+    /// Ends what a scan lists, and began until `begun_by` where that is given; what the scan failed with,
+    /// if it came to no end.
+    async fn end_listed(
+        &self,
+        operation: &'static str,
+        begun_by: Option<Timestamp>,
+        ended: &mut u64,
+    ) -> Result<Option<Error>, Error> {
+        let mut failures = Vec::new();
+        let mut cursor = Some(Cursor::start());
+        let mut broken_off = None;
+        while let Some(at) = cursor.take() {
+            let page = match self.scan(at, BATCH).await {
+                Ok(page) => page,
+                Err(error) => {
+                    broken_off = Some(error);
+                    break;
+                }
+            };
+            for id in page.ids {
+                match self.end_listed_one(operation, &id, begun_by).await {
+                    Ok(Written::Done) => {
+                        let kind = EventKind::Revoked(Revocation::All);
+                        self.tell(kind, Some(id), None, None);
+                        *ended += 1;
+                    }
+                    Ok(_) => {}
+                    Err(error) => failures.push(error),
+                }
+                if failures.len() >= FAILURES_MAX {
+                    break;
+                }
+            }
+            cursor = page.next.filter(|_| failures.len() < FAILURES_MAX);
+            tokio::task::yield_now().await;
+        }
+        failures.pop().map_or(Ok(broken_off), Err)
+    }
+
+    async fn end_listed_one(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+        begun_by: Option<Timestamp>,
+    ) -> Result<Written, Error> {
+        if let Some(begun_by) = begun_by
+            && !self.is_from_before(operation, id, begun_by).await?
+        {
+            return Ok(Written::Conflict);
+        }
+        self.delete(operation, id, Only::Any, &self.deadline())
+            .await
     }
 
     /// Whether what is under `id` began at or before `before`, or cannot be read.

@@ -127,7 +127,14 @@ macro_rules! named {
                 }
             }
 
-            /// Every one that this version of the library tells.
+            /// Every one that this version of the library tells, to begin counters at zero for instance.
+            ///
+            /// ```
+            #[doc = concat!("use session_core::", stringify!($Kind), ";")]
+            ///
+            #[doc = concat!("let names = ", stringify!($Kind), "::all().into_iter().map(", stringify!($Kind), "::name);")]
+            /// assert!(names.into_iter().all(|name| !name.is_empty()));
+            /// ```
             #[must_use]
             pub fn all() -> Vec<Self> {
                 [$(named!(@all $One $($Why)?)),*].concat()

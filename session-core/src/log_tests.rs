@@ -15,7 +15,7 @@ use crate::manager::{SessionManager, settle};
 use crate::memory::MemoryStore;
 use crate::session::Session;
 
-/// Writes down every event with its fields.
+/// Writes down every event: its level and its fields.
 #[derive(Default)]
 pub(crate) struct Log(pub(crate) Arc<Mutex<Vec<String>>>);
 
@@ -33,7 +33,7 @@ impl Subscriber for Log {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
+        let mut line = Line(event.metadata().level().to_string().to_lowercase());
         event.record(&mut line);
         self.0.lock().unwrap().push(line.0);
     }

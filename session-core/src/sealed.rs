@@ -79,10 +79,9 @@ impl SessionManager {
     /// [`sealed_with_revocations`](SessionManager::sealed_with_revocations), or a store of sessions.
     ///
     /// **A read may race a logout.** A request that only reads, and is late enough to put the session's
-    /// end off, looks at the revocations when it begins; one that stores something in its midst, and nothing
-    /// after, looks when it does. If the session ends or is renewed before its
-    /// answer leaves, the answer still carries the cookie, and if it arrives last the browser keeps
-    /// that. With a store of revocations it opens nothing: after a logout that is as it should be,
+    /// end off, looks at the revocations when it begins; one that stores something in its midst, and
+    /// nothing after, looks when it does. If the session ends or is renewed before its answer leaves, the
+    /// answer still carries the cookie, and if it arrives last the browser keeps that. With a store of revocations it opens nothing: after a logout that is as it should be,
     /// after a renewal the user has to sign in again.
     ///
     /// ```

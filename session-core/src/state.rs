@@ -384,17 +384,22 @@ impl State {
     /// now, which the one of `base` must not replace.
     pub(crate) fn withhold(&mut self, base: &Record) {
         let ours = self.life.base.as_ref();
-        if self.cookie == CookieMove::Set && ours.is_some_and(|ours| ours.secret == base.secret) {
+        if ours.is_some_and(|ours| ours.secret == base.secret) {
+            self.send_nothing();
+        }
+    }
+
+    fn send_nothing(&mut self) {
+        if self.cookie == CookieMove::Set {
             self.cookie = CookieMove::Keep;
         }
     }
 
     /// `newest` is stored: a token that it has replaced is not sent.
     pub(crate) fn withhold_unless(&mut self, newest: &Record) {
-        if let Some(ours) = self.life.base.clone()
-            && ours.secret != newest.secret
-        {
-            self.withhold(&ours);
+        let ours = self.life.base.as_ref();
+        if ours.is_some_and(|ours| ours.secret != newest.secret) {
+            self.send_nothing();
         }
     }
 
@@ -402,18 +407,18 @@ impl State {
     ///
     /// Whoever has changed that tells the client, and their answer may have arrived by now.
     pub(crate) fn send_again(&mut self, cookie: CookieMove, stored: Option<&Record>) {
-        let Some(base) = self.life.base.clone() else {
+        let Some(base) = &self.life.base else {
             return;
         };
         let life = |record: &Record| (record.persistent, record.expiry);
         let is_current = |stored: &Record| {
             // What a clone of the handle has stored since is newer.
             let is_newer = base.version.counter() > stored.version.counter();
-            is_newer || (is_same(stored, &base) && life(stored) == life(&base))
+            is_newer || (is_same(stored, base) && life(stored) == life(base))
         };
         match stored.is_some_and(is_current) {
             true => self.note(cookie),
-            false => self.withhold(&base),
+            false => self.send_nothing(),
         }
     }
 

@@ -59,7 +59,7 @@ fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 }
 
 /// `place` is the file, or what [`server`] says.
-fn failed(place: &str, error: sqlx::Error) -> Error {
+fn failed(place: Option<&str>, error: sqlx::Error) -> Error {
     let why = match &error {
         // Its text may quote any part of the URL, so it is not even kept as the source.
         sqlx::Error::Configuration(_) => {
@@ -70,28 +70,27 @@ fn failed(place: &str, error: sqlx::Error) -> Error {
         sqlx::Error::PoolTimedOut => "no answer in time: it is down or cannot be reached".into(),
         error => error.to_string(),
     };
-    let place = match place {
-        "" => String::new(),
-        place => format!("{place}: "),
+    let why = match place {
+        None => format!("{CONNECTING}: {why}"),
+        Some(place) => format!("{CONNECTING}: {place}: {why}"),
     };
-    let why = format!("{CONNECTING}: {place}{why}");
     Error::new(ErrorKind::Unavailable, why).caused_by(error)
 }
 
 /// Where a URL leads to, if it can be told. An `@` after the host may be one of a password that was not
 /// written as a URL demands, and what was taken for host and port the rest of it.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-fn server(url: &str, host: &str, port: u16, socket: Option<&std::path::PathBuf>) -> String {
+fn server(url: &str, host: &str, port: u16, socket: Option<&std::path::PathBuf>) -> Option<String> {
     let url = url.split_once("://").map_or(url, |(_, url)| url);
     let behind = url.split_once(['/', '?', '#']).map_or("", |(_, rest)| rest);
     // Nor is what else no host's name has, as of a password that was encoded together with the host.
     if behind.contains('@') || host.contains(['@', '%']) {
-        return String::new();
+        return None;
     }
-    match socket {
+    Some(match socket {
         Some(socket) => socket.display().to_string(),
         None => format!("{host}:{port}"),
-    }
+    })
 }
 
 /// Refuses a URL that has a parameter besides these, in the words of the database's own programs.
@@ -175,7 +174,7 @@ fn statement_millis(config: &SqlConfig) -> Result<u32, Error> {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 async fn connected<DB: sqlx::Database>(
     database: crate::dialect::Database,
-    server: &str,
+    server: Option<&str>,
     opener: sqlx::Pool<DB>,
 ) -> Result<SqlPool, Error>
 where

@@ -41,10 +41,6 @@ struct Candidate {
 const CANDIDATES_MAX: usize = 8;
 
 impl Opening {
-    pub(super) fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
     pub(super) fn read(head: &impl RequestHead, manager: &SessionManager) -> Self {
         let config = manager.config();
         let mut first: Option<Candidate> = None;
@@ -96,6 +92,10 @@ impl Opening {
             newer,
             address: address_of(head, config),
         }
+    }
+
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Whether there is a well-formed token.

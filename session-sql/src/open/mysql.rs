@@ -13,7 +13,7 @@ use crate::pool::SqlPool;
 
 pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error> {
     check_parameters(url, &PARAMETERS)?;
-    let options: MySqlConnectOptions = url.parse().map_err(|error| failed("", error))?;
+    let options: MySqlConnectOptions = url.parse().map_err(|error| failed(None, error))?;
     let server = server(
         url,
         options.get_host(),
@@ -27,7 +27,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
             Box::pin(async move { connection.execute(settings).await.map(drop) })
         })
         .connect_lazy_with(options.disable_statement_logging());
-    connected(Database::MySql, &server, opener).await
+    connected(Database::MySql, server.as_deref(), opener).await
 }
 
 /// A server may be set not to commit by itself: what was done would be undone when its connection

@@ -18,7 +18,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
     check_parameters(url, &PARAMETERS)?;
     check_cache(url)?;
     let millis = statement_millis(config)?;
-    let options: PgConnectOptions = url.parse().map_err(|error| failed("", error))?;
+    let options: PgConnectOptions = url.parse().map_err(|error| failed(None, error))?;
     let server = server(
         url,
         options.get_host(),
@@ -28,7 +28,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
     let options = options.options([("statement_timeout", millis.to_string())]);
     let opener = opener::<sqlx::Postgres>(config.connections, config);
     let opener = opener.connect_lazy_with(options.disable_statement_logging());
-    connected(Database::Postgres, &server, opener).await
+    connected(Database::Postgres, server.as_deref(), opener).await
 }
 
 /// Refuses a URL that turns the cache of statements off, in whatever spelling.

@@ -43,7 +43,7 @@ pub(super) async fn open(url: &str, config: &SqlConfig) -> Result<SqlPool, Error
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             opened => {
-                let (first, turn) = opened.map_err(|error| failed(&shown, error))?;
+                let (first, turn) = opened.map_err(|error| failed(Some(&shown), error))?;
                 turn.put(first);
                 break;
             }
