@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::conformance::samples;
+use session_core::conformance::{Fault, Operation, SpyStore, samples};
 use session_core::{
     Clock, Created, Cursor, ErrorKind, IntoStore, MemoryStore, Only, Owner, Page, Record,
     SessionConfig, SessionId, SessionManager, Store, StoreError, StoreErrorKind, Timestamp, Touch,
@@ -120,4 +120,17 @@ async fn o2_revoke_all_gives_up_when_scans_fail_one_after_the_other() {
     let store = Resharded::with(|step, _| step % 2 == 1 || step > 4).await;
     let error = store.manager().revoke_all().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn o2_revoke_all_ends_the_others_where_one_cannot_be_looked_at() {
+    let store = Resharded::with(|step, _| step == 1).await;
+    let spy = SpyStore::new(Arc::clone(&store));
+    spy.once(Operation::Load, Fault::Refuse(StoreErrorKind::Unavailable));
+    let sessions = SessionManager::new(spy, SessionConfig::builder().build().unwrap());
+    let error = sessions.revoke_all().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let left = store.store.scan(Cursor::start(), 10).await.unwrap();
+    assert_eq!(left.ids.len(), 1);
+    assert_eq!(sessions.revoke_all().await.unwrap(), 1);
 }

@@ -1,8 +1,9 @@
 use std::sync::{Arc, Mutex};
 
-use redb::{Database, StorageBackend};
+use redb::{Database, DatabaseError, StorageBackend, StorageError};
 use session_core::{Created, ErrorKind, Store as _};
 
+use super::super::is_no_database;
 use super::*;
 use crate::ShelfStore;
 use crate::tests::{counted, id};
@@ -119,4 +120,11 @@ fn a_file_that_another_is_making_is_left_to_it() {
     maker.close().unwrap();
     assert!(emptied(&open()).unwrap());
     assert_eq!(path.metadata().unwrap().len(), 0);
+}
+
+#[test]
+fn a_full_disk_is_told_and_not_taken_for_a_file_that_was_cut_short() {
+    let io = |kind: io::ErrorKind| DatabaseError::Storage(StorageError::Io(kind.into()));
+    assert!(is_no_database(&io(io::ErrorKind::InvalidData)));
+    assert!(!is_no_database(&io(io::ErrorKind::StorageFull)));
 }
